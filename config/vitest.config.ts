@@ -1,0 +1,18 @@
+import { defineConfig } from 'vitest/config'
+
+const closingLine = new URL('./closing-line-reporter.ts', import.meta.url).pathname
+
+export default defineConfig({
+  test: {
+    root: new URL('..', import.meta.url).pathname,
+    include: ['test/**/*.test.ts'],
+    exclude: ['test/**/*.services.test.ts', 'test/**/*.slow.test.ts'],
+    // One module graph for a worker: a process per file would import Nest, drizzle and PGlite again for each.
+    isolate: false,
+    pool: 'forks',
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    env: { TZ: 'UTC', LANG: 'C.UTF-8' },
+    reporters: ['default', closingLine],
+  },
+})

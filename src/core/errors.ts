@@ -1,0 +1,137 @@
+/**
+ * Every code that a refusal or fault can carry, with what a person should do next. Codes are stable: scripts, tests and parties
+ * rely on them. `test/architecture.test.ts` keeps the list sorted within its groups and free of codes that nothing throws.
+ */
+export const ERROR_ADVICE = {
+  // what a person typed, and the place it runs in
+  ARGUMENT_INVALID: 'read the message, then --help of the command',
+  CONFIG_INVALID: 'correct the key that the message names in the configuration file',
+  FOLDER_NOT_EMPTY: 'name a folder that does not exist yet, or an empty one',
+  HOME_LOCKED: 'wait for the other process to end, or stop it; one process at a time may open a home folder',
+  HOME_MISSING: 'run `escrow init` first, or name the home folder with --home',
+  NOT_FOUND: 'check the name; `escrow agreement show` lists agreements and their sources',
+  FILE_UNREADABLE: 'check that the file exists and that you may read it',
+  FORMAT_INVALID: 'the file or message is damaged, truncated or not of this format; obtain it again from its author',
+  KEY_INVALID: 'check that you named the right key file',
+  KEY_MISSING: 'name the folder that holds the key files, or run `escrow keygen`',
+  // remotes
+  REMOTE_ADDRESS_REFUSED: 'only public http(s) hosts are allowed unless the configuration permits private addresses or local paths',
+  REMOTE_AUTH: 'renew the credential file of this source; nothing was stored',
+  REMOTE_BROKEN: 'the remote ended the transfer; its own words are in the message. Nothing was stored; try again or tell the depositor',
+  REMOTE_NOT_FOUND: 'check the URL of the source with the depositor',
+  REMOTE_PROTOCOL: 'the remote does not answer as a git server should; check the URL',
+  REMOTE_REDIRECT: 'put the final URL into the agreement, if it is the right one',
+  REMOTE_SHALLOW: 'deposit from a complete repository: run `git fetch --unshallow` at the remote',
+  REMOTE_TIMEOUT: 'the remote stopped answering; nothing was stored, the next run starts again',
+  REMOTE_UNREACHABLE: 'check the host name, the network and the remote service; nothing was stored',
+  REMOTE_URL: 'use an http(s) URL or a path that the configuration allows',
+  REMOTE_VERSION: 'the remote speaks no git protocol version 2; ask the depositor to upgrade it',
+  // deposits
+  DEPOSIT_TOO_LARGE: 'raise `deposit.packBytesMax` if this size is right; nothing was stored',
+  DEPOSIT_STATE: 'reload the deposit and try again',
+  LEASE_HELD: 'another worker has this source; wait for it to finish',
+  LEASE_LOST: 'another worker has taken over this source; nothing was published by this one',
+  PACK_CORRUPT: 'the pack is damaged; nothing was stored. Run `git fsck` at the remote',
+  PACK_INCOMPLETE: 'objects are missing at the remote; nothing was stored. Run `git fsck` at the remote',
+  REF_NAME_INVALID: 'a ref name is not one that git allows; rename it at the remote',
+  REFS_TOO_MANY: 'raise `refsMax` or set a ref filter for the source',
+  SCRATCH_FULL: 'free or add space at the scratch folder; nothing was stored',
+  SEAL_BROKEN: 'the sealed file does not open to what was deposited; nothing was published. Report this as a fault',
+  GIT_MISSING: 'install git 2.39 or newer',
+  GIT_FAILED: 'the message carries the words of git',
+  // store
+  OBJECT_CORRUPT: 'run `escrow repair`; another replica may hold a good copy',
+  OBJECT_EXISTS: 'objects are written once; use a fresh attempt',
+  OBJECT_KEY_INVALID: 'report this as a fault',
+  OBJECT_MISSING: 'run `escrow check` and `escrow repair`',
+  REPLICA_POLICY: 'choose a store that the jurisdiction policy allows, or amend the policy',
+  REPLICA_UNSUITABLE: 'enable versioning and object lock on the bucket, then start again',
+  RETENTION_REFUSED: 'check that object lock is enabled on the bucket and that the key may set retention',
+  STORE_REFUSED: 'check the credential and its permissions at the store',
+  STORE_SHORT_WRITE: 'the store kept less than was sent; the attempt was given up. Try again or replace the store',
+  STORE_UNREACHABLE: 'check the network and the store; the attempt can be repeated',
+  // custody and signatures
+  AGREEMENT_DIGEST: 'the digest is not that of the agreement; compare fingerprints with the other parties',
+  AGREEMENT_INVALID: 'correct the agreement file as the message says',
+  AGREEMENT_STATE: 'see `escrow agreement show` for what is missing',
+  ENVELOPE_HEADER: 'the age header is malformed or too long; the file is damaged or not an envelope',
+  ENVELOPE_PAYLOAD: 'the envelope is damaged or truncated; run `escrow repair`',
+  ENVELOPE_RECIPIENT: 'this key is not a recipient of the envelope',
+  RECIPIENT_INVALID: 'use a native X25519 recipient (age1... with 62 characters); plugins are refused',
+  SHARE_INVALID: 'the share is not valid for this vault; ask its holder for it again, and tell the other custodians',
+  SHARES_TOO_FEW: 'obtain more valid shares',
+  SIGNATURE_INVALID: 'the signature does not verify with the pinned key; do not trust this document',
+  STATEMENT_EXPIRED: 'ask the signer for a fresh statement',
+  STATEMENT_INVALID: 'the statement does not fit its agreement or epoch; ask the signer for a correct one',
+  VAULT_INVALID: 'the vault was dealt wrongly; refuse it and tell the depositor',
+  VAULT_NOT_ARMED: 'every custodian must first run `escrow vault accept`',
+  // verification
+  CHAIN_BROKEN: 'deposits are missing or altered; obtain the folder again or report this to the agent',
+  DIGEST_MISMATCH: 'the bytes are not those that were signed; obtain them again or run `escrow repair`',
+  RESTORE_MISMATCH: 'the restored repository differs from the manifest; report this to the agent',
+  REPAIR_IMPOSSIBLE: 'no replica holds a good copy; tell the parties and take a full deposit now',
+  // log
+  CHECKPOINT_INVALID: 'the checkpoint is malformed or not signed as the policy demands; do not trust it',
+  LOG_FORKED: 'two checkpoints contradict each other: keep both as evidence and tell every party',
+  LOG_INCONSISTENT: 'stop; the log does not match its tiles. See docs/OPERATING.md, "the log"',
+  LOG_ROLLED_BACK: 'the database is older than the published log: run `escrow rebuild`, then start again',
+  PROOF_INVALID: 'the proof does not verify; do not trust this document',
+  TILE_INVALID: 'the tile is malformed or does not match the log; obtain it from another replica',
+  WITNESS_POLICY: 'too few witnesses cosigned; the receipt is degraded until they do',
+  WITNESS_REFUSED: 'the witness does not accept this checkpoint; see its answer',
+  // database
+  DATABASE_CONFLICT: 'someone else changed the same thing; reload and try again',
+  DATABASE_UNAVAILABLE: 'check the database; nothing is lost, the index can be rebuilt from the store',
+} as const
+
+/** A stable code of a refusal or fault. */
+export type ErrorCode = keyof typeof ERROR_ADVICE
+
+/** What a fault may say about itself: public facts only, never material, key bytes or secrets. */
+export type ErrorDetails = Readonly<Record<string, string | number | boolean | null>>
+
+/** A refusal or a fault with a stable code. Bugs are not this: they are failed assertions. */
+export class EscrowError extends Error {
+  readonly code: ErrorCode
+  readonly details: ErrorDetails
+
+  /**
+   * @param code - from the closed list; decides exit code and HTTP status.
+   * @param message - lower case, expected and got; safe to show to any party concerned.
+   */
+  constructor(code: ErrorCode, message: string, options: { readonly details?: ErrorDetails; readonly cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'EscrowError'
+    this.code = code
+    this.details = options.details ?? {}
+  }
+
+  /** What a person should do next. */
+  get advice(): string {
+    return ERROR_ADVICE[this.code]
+  }
+}
+
+/** A broken promise of our own code. The job or command that hits it dies; it is never caught to go on. */
+export class BugError extends Error {
+  override readonly name = 'BugError'
+}
+
+/**
+ * State what must hold here whatever anybody sends us.
+ *
+ * @throws BugError when it does not.
+ */
+export function assert(condition: unknown, message: string): asserts condition {
+  if (!condition) throw new BugError(`assertion failed: ${message}`)
+}
+
+/** Close a switch over a union: the compiler refuses a missing case, and a value from outside dies here. */
+export function unreachable(value: never): never {
+  throw new BugError(`unreachable: ${String(value)}`)
+}
+
+/** Whether an unknown thing is our error, with the given code if one is named. */
+export function isEscrowError(error: unknown, code?: ErrorCode): error is EscrowError {
+  return error instanceof EscrowError && (code === undefined || error.code === code)
+}

@@ -1,0 +1,66 @@
+/** Every limit of the service, with its unit in the name and its reason beside it. */
+
+const KiB = 1024
+const MiB = 1024 * KiB
+
+/** Sealed bytes are hashed, uploaded and spot-checked in parts of this size. S3 wants 5 MiB to 5 GiB; 8 MiB costs 139 MiB of memory with minio. */
+export const partBytes = 8 * MiB
+/** S3 allows 10,000 parts: with 8 MiB that is 78 GiB, the largest sealed file. */
+export const partsMax = 10_000
+/** Bytes read from a file at once: 64 KiB reads drove V8 into marking loops, 1 MiB reads do not. */
+export const readBlockBytes = MiB
+
+/** An age header before parsing: typage has no cap of its own. */
+export const envelopeHeaderBytesMax = 64 * KiB
+/** The STREAM construction of age: plaintext bytes in one chunk. */
+export const envelopeChunkBytes = 64 * KiB
+
+/** Refs in one listing. git/git has about 1,000, the largest forges 500,000. */
+export const refsMax = 500_000
+/** A ref name; git itself stops at what the file system takes. */
+export const refNameBytesMax = 4096
+/** One pkt-line, by the protocol (gitprotocol-common). */
+export const pktLineBytesMax = 65_520
+/** Words of a remote that we keep and show. */
+export const remoteWordsBytesMax = 4 * KiB
+/** A pack, unless the configuration says otherwise. */
+export const packBytesMaxDefault = 64 * 1024 * MiB
+
+/** Any signed document: manifest, receipt, statement, agreement. */
+export const documentBytesMax = 4 * MiB
+/** An inventory names every ref, so it may be large. */
+export const inventoryBytesMax = 256 * MiB
+/** Nesting of canonical JSON: ours is at most 8 deep. */
+export const jsonDepthMax = 32
+
+/** Custodians of one vault; the index is one byte and 0 is the secret itself. */
+export const custodiansMax = 255
+/** Parties of one agreement. */
+export const partiesMax = 1000
+/** Sources of one agreement. */
+export const sourcesMax = 100_000
+
+/** Incrementals that may rest on one full deposit. */
+export const chainLengthMaxDefault = 120
+/** Days until a full deposit is due again. */
+export const fullEveryDaysDefault = 30
+/** Findings of one code that are listed in full; the count is always exact. */
+export const findingsListedMax = 200
+
+/** A remote that sends nothing for so long is given up. */
+export const remoteIdleTimeoutMs = 120_000
+/** A store that does not answer one request for so long is given up. */
+export const storeTimeoutMs = 120_000
+/** Redirects followed for one remote. */
+export const redirectsMax = 3
+
+/** Hash tiles are 256 wide (c2sp.org/tlog-tiles). */
+export const tileWidth = 256
+/** A signed note with its cosignatures. */
+export const noteBytesMax = 64 * KiB
+/** Signatures on one note. */
+export const noteSignaturesMax = 64
+/** A witness must answer within this time; a deposit never waits longer for it. */
+export const witnessTimeoutMs = 10_000
+/** Leaves that one sequencing step takes. */
+export const sequenceBatchMax = 2048

@@ -1,0 +1,57 @@
+import { EscrowError } from '../core/errors.js'
+import type { AgreementId } from '../format/ids.js'
+import type { DepositKind } from '../format/manifest.js'
+
+declare const brand: unique symbol
+/** A checked object key: slash-separated segments of `A-Za-z0-9._-`, none of them `.` or `..`, at most 900 bytes. */
+export type ObjectKey = string & { readonly [brand]: 'ObjectKey' }
+
+const keyBytesMax = 900
+const segment = /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/
+
+/**
+ * Check a key that came from a manifest, a row or a folder.
+ *
+ * @throws EscrowError `OBJECT_KEY_INVALID`
+ */
+export function parseObjectKey(text: string): ObjectKey {
+  if (text.length > keyBytesMax || !text.split('/').every((part) => segment.test(part))) {
+    throw new EscrowError('OBJECT_KEY_INVALID', 'expected slash-separated segments of letters, digits, dot, dash and underscore', {
+      details: { length: text.length },
+    })
+  }
+  return text as ObjectKey
+}
+
+/** Where one deposit lives. */
+export interface DepositPlace {
+  readonly agreement: AgreementId
+  readonly source: string
+  readonly sequence: number
+  readonly kind: DepositKind
+}
+
+const join = (...parts: readonly string[]): ObjectKey => parseObjectKey(parts.join('/'))
+const sourceFolder = (agreement: AgreementId, source: string) => `agreements/${agreement}/sources/${source}`
+/** Ten digits keep key order equal to sequence order. */
+const depositFolder = (place: DepositPlace) =>
+  `${sourceFolder(place.agreement, place.source)}/${String(place.sequence).padStart(10, '0')}-${place.kind}`
+
+/** DESIGN section 4, "Layout in the store", in one place. */
+export const objectKeys = {
+  agreement: (agreement: AgreementId, version: number) => join('agreements', agreement, `agreement-${version}.json`),
+  annex: (agreement: AgreementId, version: number) => join('agreements', agreement, `agreement-${version}.annex.age`),
+  vaultStatement: (agreement: AgreementId, version: number, name: string) => join('agreements', agreement, `vault-${version}`, name),
+  sources: (agreement: AgreementId) => `agreements/${agreement}/sources/`,
+  deposits: (agreement: AgreementId, source: string) => `${sourceFolder(agreement, source)}/`,
+  manifest: (place: DepositPlace) => join(depositFolder(place), 'manifest.json'),
+  receipt: (place: DepositPlace) => join(depositFolder(place), 'receipt.json'),
+  bundle: (place: DepositPlace, attempt: string) => join(depositFolder(place), `${attempt}.bundle.age`),
+  inventory: (place: DepositPlace, attempt: string) => join(depositFolder(place), `${attempt}.inventory.age`),
+  knownObjects: (place: DepositPlace, attempt: string) => join(depositFolder(place), `${attempt}.known-objects`),
+  attachment: (agreement: AgreementId, source: string, sha256: string) =>
+    join(sourceFolder(agreement, source), 'attachments', `${sha256}.age`),
+  event: (leafHash: string) => join('events', `${leafHash}.json`),
+  tile: (path: string) => join(path),
+  readme: () => join('README.txt'),
+} as const
