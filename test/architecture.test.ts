@@ -1,0 +1,145 @@
+// Style as a test: the arrows, the lengths and the banned words of docs/ARCHITECTURE.md, "Rules that a test keeps".
+import { expect, test } from 'vitest'
+import { codeLines, sourceFiles, walk, type Node, type SourceFile } from './architecture/source-files.js'
+
+const features = ['escrow', 'verify', 'release']
+const base = ['core', 'crypto', 'format', 'store']
+const feature = [...base, 'db', 'jobs', 'log']
+const anything = [...feature, ...features, 'git', 'deposit', 'http', 'web', 'config', 'root', 'cli']
+
+/** Who may import whom. A folder may always import itself. */
+const arrows: Readonly<Record<string, readonly string[]>> = {
+  core: [],
+  crypto: ['core'],
+  git: ['core'],
+  db: ['core'],
+  http: ['core'],
+  config: ['core'],
+  'crypto/holder': ['core', 'crypto'],
+  format: ['core', 'crypto'],
+  store: ['core', 'crypto', 'format'],
+  jobs: ['core', 'format'],
+  deposit: [...base, 'git'],
+  log: [...base, 'db', 'jobs'],
+  escrow: [...feature, 'git', 'deposit'],
+  verify: [...feature, 'escrow'],
+  release: [...feature, 'escrow', 'verify'],
+  web: ['core', 'format', ...features],
+  root: anything,
+  'cli/agent': anything,
+  'cli/holder': [...base, 'crypto/holder', 'deposit', 'git', 'cli'],
+  cli: [...anything, 'cli/agent', 'cli/holder'],
+}
+
+/** Files that only `adapters.module.ts`, the command line and tests may name: everybody else knows the port. */
+const adapters = /^src\/(?:store\/(?:fs|s3)-|git\/(?:http|ssh|local)-remote|db\/(?:postgres|pglite)-database)/
+
+function folderOf(path: string): string {
+  if (path.startsWith('config/')) return 'config'
+  if (path.startsWith('src/crypto/holder/')) return 'crypto/holder'
+  const [, folder, name] = path.split('/')
+  if (name === undefined) return 'root'
+  if (folder === 'cli' && name.startsWith('agent-')) return 'cli/agent'
+  if (folder === 'cli' && /^(?:holder-|verify)/.test(name)) return 'cli/holder'
+  return folder ?? 'root'
+}
+
+const files = sourceFiles('src', 'config')
+const source = files.filter((file) => file.path.startsWith('src/'))
+
+test('every import follows the arrows', () => {
+  const wrong = files.flatMap((file) => {
+    const from = folderOf(file.path)
+    return file.imports
+      .filter((to) => folderOf(to) !== from && !(arrows[from] ?? []).includes(folderOf(to)))
+      .map((to) => `${file.path} -> ${to}`)
+  })
+  expect(wrong).toEqual([])
+})
+
+test('features name ports, never adapters', () => {
+  const domestic = new Set(['deposit', 'log', ...features])
+  const wrong = source.filter((file) => domestic.has(folderOf(file.path)) && file.imports.some((to) => adapters.test(to)))
+  expect(wrong.map((file) => file.path)).toEqual([])
+})
+
+test('no server file can combine shares or open an envelope with an identity', () => {
+  const importers = source.filter((file) => file.imports.some((to) => to.startsWith('src/crypto/holder/'))).map((file) => file.path)
+  const allowed = /^src\/(?:crypto\/holder\/|cli\/(?:holder-|verify))/
+  expect(importers.filter((path) => !allowed.test(path))).toEqual([])
+})
+
+test.for([
+  ['process.env', /\bprocess\.env\b/, /^config\//],
+  [
+    'clock and randomness',
+    /\bDate\.now\b|\bnew Date\(\)|\bMath\.random\b|\brandom(?:Bytes|FillSync|Fill|UUID|Int)\b|\bgetRandomValues\b|\bperformance\.now\b/,
+    /^src\/core\/environment\.ts$/,
+  ],
+  ['processes', /['"](?:node:)?child_process['"]/, /^src\/git\//],
+  ['SQL and drizzle', /['"]drizzle-orm(?:\/[^'"]*)?['"]/, /\.table\.ts$|^src\/db\/|^config\/drizzle/],
+  ['deleting objects', /\bremove(?:Object|Objects|IncompleteUpload)\b/, /^$/],
+] as const)('%s is used only where it belongs', ([, pattern, home]) => {
+  const offenders = files.filter((file) => !home.test(file.path) && pattern.test(withoutComments(file.text)))
+  expect(offenders.map((file) => file.path)).toEqual([])
+})
+
+test('no function is longer than 70 lines and no file longer than 400', () => {
+  const isFunction = (node: Node) => /^(?:FunctionDeclaration|FunctionExpression|ArrowFunctionExpression)$/.test(node.type)
+  const long = source.flatMap((file) =>
+    [...walk(file.program)]
+      .filter((node) => isFunction(node) && codeLines(file, node) > 70)
+      .map((node) => `${file.path}:${file.text.slice(0, node.start).split('\n').length}`),
+  )
+  const longFiles = source.filter((file) => file.text.split('\n').length > 400).map((file) => file.path)
+  expect([...long, ...longFiles]).toEqual([])
+})
+
+const bannedWords = new Set(['data', 'info', 'metadata', 'manager', 'helper', 'util', 'utils', 'common', 'shared', 'process'])
+
+test('no name we give says nothing', () => {
+  const wrong = source.flatMap((file) =>
+    declaredNames(file)
+      .filter((name) => name.split(/(?=[A-Z])|_|\d/).some((word) => bannedWords.has(word.toLowerCase())))
+      .map((name) => `${file.path}: ${name}`),
+  )
+  const badPaths = source.map((file) => file.path).filter((path) => path.split(/[/.-]/).some((word) => bannedWords.has(word)))
+  expect([...new Set(wrong), ...badPaths]).toEqual([])
+})
+
+test('every exported function and class says what it gives', () => {
+  const silent = source.flatMap((file) =>
+    [...walk(file.program)]
+      .filter((node) => node.type === 'ExportNamedDeclaration' && isDocumentable(node['declaration'] as Node | null))
+      .filter((node) => !/\*\/\s*(?:@\w+\([^]*?\)\s*)*$/.test(file.text.slice(0, node.start)))
+      .map((node) => `${file.path}:${file.text.slice(0, node.start).split('\n').length}`),
+  )
+  expect(silent).toEqual([])
+})
+
+test('no default exports and no barrels', () => {
+  const wrong = source.filter((file) => [...walk(file.program)].some((node) => /^Export(?:Default|All)Declaration$/.test(node.type)))
+  expect(wrong.map((file) => file.path)).toEqual([])
+})
+
+function isDocumentable(node: Node | null): boolean {
+  return node !== null && /^(?:FunctionDeclaration|ClassDeclaration)$/.test(node.type)
+}
+
+function declaredNames(file: SourceFile): readonly string[] {
+  return [...walk(file.program)].flatMap((node) => {
+    if (/^(?:FunctionDeclaration|ClassDeclaration|TSInterfaceDeclaration|TSTypeAliasDeclaration|VariableDeclarator)$/.test(node.type)) {
+      const id = node['id'] as { name?: string } | null
+      return id?.name === undefined ? [] : [id.name]
+    }
+    if (/^(?:MethodDefinition|PropertyDefinition|TSPropertySignature|TSMethodSignature)$/.test(node.type) && node['computed'] !== true) {
+      const key = node['key'] as { name?: string; type: string }
+      return key.type === 'Identifier' && key.name !== undefined ? [key.name] : []
+    }
+    return []
+  })
+}
+
+function withoutComments(text: string): string {
+  return text.replaceAll(/\/\*[^]*?\*\//g, '').replaceAll(/(?<=^|\s)\/\/.*$/gm, '')
+}
