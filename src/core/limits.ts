@@ -64,3 +64,43 @@ export const noteSignaturesMax = 64
 export const witnessTimeoutMs = 10_000
 /** Leaves that one sequencing step takes. */
 export const sequenceBatchMax = 2048
+
+/** A scratch folder whose owner we cannot ask (another host or container) is dead after so long: no deposit takes two days. */
+export const scratchForeignAgeMaxMs = 48 * 60 * 60 * 1000
+/** Free space that a deposit needs before it starts: a small pack, its index, and the sealed file. */
+export const scratchBytesMin = 64 * MiB
+/** A deposit needs its pack and its sealed file on scratch, and the index: measured 2.1 to 2.2 times the pack of git/git. */
+export const scratchPerPackByte = 2.5
+
+/** A repository loses more than half of its refs at once only by accident or intent: merged branches go one by one. */
+export const refsShrunkPercent = 50
+/** Below so many refs, halving is ordinary work. */
+export const refsShrunkMin = 10
+/** A full pack that halves was rewritten or emptied; a repack by the remote changed git/git's by less than a tenth. */
+export const packShrunkPercent = 50
+/** Below this size a pack halves when one picture is removed. */
+export const packShrunkBytesMin = MiB
+
+/** Branches of one deposit whose history is proven by a fetch of its own; a remote with more is answered "not proven". */
+export const ancestryProofsMax = 16
+/** Bytes of one such fetch: a year of git/git is about 30 MiB. */
+export const ancestryProofBytesMax = 64 * MiB
+
+/** Files of HEAD's tree that the inventory looks at: the largest public repositories have about 400,000. */
+export const inventoryFilesMax = 1_000_000
+/** Depth of folders that the inventory looks at: paths end at 4096 bytes. */
+export const inventoryDepthMax = 256
+/** Bytes of trees that the inventory holds at once and reads in all. */
+export const inventoryTreeBytesMax = 256 * MiB
+/** A path in the inventory, in bytes; longer ones are counted, not listed (the limit of Linux). */
+export const inventoryPathBytesMax = 4096
+/** Files listed as the largest. */
+export const largestFilesMax = 100
+/** Build recipes and licences listed, of each. */
+export const recipesListedMax = 1000
+/** LFS pointers and submodules listed, of each. */
+export const lfsListedMax = 100_000
+/** An LFS pointer is shorter than 1024 bytes (git-lfs, docs/spec.md). */
+export const lfsPointerBytesMax = 1024
+/** A .gitmodules file. The largest known have a few thousand entries. */
+export const gitmodulesBytesMax = MiB

@@ -91,7 +91,8 @@ export type ObjectType = z.infer<typeof ObjectType>
 export const InventoryRef = z.strictObject({
   name: z.string().min(1).max(4096),
   oid: Oid,
-  type: ObjectType,
+  /** Left out when this deposit did not carry the object and the one before did not name it: a new lightweight tag on an old commit, say. */
+  type: ObjectType.optional(),
   peeled: Oid.optional(),
   peeledType: ObjectType.optional(),
   symref: z.string().max(4096).optional(),
