@@ -30,8 +30,23 @@ export const packBytesMaxDefault = 64 * 1024 * MiB
 export const documentBytesMax = 4 * MiB
 /** An inventory names every ref, so it may be large. */
 export const inventoryBytesMax = 256 * MiB
+/** The header of a bundle: `refsMax` refs with names of 60 bytes, twice over. */
+export const bundleHeaderBytesMax = 128 * MiB
 /** Nesting of canonical JSON: ours is at most 8 deep. */
 export const jsonDepthMax = 32
+
+/** A statement may be dated this much after our own clock: computers of parties are seldom minutes apart. */
+export const statementClockSkewMs = 5 * 60 * 1000
+/** A statement that nobody used for so long is not what its signer means today. */
+export const statementLifetimeDaysMax = 400
+/** Requests that one approval covers; nobody signs five hundred times. */
+export const coversMax = 10_000
+/** Documents that one statement names as evidence. */
+export const evidenceMax = 200
+/** What a person writes into a statement: reasons, grounds; some ten pages. */
+export const wordsCharactersMax = 20_000
+/** A share sealed to one recipient is an age file of about 400 bytes. */
+export const sealedShareBytesMax = 4 * KiB
 
 /** Custodians of one vault; the index is one byte and 0 is the secret itself. */
 export const custodiansMax = 255
