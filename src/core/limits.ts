@@ -12,6 +12,8 @@ export const readBlockBytes = MiB
 
 /** An age header before parsing: typage has no cap of its own. */
 export const envelopeHeaderBytesMax = 64 * KiB
+/** Recipients of one envelope: with about 100 bytes each, the header stays well below its cap. */
+export const envelopeRecipientsMax = 500
 /** The STREAM construction of age: plaintext bytes in one chunk. */
 export const envelopeChunkBytes = 64 * KiB
 
@@ -28,6 +30,12 @@ export const packBytesMaxDefault = 64 * 1024 * MiB
 
 /** Any signed document: manifest, receipt, statement, agreement. */
 export const documentBytesMax = 4 * MiB
+/** The same in DSSE's base64, with its signatures. */
+export const signedDocumentBytesMax = 8 * MiB
+/** Signatures on one document: every party of an agreement, and a few second keys. */
+export const documentSignaturesMax = 1024
+/** Signature checks that one document may cost, at about 0.1 ms each: signatures whose keyid names no pinned key are tried with all. */
+export const documentSignatureChecksMax = 16_384
 /** An inventory names every ref, so it may be large. */
 export const inventoryBytesMax = 256 * MiB
 /** The header of a bundle: `refsMax` refs with names of 60 bytes, twice over. */

@@ -1,0 +1,67 @@
+import { createCipheriv, createDecipheriv, createPrivateKey, createPublicKey, diffieHellman, hkdfSync } from 'node:crypto'
+
+/**
+ * X25519 over node:crypto, and how age wraps a file key with it (c2sp.org/age, "The X25519 recipient type"). All scalars and
+ * points are 32 raw bytes, little-endian.
+ */
+
+/** DER around a raw key, RFC 8410. */
+const pkcs8Prefix = Buffer.from('302e020100300506032b656e04220420', 'hex')
+const spkiPrefix = Buffer.from('302a300506032b656e032100', 'hex')
+const wrapLabel = 'age-encryption.org/v1/X25519'
+const zeroNonce = new Uint8Array(12)
+const tagBytes = 16
+
+function privateKey(scalar: Uint8Array) {
+  const der = Buffer.concat([pkcs8Prefix, scalar])
+  const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
+  der.fill(0)
+  return key
+}
+
+/** The public point of a scalar; node:crypto clamps as RFC 7748 says. */
+export function x25519PublicKey(scalar: Uint8Array): Uint8Array {
+  const der = createPublicKey(privateKey(scalar)).export({ format: 'der', type: 'spki' })
+  return new Uint8Array(der.subarray(spkiPrefix.byteLength))
+}
+
+/**
+ * The Diffie-Hellman secret of a scalar and a point.
+ *
+ * @returns null when the point is of low order, so that everybody knows the secret (age demands to refuse it).
+ */
+export function x25519Agreement(scalar: Uint8Array, point: Uint8Array): Uint8Array | null {
+  const publicKey = createPublicKey({ key: Buffer.concat([spkiPrefix, point]), format: 'der', type: 'spki' })
+  try {
+    const secret = new Uint8Array(diffieHellman({ privateKey: privateKey(scalar), publicKey }))
+    return secret.every((byte) => byte === 0) ? null : secret
+  } catch {
+    // OpenSSL fails exactly when the result is all zeros: both inputs have been parsed above.
+    return null
+  }
+}
+
+/** The key under which age wraps a file key for one recipient. @param share - the ephemeral public point. */
+export function wrapKey(options: { readonly secret: Uint8Array; readonly share: Uint8Array; readonly recipient: Uint8Array }): Uint8Array {
+  const salt = Buffer.concat([options.share, options.recipient])
+  return new Uint8Array(hkdfSync('sha256', options.secret, salt, wrapLabel, 32))
+}
+
+/** A file key of 16 bytes, encrypted to 32. The zero nonce is age's: a wrap key is used once. */
+export function encryptFileKey(key: Uint8Array, fileKey: Uint8Array): Uint8Array {
+  const cipher = createCipheriv('chacha20-poly1305', key, zeroNonce, { authTagLength: tagBytes })
+  return new Uint8Array(Buffer.concat([cipher.update(fileKey), cipher.final(), cipher.getAuthTag()]))
+}
+
+/** The 16-byte file key in a stanza's 32-byte body, or null when the key is not the one it was wrapped with. */
+export function decryptFileKey(key: Uint8Array, body: Uint8Array): Uint8Array | null {
+  const decipher = createDecipheriv('chacha20-poly1305', key, zeroNonce, { authTagLength: tagBytes })
+  decipher.setAuthTag(body.subarray(body.byteLength - tagBytes))
+  try {
+    const fileKey = decipher.update(body.subarray(0, body.byteLength - tagBytes))
+    decipher.final()
+    return new Uint8Array(fileKey)
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,21 @@
+import { createHash } from 'node:crypto'
+import { Entropy } from '../../src/core/environment.js'
+
+/** Entropy that a test can repeat: SHA-256 in counter mode over a seed. Never outside tests. */
+export class SeededEntropy extends Entropy {
+  #counter = 0
+
+  constructor(private readonly seed: string) {
+    super()
+  }
+
+  bytes(sizeBytes: number): Uint8Array {
+    const out = new Uint8Array(sizeBytes)
+    for (let offset = 0; offset < sizeBytes; offset += 32) {
+      const block = createHash('sha256').update(`${this.seed}/${this.#counter}`).digest()
+      this.#counter += 1
+      out.set(block.subarray(0, sizeBytes - offset), offset)
+    }
+    return out
+  }
+}
