@@ -176,7 +176,8 @@ async function readTags(key: KnownObjectsKey, file: AsyncIterable<Uint8Array>, m
   let expected: number | null = null
   let rest: Buffer = Buffer.alloc(0)
   for await (const block of file) {
-    rest = rest.length === 0 ? bufferOf(block) : Buffer.concat([rest, block])
+    // A copy: whoever gave us the block may write the next one into it.
+    rest = Buffer.concat([rest, block])
     if (expected === null) {
       const header = readHeader(rest, key)
       if (header === null) continue
@@ -188,8 +189,7 @@ async function readTags(key: KnownObjectsKey, file: AsyncIterable<Uint8Array>, m
       if (!merge.step(rest.readUInt32BE(offset), rest.readUInt32BE(offset + 4))) throw damaged('tags in strictly ascending order')
     }
     if (merge.count > expected) throw damaged(`${expected} tags, got more`)
-    // A copy: whoever gave us the block may write the next one into it.
-    rest = Buffer.from(rest.subarray(whole))
+    rest = rest.subarray(whole)
   }
   if (expected === null) throw damaged('a header')
   if (rest.length > 0 || merge.count !== expected) throw damaged(`${expected} tags, got ${merge.count} and ${rest.length} bytes`)
@@ -207,10 +207,6 @@ function readHeader(bytes: Buffer, key: KnownObjectsKey): { readonly count: numb
     throw new EscrowError('KEY_INVALID', `expected known objects under key ${key.fingerprint}, got ${fingerprint}`)
   }
   return { count: Number(count), sizeBytes: header.length }
-}
-
-function bufferOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
 function damaged(expected: string): EscrowError {
