@@ -23,6 +23,20 @@ export function parseObjectKey(text: string): ObjectKey {
   return text as ObjectKey
 }
 
+/**
+ * Check the beginning of keys that a listing is asked for: empty, or whole segments and then the beginning of one.
+ *
+ * @returns the whole segments with their slash ("" for none), and the beginning of the next segment.
+ * @throws EscrowError `OBJECT_KEY_INVALID`
+ */
+export function parseKeyPrefix(prefix: string): { readonly folder: string; readonly name: string } {
+  const slash = prefix.lastIndexOf('/') + 1
+  const [folder, name] = [prefix.slice(0, slash), prefix.slice(slash)]
+  if (folder !== '') parseObjectKey(folder.slice(0, -1))
+  if (name !== '') parseObjectKey(name)
+  return { folder, name }
+}
+
 /** Where one deposit lives. */
 export interface DepositPlace {
   readonly agreement: AgreementId

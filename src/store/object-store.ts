@@ -16,6 +16,8 @@ export interface StoreReport {
   readonly locked: boolean
   /** One sentence per thing that is not as it must be; empty when all is well. */
   readonly problems: readonly string[]
+  /** What an operator should know although nothing is wrong, as in "this lock is kept by software alone". */
+  readonly notes?: readonly string[]
 }
 
 /** An upload under way. Nothing is visible under its key until `complete` has returned. */

@@ -1,0 +1,166 @@
+// Reading from replicas none of which is trusted: bytes count only once their digest is the expected one. What a replica answers is
+// attacker-controlled; so is how long the answer is.
+import { createHash } from 'node:crypto'
+import { EscrowError, isEscrowError } from '../core/errors.js'
+import { inventoryBytesMax, partBytes } from '../core/limits.js'
+import { expectedParts, requireMatch, sha256Hex, verifiedAtEnd, type ExpectedObject, type ExpectedPart } from './expected-object.js'
+import type { ObjectKey } from './object-key.js'
+import type { ObjectStore } from './object-store.js'
+import { faultOfAll, type Replica, type ReplicaFault } from './replica.js'
+
+/** Where good bytes were found. */
+export interface GoodCopy {
+  readonly replica: Replica
+  /** Undefined: the newest version. */
+  readonly versionId: string | undefined
+}
+
+/** What a read looks for, and who hears of replicas that could not give it. */
+export interface Search {
+  readonly key: ObjectKey
+  readonly expected: ExpectedObject
+  readonly onFault?: (fault: ReplicaFault) => void
+}
+
+/**
+ * The verified bytes of a small object, from the first replica that has them.
+ *
+ * @throws EscrowError `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_UNREACHABLE`, `STORE_REFUSED` when no replica has them.
+ */
+export async function readWhole(replicas: readonly Replica[], search: Search, signal?: AbortSignal): Promise<Uint8Array> {
+  const { key, expected } = search
+  if (expected.sizeBytes > inventoryBytesMax) {
+    throw new EscrowError('STORE_REFUSED', `${key} has ${expected.sizeBytes} bytes, more than is read at once`)
+  }
+  const whole = { offset: 0, sizeBytes: expected.sizeBytes, sha256: expected.sha256, last: true }
+  const { found } = await firstGood(
+    inOrder(replicas),
+    search,
+    (store, versionId) => readPart(store, key, { part: whole, versionId }, signal),
+    signal,
+  )
+  return found
+}
+
+/**
+ * The bytes of an object of any size, failing over between replicas. With part digests each block is verified before it is given.
+ * Without them a large object is verified by one whole read first, and again while it passes: take nothing for good before the end.
+ *
+ * @throws EscrowError as `readWhole`, at any block.
+ */
+export async function* readStream(replicas: readonly Replica[], search: Search, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+  const { key, expected } = search
+  if (expected.partSha256 === undefined && expected.sizeBytes > partBytes) {
+    const { copy } = await firstGood(inOrder(replicas), search, (store, versionId) => digestOf(store, search, versionId, signal), signal)
+    const range = copy.versionId === undefined ? {} : { versionId: copy.versionId }
+    yield* verifiedAtEnd(key, expected, copy.replica.store.get(key, range, signal))
+    return
+  }
+  let last: GoodCopy | null = null
+  for (const part of expectedParts(expected)) {
+    const read = (store: ObjectStore, versionId: string | undefined) => readPart(store, key, { part, versionId }, signal)
+    const { found, copy }: { found: Uint8Array; copy: GoodCopy } = await firstGood(inOrder(replicas, last), search, read, signal)
+    last = copy
+    yield found
+  }
+}
+
+/** Replicas in their order, but the copy that was good just now first. */
+function inOrder(replicas: readonly Replica[], last: GoodCopy | null = null): readonly GoodCopy[] {
+  const newest = replicas.map((replica) => ({ replica, versionId: undefined }))
+  return last === null ? newest : [last, ...newest.filter((copy) => copy.replica !== last.replica || last.versionId !== undefined)]
+}
+
+/**
+ * Try the newest version at each replica, then, when all have failed, superseded ones: whoever can write to a store can put a bad
+ * version over a locked good one, but cannot take the good one away.
+ */
+async function firstGood<T>(
+  copies: readonly GoodCopy[],
+  search: Search,
+  read: (store: ObjectStore, versionId: string | undefined) => Promise<T>,
+  signal: AbortSignal | undefined,
+): Promise<{ readonly found: T; readonly copy: GoodCopy }> {
+  const faults: ReplicaFault[] = []
+  const attempt = async (copy: GoodCopy) => {
+    try {
+      return { found: await read(copy.replica.store, copy.versionId), copy }
+    } catch (error) {
+      signal?.throwIfAborted()
+      if (!isEscrowError(error)) throw error
+      const fault = { replica: copy.replica.name, error }
+      faults.push(fault)
+      search.onFault?.(fault)
+      return null
+    }
+  }
+  for (const copy of copies) {
+    const good = await attempt(copy)
+    if (good !== null) return good
+  }
+  for (const copy of await supersededCopies(copies, search.key, signal)) {
+    const good = await attempt(copy)
+    if (good !== null) return good
+  }
+  throw faultOfAll(faults)
+}
+
+/** Every version by name, but the newest where it was the newest that failed. A replica that cannot list has been heard already. */
+async function supersededCopies(
+  copies: readonly GoodCopy[],
+  key: ObjectKey,
+  signal: AbortSignal | undefined,
+): Promise<readonly GoodCopy[]> {
+  const found: GoodCopy[] = []
+  for (const replica of new Set(copies.map((copy) => copy.replica))) {
+    try {
+      const newest = await replica.store.stat(key, signal)
+      for (const { versionId } of await replica.store.versions(key, signal)) {
+        if (versionId !== newest?.versionId) found.push({ replica, versionId })
+      }
+    } catch (error) {
+      signal?.throwIfAborted()
+      if (!isEscrowError(error)) throw error
+    }
+  }
+  return found
+}
+
+/** One part, verified. The last part is read to the end of the object, so that bytes after it are noticed; a longer answer is cut off. */
+async function readPart(
+  store: ObjectStore,
+  key: ObjectKey,
+  { part, versionId }: { readonly part: ExpectedPart; readonly versionId: string | undefined },
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
+  const bytes = Buffer.alloc(part.sizeBytes)
+  let sizeBytes = 0
+  const range = {
+    ...(versionId === undefined ? {} : { versionId }),
+    offset: part.offset,
+    ...(part.last ? {} : { sizeBytes: part.sizeBytes }),
+  }
+  for await (const block of store.get(key, range, signal)) {
+    if (sizeBytes + block.length <= bytes.length) bytes.set(block, sizeBytes)
+    sizeBytes += block.length
+    if (sizeBytes > bytes.length) break
+  }
+  requireMatch(key, part, { sizeBytes, sha256: sizeBytes === bytes.length ? sha256Hex(bytes) : '' })
+  return bytes
+}
+
+async function digestOf(
+  store: ObjectStore,
+  { key, expected }: Search,
+  versionId: string | undefined,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const hash = createHash('sha256')
+  let sizeBytes = 0
+  for await (const block of store.get(key, versionId === undefined ? {} : { versionId }, signal)) {
+    hash.update(block)
+    sizeBytes += block.length
+    if (sizeBytes > expected.sizeBytes) break
+  }
+  requireMatch(key, expected, { sizeBytes, sha256: hash.digest('hex') })
+}
