@@ -131,3 +131,14 @@ export const lfsListedMax = 100_000
 export const lfsPointerBytesMax = 1024
 /** A .gitmodules file. The largest known have a few thousand entries. */
 export const gitmodulesBytesMax = MiB
+
+/** A database that does not accept a connection for so long is unavailable. */
+export const databaseConnectTimeoutMs = 10_000
+/** One statement, and one pause inside a transaction: ours take milliseconds. */
+export const databaseStatementTimeoutMs = 60_000
+/** How long the first of two processes that start at once waits for the other to give way. */
+export const lockSettleMs = 500
+/** How often it looks. */
+export const lockSettlePollMs = 10
+/** Rows that one query returns; longer lists are read page by page. */
+export const rowsMax = 1000

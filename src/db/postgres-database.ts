@@ -1,0 +1,102 @@
+import { drizzle } from 'drizzle-orm/node-postgres'
+import { Client, Pool, type PoolClient } from 'pg'
+import { assert, isEscrowError } from '../core/errors.js'
+import { databaseConnectTimeoutMs, databaseStatementTimeoutMs } from '../core/limits.js'
+import { databaseFault, translateFaults } from './database-fault.js'
+import { Database, type Db, type Tx } from './database.js'
+import { HandleScope } from './handle-scope.js'
+import { migrate } from './migrate.js'
+
+/** Adapter: a PostgreSQL server (15 or newer) that many processes may use. */
+export class PostgresDatabase extends Database {
+  readonly exclusive = false
+  readonly #scope = new HandleScope()
+  readonly #pool: Pool
+  readonly #db: Db
+  #closed: Promise<void> | undefined
+
+  private constructor(pool: Pool) {
+    super()
+    this.#pool = pool
+    this.#db = drizzle(pool)
+  }
+
+  /**
+   * Connect and bring the tables up to date.
+   *
+   * @param options.url - `postgres://user:password@host:port/database`; secret.
+   * @param options.poolMax - connections at most, 1 to 1000.
+   * @throws EscrowError `DATABASE_UNAVAILABLE`
+   */
+  static async open(options: { readonly url: string; readonly poolMax: number }): Promise<PostgresDatabase> {
+    const pool = new Pool({
+      connectionString: options.url,
+      max: options.poolMax,
+      connectionTimeoutMillis: databaseConnectTimeoutMs,
+      statement_timeout: databaseStatementTimeoutMs,
+      idle_in_transaction_session_timeout: databaseStatementTimeoutMs,
+    })
+    // A connection that breaks tells its pool and itself; without a listener the event would end the process. The statement that
+    // runs on it fails by itself.
+    pool.on('error', ignoreBrokenConnection)
+    pool.on('connect', (client) => client.on('error', ignoreBrokenConnection))
+    try {
+      await migrateAlone(options.url)
+      return new PostgresDatabase(pool)
+    } catch (error) {
+      await pool.end()
+      throw databaseFault(error)
+    }
+  }
+
+  query<T>(run: (db: Db) => Promise<T>): Promise<T> {
+    return this.#scope.enter(() => translateFaults<Db, T>((lent) => lent(this.#db), run))
+  }
+
+  transaction<T>(run: (tx: Tx) => Promise<T>): Promise<T> {
+    return this.#scope.enter(() =>
+      // Not drizzle's transaction over the pool: when its BEGIN fails it never gives the connection back.
+      translateFaults<Tx, T>(
+        (lent) => this.#withClient((client) => drizzle(client).transaction((tx) => committable(client, lent(tx)))),
+        run,
+      ),
+    )
+  }
+
+  close(): Promise<void> {
+    return (this.#closed ??= this.#pool.end())
+  }
+
+  async #withClient<T>(run: (client: PoolClient) => Promise<T>): Promise<T> {
+    const client = await this.#pool.connect()
+    let broken = false
+    try {
+      return await run(client)
+    } catch (error) {
+      broken = isEscrowError(databaseFault(error), 'DATABASE_UNAVAILABLE')
+      throw error
+    } finally {
+      client.release(broken)
+    }
+  }
+}
+
+/** On a connection of its own, without the time limit on statements: building an index may take longer. */
+async function migrateAlone(url: string): Promise<void> {
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: databaseConnectTimeoutMs })
+  client.on('error', ignoreBrokenConnection)
+  try {
+    await client.connect()
+    await migrate(drizzle(client))
+  } finally {
+    await client.end()
+  }
+}
+
+async function committable<T>(client: PoolClient, work: Promise<T>): Promise<T> {
+  const result = await work
+  assert(client.getTransactionStatus() !== 'E', 'a transaction went on after a failed statement')
+  return result
+}
+
+function ignoreBrokenConnection(): void {}

@@ -1,0 +1,128 @@
+import { and, eq, sql } from 'drizzle-orm'
+import { pgTable, primaryKey, text } from 'drizzle-orm/pg-core'
+import { EscrowError } from '../core/errors.js'
+import { count, instant } from '../db/columns.js'
+import type { Db, Tx } from '../db/database.js'
+import { first } from '../db/rows.js'
+
+/** Which source, in every query about one. */
+export interface SourceKey {
+  readonly agreementId: string
+  readonly source: string
+}
+
+/** The right to work on a source until it expires; a later lease of the same source has a higher token. */
+export interface Lease extends SourceKey {
+  readonly fencingToken: number
+}
+
+declare const brand: unique symbol
+/** A lease that is current and stays so until the transaction ends. Only `holdLease` makes one. */
+export type HeldLease = Lease & { readonly [brand]: 'HeldLease' }
+
+/** Who works on which source. A row stays after its lease has ended, so that tokens only grow. Not rebuilt from the store. */
+export const leaseTable = pgTable(
+  'lease',
+  {
+    agreementId: text('agreement_id').notNull(),
+    source: text('source').notNull(),
+    holder: text('holder').notNull(),
+    fencingToken: count('fencing_token').notNull(),
+    expiresAt: instant('expires_at').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.agreementId, t.source] })],
+)
+
+export type LeaseRow = typeof leaseTable.$inferSelect
+
+const isLease = (lease: Lease) =>
+  and(eq(leaseTable.agreementId, lease.agreementId), eq(leaseTable.source, lease.source), eq(leaseTable.fencingToken, lease.fencingToken))
+
+/**
+ * Take the lease of a source if nobody has it.
+ *
+ * @param wish.holder - unique for the process and job; shown to those who are refused.
+ * @returns the lease, or null when somebody else's has not expired.
+ *
+ * The first token is the clock in milliseconds, so that tokens also grow across a database that was lost and rebuilt.
+ */
+export async function tryTakeLease(
+  tx: Db,
+  wish: SourceKey & { readonly holder: string; readonly now: Date; readonly expiresAt: Date },
+): Promise<Lease | null> {
+  const { agreementId, source, holder, now, expiresAt } = wish
+  const taken = await tx
+    .insert(leaseTable)
+    .values({ agreementId, source, holder, expiresAt, fencingToken: now.getTime() })
+    .onConflictDoUpdate({
+      target: [leaseTable.agreementId, leaseTable.source],
+      set: { holder, expiresAt, fencingToken: sql`greatest(${leaseTable.fencingToken} + 1, excluded.fencing_token)` },
+      setWhere: sql`${leaseTable.expiresAt} <= ${now.toISOString()}`,
+    })
+    .returning({ fencingToken: leaseTable.fencingToken })
+  const row = first(taken)
+  return row === null ? null : { agreementId, source, fencingToken: row.fencingToken }
+}
+
+/** Take the lease of a source. @throws EscrowError `LEASE_HELD` with its holder when somebody else has it. */
+export async function takeLease(
+  db: Db,
+  wish: SourceKey & { readonly holder: string; readonly now: Date; readonly expiresAt: Date },
+): Promise<Lease> {
+  const lease = await tryTakeLease(db, wish)
+  if (lease !== null) return lease
+  const holder = await findLease(db, wish)
+  throw new EscrowError('LEASE_HELD', `source ${wish.source} is being worked on by ${holder?.holder ?? 'somebody'}`, {
+    details: { source: wish.source, until: holder?.expiresAt.toISOString() ?? null },
+  })
+}
+
+/** The last lease of a source, expired or not; null when there was none. */
+export async function findLease(db: Db, key: SourceKey): Promise<LeaseRow | null> {
+  const rule = and(eq(leaseTable.agreementId, key.agreementId), eq(leaseTable.source, key.source))
+  return first(await db.select().from(leaseTable).where(rule))
+}
+
+/**
+ * Lengthen a lease. One that has expired, but that nobody took, is as good as before.
+ *
+ * @throws EscrowError `LEASE_LOST`
+ */
+export async function renewLease(db: Db, lease: Lease, expiresAt: Date): Promise<void> {
+  const renewed = await db.update(leaseTable).set({ expiresAt }).where(isLease(lease)).returning({ source: leaseTable.source })
+  if (renewed.length === 0) throw lost(lease)
+}
+
+/**
+ * Make sure that a lease is current, and keep it so until the transaction ends: everything that changes a source asks for the
+ * result of this.
+ *
+ * @throws EscrowError `LEASE_LOST`
+ */
+export async function holdLease(tx: Tx, lease: Lease): Promise<HeldLease> {
+  const rows = await tx.select({ source: leaseTable.source }).from(leaseTable).where(isLease(lease)).for('update')
+  if (rows.length === 0) throw lost(lease)
+  return lease as HeldLease
+}
+
+/** Give a lease back; does nothing when somebody else has taken over. */
+export async function endLease(db: Db, lease: Lease, now: Date): Promise<void> {
+  await db.update(leaseTable).set({ expiresAt: now }).where(isLease(lease))
+}
+
+/**
+ * End every lease. Only for a process that has the database for itself (`Database.exclusive`) and has not begun to work: whoever
+ * held them is dead.
+ */
+export async function endLeasesOfTheDead(db: Db, now: Date): Promise<void> {
+  await db
+    .update(leaseTable)
+    .set({ expiresAt: now })
+    .where(sql`${leaseTable.expiresAt} > ${now.toISOString()}`)
+}
+
+function lost(lease: Lease): EscrowError {
+  return new EscrowError('LEASE_LOST', `another worker has taken over source ${lease.source}`, {
+    details: { source: lease.source, fencingToken: lease.fencingToken },
+  })
+}

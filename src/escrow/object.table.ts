@@ -1,0 +1,254 @@
+import { and, asc, eq, inArray, isNull, lt, ne, or, sql } from 'drizzle-orm'
+import { index, integer, pgTable, text, uniqueIndex } from 'drizzle-orm/pg-core'
+import { BugError } from '../core/errors.js'
+import { count, digest, digests, instant, oneOf } from '../db/columns.js'
+import type { Db, Tx } from '../db/database.js'
+import { first, only, page } from '../db/rows.js'
+import { agreementTable } from './agreement.table.js'
+import { depositTable } from './deposit.table.js'
+
+const purposes = [
+  'agreement',
+  'annex',
+  'statement',
+  'envelope',
+  'inventory',
+  'known-objects',
+  'attachment',
+  'manifest',
+  'receipt',
+  'event',
+  'tile',
+  'readme',
+] as const
+/** What an object is for. */
+export type Purpose = (typeof purposes)[number]
+
+const replicaStates = ['active', 'retired'] as const
+const copyStates = ['present', 'missing', 'mismatch', 'unreadable', 'superseded'] as const
+/** `present`: as far as we know; `missing`, `mismatch`, `unreadable`: what the last check found; `superseded`: a repair has replaced it. */
+export type CopyState = (typeof copyStates)[number]
+
+/** Places where every object is kept. */
+export const replicaTable = pgTable(
+  'replica',
+  {
+    replica: text('replica').primaryKey(),
+    country: text('country').notNull(),
+    control: text('control').notNull(),
+    state: text('state', { enum: replicaStates }).notNull(),
+    addedAt: instant('added_at').notNull(),
+  },
+  (t) => [oneOf('replica_state_known', t.state, replicaStates)],
+)
+
+/** Objects that we wrote or are about to write: recorded before the first replica completes, so that no copy is unknown. */
+export const storedObjectTable = pgTable(
+  'stored_object',
+  {
+    objectId: count('object_id').primaryKey().generatedAlwaysAsIdentity(),
+    key: text('key').notNull(),
+    purpose: text('purpose', { enum: purposes }).notNull(),
+    /** Null for what belongs to the service: tiles, README. No foreign key: an agreement's document is recorded before its row. */
+    agreementId: text('agreement_id'),
+    /** Null until published, and for what belongs to no deposit. */
+    depositId: text('deposit_id').references(() => depositTable.depositId),
+    /** Who wrote it; null for what no attempt wrote. Not rebuilt from the store. */
+    attemptId: text('attempt_id'),
+    digest: digest('digest').notNull(),
+    sizeBytes: count('size_bytes').notNull(),
+    partBytes: integer('part_bytes').notNull(),
+    partDigests: digests('part_digests').notNull(),
+  },
+  (t) => [
+    uniqueIndex('stored_object_key').on(t.key),
+    index('stored_object_deposit').on(t.depositId),
+    index('stored_object_agreement').on(t.agreementId),
+    index('stored_object_attempt').on(t.attemptId),
+    oneOf('stored_object_purpose_known', t.purpose, purposes),
+  ],
+)
+
+/** One version of an object on one replica. At most one version of each is not superseded. */
+export const replicaCopyTable = pgTable(
+  'replica_copy',
+  {
+    copyId: count('copy_id').primaryKey().generatedAlwaysAsIdentity(),
+    objectId: count('object_id')
+      .notNull()
+      .references(() => storedObjectTable.objectId),
+    replica: text('replica')
+      .notNull()
+      .references(() => replicaTable.replica),
+    versionId: text('version_id').notNull(),
+    retainUntil: instant('retain_until_at').notNull(),
+    state: text('state', { enum: copyStates }).notNull(),
+    storedAt: instant('stored_at').notNull(),
+    /** When all its bytes last matched; null when never since it was written. */
+    verifiedAt: instant('verified_at'),
+    /** When they are to be read again; null while its object is not published. */
+    nextCheckAt: instant('next_check_at'),
+  },
+  (t) => [
+    uniqueIndex('replica_copy_version').on(t.objectId, t.replica, t.versionId),
+    uniqueIndex('replica_copy_current')
+      .on(t.objectId, t.replica)
+      .where(sql`${t.state} <> 'superseded'`),
+    index('replica_copy_next_check')
+      .on(t.nextCheckAt)
+      .where(sql`${t.state} <> 'superseded'`),
+    index('replica_copy_bad')
+      .on(t.copyId)
+      .where(sql`${t.state} in ('missing', 'mismatch', 'unreadable')`),
+    index('replica_copy_retention')
+      .on(t.retainUntil)
+      .where(sql`${t.state} = 'present'`),
+    oneOf('replica_copy_state_known', t.state, copyStates),
+  ],
+)
+
+export type ReplicaRow = typeof replicaTable.$inferSelect
+export type StoredObjectRow = typeof storedObjectTable.$inferSelect
+export type ReplicaCopyRow = typeof replicaCopyTable.$inferSelect
+/** What is known of an object before it is written. */
+export type NewObject = Omit<StoredObjectRow, 'objectId' | 'depositId'>
+
+/** Add a replica, or record what the configuration now says of it; `addedAt` stays. */
+export async function recordReplica(db: Db, row: Omit<ReplicaRow, 'state'>): Promise<void> {
+  await db
+    .insert(replicaTable)
+    .values({ ...row, state: 'active' })
+    .onConflictDoUpdate({ target: replicaTable.replica, set: { country: row.country, control: row.control, state: 'active' } })
+}
+
+/** Mark a replica that the configuration no longer names. Its copies stay on record. */
+export async function retireReplica(db: Db, replica: string): Promise<void> {
+  await db.update(replicaTable).set({ state: 'retired' }).where(eq(replicaTable.replica, replica))
+}
+
+/** All replicas by name. */
+export async function listReplicas(db: Db): Promise<readonly ReplicaRow[]> {
+  return db.select().from(replicaTable).orderBy(asc(replicaTable.replica))
+}
+
+/**
+ * Record an object before it is written.
+ *
+ * @returns its number. Recording the same object again (key, digest and size) gives the same number, so a resumed step may repeat it.
+ * @throws BugError when the key is taken by other bytes: keys are unique for each attempt.
+ */
+export async function recordObject(tx: Db, object: NewObject): Promise<number> {
+  const inserted = await tx
+    .insert(storedObjectTable)
+    .values(object)
+    .onConflictDoNothing({ target: storedObjectTable.key })
+    .returning({ objectId: storedObjectTable.objectId })
+  const row = first(inserted)
+  if (row !== null) return row.objectId
+  const known = only(await tx.select().from(storedObjectTable).where(eq(storedObjectTable.key, object.key)))
+  if (known.digest !== object.digest || known.sizeBytes !== object.sizeBytes) {
+    throw new BugError(`object ${object.key} was recorded with other bytes`)
+  }
+  return known.objectId
+}
+
+/** What is recorded under a key, or null. */
+export async function findObject(db: Db, key: string): Promise<StoredObjectRow | null> {
+  return first(await db.select().from(storedObjectTable).where(eq(storedObjectTable.key, key)))
+}
+
+/** The objects of deposits, by key. @param depositIds - may be empty. */
+export async function listObjectsOfDeposits(db: Db, depositIds: readonly string[]): Promise<readonly StoredObjectRow[]> {
+  if (depositIds.length === 0) return []
+  return db
+    .select()
+    .from(storedObjectTable)
+    .where(inArray(storedObjectTable.depositId, [...depositIds]))
+    .orderBy(asc(storedObjectTable.key))
+}
+
+/** The objects that an attempt recorded, by key; empty when it never got so far. */
+export async function listObjectsOfAttempt(db: Db, attemptId: string): Promise<readonly StoredObjectRow[]> {
+  return db.select().from(storedObjectTable).where(eq(storedObjectTable.attemptId, attemptId)).orderBy(asc(storedObjectTable.key))
+}
+
+/** Give the objects of an attempt to its deposit. Those that an earlier deposit brought (attachments) stay with that one. */
+export async function adoptObjects(tx: Tx, attemptId: string, depositId: string): Promise<void> {
+  await tx
+    .update(storedObjectTable)
+    .set({ depositId })
+    .where(and(eq(storedObjectTable.attemptId, attemptId), isNull(storedObjectTable.depositId)))
+}
+
+/**
+ * Record a version on a replica; the same one again changes nothing but its retention.
+ *
+ * @param copy.nextCheckAt - null while the object is not published.
+ * @throws EscrowError `DATABASE_CONFLICT` when the replica has another current version: supersede that first.
+ */
+export async function recordCopy(
+  tx: Db,
+  copy: Pick<ReplicaCopyRow, 'objectId' | 'replica' | 'versionId' | 'retainUntil' | 'storedAt' | 'nextCheckAt'>,
+): Promise<void> {
+  await tx
+    .insert(replicaCopyTable)
+    .values({ ...copy, state: 'present' })
+    .onConflictDoUpdate({
+      target: [replicaCopyTable.objectId, replicaCopyTable.replica, replicaCopyTable.versionId],
+      set: { retainUntil: sql`greatest(${replicaCopyTable.retainUntil}, excluded.retain_until_at)` },
+    })
+}
+
+/** Start the clock of fixity checks for the copies of a deposit that has just been published. */
+export async function scheduleFirstChecks(tx: Tx, depositId: string, nextCheckAt: Date): Promise<void> {
+  const objects = tx
+    .select({ objectId: storedObjectTable.objectId })
+    .from(storedObjectTable)
+    .where(eq(storedObjectTable.depositId, depositId))
+  await tx
+    .update(replicaCopyTable)
+    .set({ nextCheckAt })
+    .where(and(inArray(replicaCopyTable.objectId, objects), isNull(replicaCopyTable.nextCheckAt)))
+}
+
+/** The current copies of an object, by replica: superseded ones are left out. */
+export async function listCopies(db: Db, objectId: number): Promise<readonly ReplicaCopyRow[]> {
+  return db
+    .select()
+    .from(replicaCopyTable)
+    .where(and(eq(replicaCopyTable.objectId, objectId), ne(replicaCopyTable.state, 'superseded')))
+    .orderBy(asc(replicaCopyTable.replica))
+}
+
+/**
+ * Copies whose lock ends before a moment although their agreement goes on (or belongs to no agreement), soonest first.
+ *
+ * @param lockedUntil - everything is to be locked at least so long.
+ */
+export async function listShortRetention(
+  db: Db,
+  lockedUntil: Date,
+  limit: number,
+): Promise<readonly { readonly copy: ReplicaCopyRow; readonly key: string; readonly agreementId: string | null }[]> {
+  return db
+    .select({ copy: replicaCopyTable, key: storedObjectTable.key, agreementId: storedObjectTable.agreementId })
+    .from(replicaCopyTable)
+    .innerJoin(storedObjectTable, eq(storedObjectTable.objectId, replicaCopyTable.objectId))
+    .leftJoin(agreementTable, eq(agreementTable.agreementId, storedObjectTable.agreementId))
+    .where(
+      and(
+        eq(replicaCopyTable.state, 'present'),
+        lt(replicaCopyTable.retainUntil, lockedUntil),
+        // What an abandoned attempt left may expire.
+        or(isNull(storedObjectTable.attemptId), sql`${storedObjectTable.depositId} is not null`),
+        or(isNull(agreementTable.state), ne(agreementTable.state, 'ended')),
+      ),
+    )
+    .orderBy(asc(replicaCopyTable.retainUntil))
+    .limit(page(limit))
+}
+
+/** Record until when a copy is locked, as read back from the store. */
+export async function recordRetention(db: Db, copyId: number, retainUntil: Date): Promise<void> {
+  await db.update(replicaCopyTable).set({ retainUntil }).where(eq(replicaCopyTable.copyId, copyId))
+}

@@ -1,0 +1,248 @@
+import { and, asc, eq, gt, lte, sql } from 'drizzle-orm'
+import { index, integer, jsonb, pgTable, primaryKey, text } from 'drizzle-orm/pg-core'
+import type { ErrorCode } from '../core/errors.js'
+import { count, digest, instant, oneOf } from '../db/columns.js'
+import type { Db, Tx } from '../db/database.js'
+import { first, page } from '../db/rows.js'
+import type { DepositMode } from '../format/agreement.js'
+import type { DepositKind } from '../format/manifest.js'
+import { agreementTable } from './agreement.table.js'
+import type { HeldLease, SourceKey } from './lease.table.js'
+
+const sourceStates = ['waiting', 'active', 'paused', 'ended'] as const
+/** `waiting`: the vault is not armed; `active`: deposits are due; `paused`: by the operator; `ended`: with its agreement. */
+export type SourceState = (typeof sourceStates)[number]
+
+/** One repository under an agreement, and when something is to be done about it. */
+export const sourceTable = pgTable(
+  'source',
+  {
+    agreementId: text('agreement_id')
+      .notNull()
+      .references(() => agreementTable.agreementId),
+    source: text('source').notNull(),
+    state: text('state', { enum: sourceStates }).notNull(),
+    mode: text('mode').$type<DepositMode>().notNull(),
+    /** Without a secret in it; null where nothing is pulled. */
+    url: text('url'),
+    /** The path of the file that holds the credential. Never the credential. */
+    credentialFile: text('credential_file'),
+    startsAt: instant('starts_at').notNull(),
+    everyHours: integer('every_hours').notNull(),
+    graceHours: integer('grace_hours').notNull(),
+    fullEveryDays: integer('full_every_days').notNull(),
+    chainLengthMax: integer('chain_length_max').notNull(),
+
+    /** The moment of the schedule that is to be met now, and until when it counts as met in time. */
+    periodAt: instant('period_at').notNull(),
+    deadlineAt: instant('deadline_at').notNull(),
+    /** When to try next: `period_at`, or later after a failure. */
+    dueAt: instant('due_at').notNull(),
+    /** When the ticker looks next: `due_at`, or later when it was queued already. A queue that loses it costs this delay, no more. */
+    lookAt: instant('look_at').notNull(),
+
+    /** What the remote can do, as the git client caches it. Parsed by its reader. */
+    capability: jsonb('capability').$type<unknown>(),
+    /** Of the last deposit; null before the first. */
+    refsDigest: digest('refs_digest'),
+    manifestDigest: digest('manifest_digest'),
+    nextSequence: count('next_sequence').notNull().default(1),
+    /** The last full deposit, and how many incrementals rest on it. */
+    fullSequence: count('full_sequence'),
+    fullAt: instant('full_at'),
+    chainLength: integer('chain_length').notNull().default(0),
+    /** When we last knew that the archive equals the remote: a deposit, or nothing had changed. */
+    freshAt: instant('fresh_at'),
+    /** Failures since then. */
+    failures: integer('failures').notNull().default(0),
+    failureCode: text('failure_code').$type<ErrorCode>(),
+    failedAt: instant('failed_at'),
+  },
+  (t) => [
+    primaryKey({ columns: [t.agreementId, t.source] }),
+    index('source_look')
+      .on(t.lookAt)
+      .where(sql`${t.state} = 'active' and ${t.mode} = 'pull'`),
+    index('source_deadline')
+      .on(t.deadlineAt)
+      .where(sql`${t.state} = 'active'`),
+    oneOf('source_state_known', t.state, sourceStates),
+  ],
+)
+
+export type SourceRow = typeof sourceTable.$inferSelect
+
+/** The next moments of a source's schedule; computed by the caller. */
+export interface Timing {
+  readonly periodAt: Date
+  readonly deadlineAt: Date
+  readonly dueAt: Date
+}
+
+const isSource = (key: SourceKey) => and(eq(sourceTable.agreementId, key.agreementId), eq(sourceTable.source, key.source))
+
+/** Add sources. @param rows - 1 to 1000. @throws EscrowError `DATABASE_CONFLICT` when there is one of this name. */
+export async function insertSources(tx: Tx, rows: readonly (typeof sourceTable.$inferInsert)[]): Promise<void> {
+  await tx.insert(sourceTable).values([...rows])
+}
+
+/** One source, or null. */
+export async function findSource(db: Db, key: SourceKey): Promise<SourceRow | null> {
+  return first(await db.select().from(sourceTable).where(isSource(key)))
+}
+
+/** Sources of an agreement by name. @param after - the last name of the page before; '' for the first. */
+export async function listSources(db: Db, agreementId: string, after: string, limit: number): Promise<readonly SourceRow[]> {
+  return db
+    .select()
+    .from(sourceTable)
+    .where(and(eq(sourceTable.agreementId, agreementId), gt(sourceTable.source, after)))
+    .orderBy(asc(sourceTable.source))
+    .limit(page(limit))
+}
+
+/** Move all sources of an agreement from one state to another, as when its vault is armed. @returns how many moved. */
+export async function moveSources(tx: Tx, agreementId: string, from: SourceState, to: SourceState): Promise<number> {
+  const moved = await tx
+    .update(sourceTable)
+    .set({ state: to })
+    .where(and(eq(sourceTable.agreementId, agreementId), eq(sourceTable.state, from)))
+    .returning({ source: sourceTable.source })
+  return moved.length
+}
+
+/** Move one source to another state. @returns false when there is no such source in the state `from`. */
+export async function moveSource(tx: Tx, key: SourceKey, from: SourceState, to: SourceState): Promise<boolean> {
+  const moved = await tx
+    .update(sourceTable)
+    .set({ state: to })
+    .where(and(isSource(key), eq(sourceTable.state, from)))
+    .returning({ source: sourceTable.source })
+  return moved.length === 1
+}
+
+/** Point a source at its remote. Both are references: the credential stays in its file. */
+export async function setRemote(
+  tx: Tx,
+  key: SourceKey,
+  remote: { readonly url: string | null; readonly credentialFile: string | null },
+): Promise<void> {
+  await tx.update(sourceTable).set({ url: remote.url, credentialFile: remote.credentialFile, capability: null }).where(isSource(key))
+}
+
+/**
+ * Take the sources whose deposit is due, most overdue first, and look at them again only at `lookAgainAt`. Two tickers at once
+ * get different ones.
+ */
+export async function sweepDueSources(
+  tx: Tx,
+  sweep: { readonly now: Date; readonly lookAgainAt: Date; readonly limit: number },
+): Promise<readonly SourceKey[]> {
+  const due = tx
+    .select({ agreementId: sourceTable.agreementId, source: sourceTable.source })
+    .from(sourceTable)
+    .where(and(eq(sourceTable.state, 'active'), eq(sourceTable.mode, 'pull'), lte(sourceTable.lookAt, sweep.now)))
+    .orderBy(asc(sourceTable.lookAt))
+    .limit(page(sweep.limit))
+    .for('update', { skipLocked: true })
+  return tx
+    .update(sourceTable)
+    .set({ lookAt: sweep.lookAgainAt })
+    .where(sql`(${sourceTable.agreementId}, ${sourceTable.source}) in ${due}`)
+    .returning({ agreementId: sourceTable.agreementId, source: sourceTable.source })
+}
+
+/** Sources that have missed their deadline, longest first; empty when all is well. */
+export async function listMissed(db: Db, now: Date, limit: number): Promise<readonly SourceRow[]> {
+  return db
+    .select()
+    .from(sourceTable)
+    .where(and(eq(sourceTable.state, 'active'), lte(sourceTable.deadlineAt, now)))
+    .orderBy(asc(sourceTable.deadlineAt))
+    .limit(page(limit))
+}
+
+/** Move the schedule of a source on, as after a missed deadline was recorded. */
+export async function moveSchedule(tx: Tx, key: SourceKey, timing: Timing): Promise<void> {
+  await tx
+    .update(sourceTable)
+    .set({ periodAt: timing.periodAt, deadlineAt: timing.deadlineAt, dueAt: timing.dueAt, lookAt: timing.dueAt })
+    .where(isSource(key))
+}
+
+/** Remember what the remote can do, to save a round trip. Null forgets it. */
+export async function cacheCapability(db: Db, key: SourceKey, capability: unknown): Promise<void> {
+  await db.update(sourceTable).set({ capability }).where(isSource(key))
+}
+
+/** Note that the remote equals the archive. */
+export async function recordUnchanged(tx: Tx, held: HeldLease, at: Date, timing: Timing): Promise<void> {
+  await tx
+    .update(sourceTable)
+    .set({ ...fresh(at), ...planned(timing) })
+    .where(isSource(held))
+}
+
+/** Note that a try failed, and when to try again. The schedule stays: only a deposit meets it. */
+export async function recordFailure(
+  tx: Tx,
+  held: HeldLease,
+  failure: { readonly code: ErrorCode; readonly at: Date; readonly retryAt: Date },
+): Promise<void> {
+  await tx
+    .update(sourceTable)
+    .set({
+      failures: sql`${sourceTable.failures} + 1`,
+      failureCode: failure.code,
+      failedAt: failure.at,
+      dueAt: failure.retryAt,
+      lookAt: failure.retryAt,
+    })
+    .where(isSource(held))
+}
+
+/** Note a published deposit: the next one has the next number and is compared with this one. */
+export async function recordFresh(
+  tx: Tx,
+  held: HeldLease,
+  deposit: {
+    readonly sequence: number
+    readonly kind: DepositKind
+    readonly takenAt: Date
+    readonly refsDigest: string
+    readonly manifestDigest: string
+  },
+  timing: Timing,
+): Promise<void> {
+  const chain =
+    deposit.kind === 'full'
+      ? { fullSequence: deposit.sequence, fullAt: deposit.takenAt, chainLength: 0 }
+      : { chainLength: sql`${sourceTable.chainLength} + 1` }
+  await tx
+    .update(sourceTable)
+    .set({
+      ...fresh(deposit.takenAt),
+      ...planned(timing),
+      ...chain,
+      nextSequence: deposit.sequence + 1,
+      refsDigest: deposit.refsDigest,
+      manifestDigest: deposit.manifestDigest,
+    })
+    .where(isSource(held))
+}
+
+/** Never use a sequence number again: an attempt that was given up may have left a manifest under it. */
+export async function skipSequence(tx: Tx, held: HeldLease, sequence: number): Promise<void> {
+  await tx
+    .update(sourceTable)
+    .set({ nextSequence: sql`greatest(${sourceTable.nextSequence}, ${sequence + 1})` })
+    .where(isSource(held))
+}
+
+const fresh = (at: Date) => ({ freshAt: at, failures: 0, failureCode: null, failedAt: null })
+const planned = (timing: Timing) => ({
+  periodAt: timing.periodAt,
+  deadlineAt: timing.deadlineAt,
+  dueAt: timing.dueAt,
+  lookAt: timing.dueAt,
+})
