@@ -1,6 +1,5 @@
 import { realpath, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Writable } from 'node:stream'
 import { EscrowError, isEscrowError } from '../core/errors.js'
 import { remoteIdleTimeoutMs } from '../core/limits.js'
 import { startGit, type GitRun } from './git-command.js'
@@ -16,6 +15,7 @@ import {
   readRefListing,
   type Capabilities,
 } from './upload-pack-client.js'
+import { writeBlocks } from './write-blocks.js'
 
 /** A git that has closed its output early is about to go; we wait so long for its last words. */
 const exitPatienceMs = 2_000
@@ -46,7 +46,7 @@ export class LocalRemote extends GitRemote {
     const talk = await this.#start(signal)
     try {
       const capabilities = await readCapabilities(talk.reader)
-      await send(talk.run.stdin, lsRefsRequest(capabilities))
+      await writeBlocks(talk.run.stdin, lsRefsRequest(capabilities))
       const listing = await readRefListing(talk.reader, objectFormatOf(capabilities))
       talk.run.stdin.end()
       return listing
@@ -62,7 +62,7 @@ export class LocalRemote extends GitRemote {
     try {
       const capabilities: Capabilities = await readCapabilities(talk.reader)
       // Not awaited: a server that refuses early answers while we still write.
-      const sent = send(talk.run.stdin, fetchRequest(capabilities, request)).catch(() => undefined)
+      const sent = writeBlocks(talk.run.stdin, fetchRequest(capabilities, request)).catch(() => undefined)
       yield* readPack(talk.reader, talk.run.words)
       await sent
       talk.run.stdin.end()
@@ -103,21 +103,6 @@ async function findGitDir(path: string): Promise<string> {
   )
   if (!isWorkTree && !isBare) throw missing
   return isWorkTree ? inner : root
-}
-
-/** Write with back-pressure. Resolves early if git has closed its end. */
-async function send(stdin: Writable, blocks: Iterable<Uint8Array>): Promise<void> {
-  for (const block of blocks) {
-    if (stdin.destroyed) return
-    if (stdin.write(block)) continue
-    await new Promise<void>((resolve) => {
-      const done = (): void => {
-        stdin.off('drain', done).off('close', done)
-        resolve()
-      }
-      stdin.once('drain', done).once('close', done)
-    })
-  }
 }
 
 /** A stream that just ends means little; git's own words and exit code say why. */

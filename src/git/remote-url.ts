@@ -1,0 +1,86 @@
+import { isAbsolute, normalize } from 'node:path'
+import { isIP } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { EscrowError } from '../core/errors.js'
+import { checkAddress } from './address-policy.js'
+
+/** What the configuration permits beyond https to public hosts. */
+export interface RemoteRules {
+  /** Plain http: everything, credentials too, can be read and changed on the way. */
+  readonly allowHttp: boolean
+  /** Loopback and private networks. */
+  readonly allowPrivateAddresses: boolean
+  /** Repositories on this machine: whoever writes a source's URL could deposit any repository that the worker can read. */
+  readonly allowLocalPaths: boolean
+}
+
+/** Where a source is. `url` has no credential, query, fragment or final slash. */
+export type RemoteUrl = { readonly kind: 'http'; readonly url: string } | { readonly kind: 'local'; readonly path: string }
+
+const urlCharactersMax = 2048
+
+/**
+ * The place that a depositor's text names, if we go there.
+ *
+ * Nothing from it ever becomes an option or a transport helper of git: `--upload-pack=...`, `ext::...` and their kin are refused here,
+ * before any adapter exists.
+ *
+ * @param text - attacker-controlled.
+ * @throws EscrowError `REMOTE_URL`, or `REMOTE_ADDRESS_REFUSED` for a literal address; names are checked when connecting.
+ */
+export function parseRemoteUrl(text: string, rules: RemoteRules): RemoteUrl {
+  if (text.length === 0 || text.length > urlCharactersMax)
+    throw refused(`expected a URL of 1 to ${urlCharactersMax} characters, got ${text.length}`)
+  if (/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(text)) throw refused('expected a URL without control characters')
+  if (text.startsWith('-')) throw refused('expected a URL, got an option')
+  if (/^[A-Za-z0-9+.-]*::/.test(text)) throw refused('expected a URL, got a transport helper')
+  if (isAbsolute(text)) return localPath(text, rules)
+  if (/^(?:git\+)?ssh:|^[^/:]+@[^/:]+:/i.test(text)) throw refused('expected an https URL; ssh comes later')
+  const url = parseUrl(text)
+  if (url.protocol === 'file:') return localPath(filePath(url), rules)
+  return httpUrl(url, rules)
+}
+
+function httpUrl(url: URL, rules: RemoteRules): RemoteUrl {
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') throw refused(`expected an https URL, got ${url.protocol}`)
+  if (url.protocol === 'http:' && !rules.allowHttp) throw refused('expected an https URL, got http, which the configuration does not allow')
+  if (url.username !== '' || url.password !== '') throw refused('expected a URL without user and password: put them into a credential file')
+  if (url.search !== '' || url.hash !== '') throw refused('expected a URL without query and fragment')
+  checkLiteralHost(url, rules)
+  return { kind: 'http', url: url.href.replace(/\/+$/, '') }
+}
+
+/**
+ * Refuse a URL whose host is an address, written out, that no remote may have. Sockets resolve no literal, so nobody else would look.
+ *
+ * @throws EscrowError `REMOTE_ADDRESS_REFUSED`
+ */
+export function checkLiteralHost(url: URL, rules: RemoteRules): void {
+  const host = url.hostname.replace(/^\[|\]$/g, '')
+  if (isIP(host) !== 0) checkAddress(host, rules.allowPrivateAddresses)
+}
+
+function localPath(path: string, rules: RemoteRules): RemoteUrl {
+  if (!rules.allowLocalPaths) throw refused('expected an https URL, got a local path, which the configuration does not allow')
+  return { kind: 'local', path: normalize(path) }
+}
+
+function filePath(url: URL): string {
+  try {
+    return fileURLToPath(url)
+  } catch (cause) {
+    throw refused('expected a file URL of this machine', cause)
+  }
+}
+
+function parseUrl(text: string): URL {
+  try {
+    return new URL(text)
+  } catch (cause) {
+    throw refused('expected a URL or an absolute path', cause)
+  }
+}
+
+function refused(message: string, cause?: unknown): EscrowError {
+  return new EscrowError('REMOTE_URL', message, { cause })
+}
