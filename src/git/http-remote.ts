@@ -59,7 +59,7 @@ interface Access {
 const cachedMax = 10_000
 /** An advertisement of version 2 has a few hundred bytes; only older servers put their refs into it. */
 const advertisementBytesMax = 1024 * 1024
-const infoRefs = '/info/refs?service=git-upload-pack'
+const discoveryPath = '/info/refs?service=git-upload-pack'
 const version2 = { 'git-protocol': 'version=2' }
 
 /** What a cached discovery that is no longer true may lead to; everything else is what it says. */
@@ -227,9 +227,9 @@ function redacted(error: unknown, credential: Credential | undefined): unknown {
 }
 
 function baseOf(url: string): string {
-  if (!url.endsWith(infoRefs))
+  if (!url.endsWith(discoveryPath))
     throw new EscrowError('REMOTE_REDIRECT', 'expected a redirect to another git repository, got some other page')
-  return url.slice(0, -infoRefs.length)
+  return url.slice(0, -discoveryPath.length)
 }
 
 /** Whole, and of sound framing: the parser behind it does not defend itself. */

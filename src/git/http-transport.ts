@@ -46,6 +46,7 @@ export interface TransportResponse {
 const wordsOfStatusMax = 300
 const complaintBytesMax = 4096
 
+/** Requests to git remotes, over connections that are kept and shared. Owned by the worker, which closes it. */
 export class HttpTransport {
   readonly #rules: RemoteRules
   readonly #idleTimeoutMs: number
