@@ -1,5 +1,6 @@
-import { DrizzleQueryError } from 'drizzle-orm'
+import { DrizzleQueryError, sql } from 'drizzle-orm'
 import { BugError, EscrowError } from '../core/errors.js'
+import type { Tx } from './database.js'
 
 /** SQLSTATE classes and codes (PostgreSQL manual, appendix A): somebody else was quicker. */
 const conflict = /^(?:23505|23P01|40001|40P01|55P03)$/
@@ -55,6 +56,22 @@ export async function translateFaults<H, T>(
     if ('thrown' in own && own.thrown === error) throw error
     throw databaseFault(error)
   }
+}
+
+/**
+ * Make sure that COMMIT will commit: after a failed statement that was swallowed, PostgreSQL answers it with a rollback and no error.
+ * Costs a round trip; the status that pg keeps is one message behind.
+ *
+ * @throws BugError
+ */
+export async function committable<T>(tx: Tx, result: T): Promise<T> {
+  try {
+    await tx.execute(sql`select 1`)
+  } catch (error) {
+    const fault = databaseFault(error)
+    throw fault instanceof BugError ? new BugError('a transaction went on after a failed statement', { cause: error }) : fault
+  }
+  return result
 }
 
 function text(error: Error, field: string): string {

@@ -30,7 +30,7 @@ export class HomeLock {
    */
   static async take(folder: string): Promise<HomeLock> {
     await mkdir(folder, { recursive: true, mode: 0o700 })
-    const own = await nameOf(process.pid)
+    const own = await lockName(process.pid)
     const path = join(folder, own)
     if (held.has(path)) throw locked(folder, own)
     held.add(path)
@@ -83,17 +83,18 @@ async function isAlive(name: string): Promise<boolean> {
     if (boot !== here.boot) return false
     // Another container's processes cannot be seen from here.
     if (space !== here.space) return true
-    return (await nameOf(Number(pid))) === name
+    return (await lockName(Number(pid))) === name
   }
   return isRunning(Number(pid))
 }
 
 /**
- * `<pid>-<boot>-<pid namespace>-<start>`: on Linux boot id, namespace and start in clock ticks since boot (proc(5), /proc/pid/stat,
- * field 22) make it unique for ever. Elsewhere only the number is known, and a lock that a dead process left seems alive when its
- * number was given away again.
+ * The name of the lock file of a process: `<pid>-<boot>-<pid namespace>-<start>`.
+ *
+ * On Linux boot id, namespace and start in clock ticks since boot (proc(5), /proc/pid/stat, field 22) make it unique for ever.
+ * Elsewhere only the number is known, and a lock that a dead process left seems alive when its number was given away again.
  */
-async function nameOf(pid: number): Promise<string> {
+export async function lockName(pid: number): Promise<string> {
   const place = await placeOfProcesses()
   if (place === null) return `${pid}`
   try {

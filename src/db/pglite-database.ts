@@ -2,12 +2,10 @@
 // What it is not: durable against a power cut. It makes no fsync call (decision of its authors); killed processes are survived.
 // What it trusts: that nobody but the holder of the home lock opens the folder; PGlite itself takes no lock, and two writers lose rows.
 import { PGlite } from '@electric-sql/pglite'
-import { sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/pglite'
 import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { BugError } from '../core/errors.js'
-import { databaseFault, translateFaults } from './database-fault.js'
+import { committable, databaseFault, translateFaults } from './database-fault.js'
 import { Database, type Db, type Tx } from './database.js'
 import { HandleScope } from './handle-scope.js'
 import { HomeLock } from './home-lock.js'
@@ -92,14 +90,4 @@ export class PgliteDatabase extends Database {
       await this.#lock?.release()
     }
   }
-}
-
-/** PGlite does not say whether a transaction has failed, so we ask with the cheapest statement. */
-async function committable<T>(tx: Tx, result: T): Promise<T> {
-  try {
-    await tx.execute(sql`select 1`)
-  } catch (cause) {
-    throw new BugError('a transaction went on after a failed statement', { cause })
-  }
-  return result
 }

@@ -1,8 +1,8 @@
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { Client, Pool, type PoolClient } from 'pg'
-import { assert, isEscrowError } from '../core/errors.js'
+import { isEscrowError } from '../core/errors.js'
 import { databaseConnectTimeoutMs, databaseStatementTimeoutMs } from '../core/limits.js'
-import { databaseFault, translateFaults } from './database-fault.js'
+import { committable, databaseFault, translateFaults } from './database-fault.js'
 import { Database, type Db, type Tx } from './database.js'
 import { HandleScope } from './handle-scope.js'
 import { migrate } from './migrate.js'
@@ -57,7 +57,7 @@ export class PostgresDatabase extends Database {
     return this.#scope.enter(() =>
       // Not drizzle's transaction over the pool: when its BEGIN fails it never gives the connection back.
       translateFaults<Tx, T>(
-        (lent) => this.#withClient((client) => drizzle(client).transaction((tx) => committable(client, lent(tx)))),
+        (lent) => this.#withClient((client) => drizzle(client).transaction(async (tx) => committable(tx, await lent(tx)))),
         run,
       ),
     )
@@ -91,12 +91,6 @@ async function migrateAlone(url: string): Promise<void> {
   } finally {
     await client.end()
   }
-}
-
-async function committable<T>(client: PoolClient, work: Promise<T>): Promise<T> {
-  const result = await work
-  assert(client.getTransactionStatus() !== 'E', 'a transaction went on after a failed statement')
-  return result
 }
 
 function ignoreBrokenConnection(): void {}

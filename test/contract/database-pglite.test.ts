@@ -1,4 +1,8 @@
-import { freshDatabase } from '../doubles/test-database.js'
+import { freshDatabase, testDatabase } from '../doubles/test-database.js'
 import { databaseContract } from './database.contract.js'
+import { escrowTablesContract } from './escrow-tables.contract.js'
+import { verifyTableContract } from './verify-table.contract.js'
 
 databaseContract('PgliteDatabase', freshDatabase)
+escrowTablesContract('PGlite', testDatabase)
+verifyTableContract('PGlite', testDatabase)

@@ -1,5 +1,11 @@
 import { PostgresDatabase } from '../../src/db/postgres-database.js'
 import { serviceAddress } from '../services/addresses.js'
 import { databaseContract } from './database.contract.js'
+import { escrowTablesContract } from './escrow-tables.contract.js'
+import { verifyTableContract } from './verify-table.contract.js'
 
-databaseContract('PostgresDatabase', () => PostgresDatabase.open({ url: serviceAddress('postgres'), poolMax: 5 }))
+const open = () => PostgresDatabase.open({ url: serviceAddress('postgres'), poolMax: 5 })
+
+databaseContract('PostgresDatabase', open)
+escrowTablesContract('PostgreSQL', open)
+verifyTableContract('PostgreSQL', open)

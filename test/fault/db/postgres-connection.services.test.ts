@@ -1,0 +1,72 @@
+import { sql } from 'drizzle-orm'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Db } from '../../../src/db/database.js'
+import { PostgresDatabase } from '../../../src/db/postgres-database.js'
+import { serviceAddress } from '../../services/addresses.js'
+
+let database: PostgresDatabase
+let other: PostgresDatabase
+
+beforeAll(async () => {
+  // One connection each: a broken one that were given back would be met again.
+  database = await PostgresDatabase.open({ url: serviceAddress('postgres'), poolMax: 1 })
+  other = await PostgresDatabase.open({ url: serviceAddress('postgres'), poolMax: 1 })
+})
+afterAll(() => Promise.all([database.close(), other.close()]))
+
+const connectionOf = async (db: Db) =>
+  ((await db.execute(sql`select pg_backend_pid() as pid`)) as unknown as { rows: readonly { pid: number }[] }).rows[0]!.pid
+const breakConnection = (pid: number) => other.query((db) => db.execute(sql`select pg_terminate_backend(${pid})`))
+
+test('a connection that breaks inside a transaction is unavailability, and the next transaction has a new one', async () => {
+  const broken = database.transaction(async (tx) => {
+    await breakConnection(await connectionOf(tx))
+    await tx.execute(sql`select 1`)
+  })
+  await expect(broken).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE' })
+  expect(await database.transaction(connectionOf)).toBeGreaterThan(0)
+})
+
+test('a connection that breaks while idle ends nothing', async () => {
+  await breakConnection(await database.query(connectionOf))
+  await expect.poll(() => database.query(connectionOf).catch(() => 0)).toBeGreaterThan(0)
+})
+
+test('a deadlock is a conflict for one and nothing for the other', async () => {
+  const lock = (db: Db, number: number) => db.execute(sql`select pg_advisory_xact_lock(${number})`)
+  const inOrder = (which: PostgresDatabase, mine: number, yours: number, ready: () => void, go: Promise<void>) =>
+    which.transaction(async (tx) => {
+      await lock(tx, mine)
+      ready()
+      await go
+      await lock(tx, yours)
+    })
+  const gates = [gate(), gate()] as const
+  const both = await Promise.allSettled([
+    inOrder(database, 1, 2, gates[0].resolve, gates[1].promise),
+    inOrder(other, 2, 1, gates[1].resolve, gates[0].promise),
+  ])
+  const refused = both.filter((result) => result.status === 'rejected')
+  expect(refused.map((result) => result.reason as unknown)).toEqual([expect.objectContaining({ code: 'DATABASE_CONFLICT' })])
+})
+
+test('a server that is not there is unavailability', async () => {
+  const nowhere = PostgresDatabase.open({ url: 'postgres://nobody@127.0.0.1:1/none', poolMax: 1 })
+  await expect(nowhere).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE' })
+})
+
+test('servers that start together migrate once', async () => {
+  await other.query((db) => db.execute(sql`drop schema public cascade`))
+  await other.query((db) => db.execute(sql`create schema public`))
+  const open = () => PostgresDatabase.open({ url: serviceAddress('postgres'), poolMax: 1 })
+  const started = await Promise.all([open(), open(), open()])
+  await Promise.all(started.map((each) => each.close()))
+  const applied = await other.query((db) => db.execute(sql`select name from migration`))
+  expect((applied as unknown as { rows: readonly unknown[] }).rows.length).toBeGreaterThan(0)
+})
+
+function gate(): { readonly promise: Promise<void>; readonly resolve: () => void } {
+  let resolve: () => void = () => undefined
+  const promise = new Promise<void>((open) => (resolve = open))
+  return { promise, resolve }
+}
