@@ -247,13 +247,15 @@ export function escrowTablesContract(adapter: string, open: () => Promise<Databa
         const attempt = { attemptId: 'x1', sequence: 1, kind: 'full' as const, baseSequence: 1, epoch: 1, startedAt: day(1) }
         const move = (from: attempts.AttemptState, to: attempts.AttemptState) =>
           held(lease, (tx, holding) => attempts.moveAttempt(tx, holding, { attemptId: 'x1', from, to, at: day(1, 5) }))
-        const open = () => database.query((db) => attempts.listOpenAttempts(db, source))
+        const unfinished = () => database.query((db) => attempts.listOpenAttempts(db, source))
         await held(lease, (tx, holding) => attempts.insertAttempt(tx, holding, attempt))
         await move('taking', 'sealed')
         await expect(move('taking', 'stored')).rejects.toMatchObject({ code: 'DEPOSIT_STATE' })
-        expect(await open()).toMatchObject([{ ...attempt, ...source, state: 'sealed', finishedAt: null, fencingToken: lease.fencingToken }])
+        expect(await unfinished()).toMatchObject([
+          { ...attempt, ...source, state: 'sealed', finishedAt: null, fencingToken: lease.fencingToken },
+        ])
         await move('sealed', 'abandoned')
-        expect(await open()).toEqual([])
+        expect(await unfinished()).toEqual([])
         expect(await database.query((db) => attempts.findAttempt(db, 'x1'))).toMatchObject({ state: 'abandoned', finishedAt: day(1, 5) })
       })
 

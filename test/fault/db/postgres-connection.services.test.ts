@@ -15,7 +15,7 @@ beforeAll(async () => {
 afterAll(() => Promise.all([database.close(), other.close()]))
 
 const connectionOf = async (db: Db) =>
-  ((await db.execute(sql`select pg_backend_pid() as pid`)) as unknown as { rows: readonly { pid: number }[] }).rows[0]!.pid
+  ((await db.execute(sql`select pg_backend_pid() as pid`)) as { rows: readonly { pid: number }[] }).rows[0]!.pid
 const breakConnection = (pid: number) => other.query((db) => db.execute(sql`select pg_terminate_backend(${pid})`))
 
 test('a connection that breaks inside a transaction is unavailability, and the next transaction has a new one', async () => {
@@ -62,7 +62,7 @@ test('servers that start together migrate once', async () => {
   const started = await Promise.all([open(), open(), open()])
   await Promise.all(started.map((each) => each.close()))
   const applied = await other.query((db) => db.execute(sql`select name from migration`))
-  expect((applied as unknown as { rows: readonly unknown[] }).rows.length).toBeGreaterThan(0)
+  expect((applied as { rows: readonly unknown[] }).rows.length).toBeGreaterThan(0)
 })
 
 function gate(): { readonly promise: Promise<void>; readonly resolve: () => void } {
