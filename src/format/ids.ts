@@ -34,6 +34,18 @@ export function newId<P extends keyof IdOf>(prefix: P, entropy: Entropy): IdOf[P
   return `${prefix}_${characters.join('')}` as IdOf[P]
 }
 
+/**
+ * The id of the deposit that a manifest describes: an index rebuilt from the store gives every deposit the id it had.
+ *
+ * @param manifestDigest - 64 lower-case hex digits, of the manifest's payload.
+ * @returns `dep_` and the digest's first 100 bits.
+ */
+export function depositIdOf(manifestDigest: string): DepositId {
+  const bits = BigInt(`0x${manifestDigest.slice(0, 25)}`)
+  const characters = Array.from({ length: 20 }, (_, index) => base32.charAt(Number((bits >> BigInt(5 * (19 - index))) & 31n)))
+  return DepositId.parse(`dep_${characters.join('')}`)
+}
+
 /** A name chosen by people that becomes part of object keys and command lines: sources, parties, replicas. Visible to the operator: choose neutral ones. */
 export const Slug = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'expected 1 to 63 characters of a-z 0-9 and -, not beginning with -')
 
@@ -73,6 +85,7 @@ export const Words = z
  */
 export function isRefName(name: string): boolean {
   if (!name.startsWith('refs/') || Buffer.byteLength(name) > refNameBytesMax) return false
-  if (/[\p{Cc}\p{Cs} ~^:?*[\\]|\.\.|@\{|\.$/u.test(name)) return false
+  // eslint-disable-next-line no-control-regex
+  if (/[\u0000-\u0020\u007f~^:?*[\\\p{Cs}]|\.\.|@\{|\.$/u.test(name)) return false
   return name.split('/').every((part) => part !== '' && !part.startsWith('.') && !part.endsWith('.lock'))
 }
