@@ -131,6 +131,10 @@ export const lfsListedMax = 100_000
 export const lfsPointerBytesMax = 1024
 /** A .gitmodules file. The largest known have a few thousand entries. */
 export const gitmodulesBytesMax = MiB
+/** A commit, tree or tag whose links we follow: a folder of a million files is a tree of 40 MiB. */
+export const linkedObjectBytesMax = 256 * MiB
+/** Folders above a build recipe or licence that counts: deeper ones belong to vendored code. */
+export const recipeDepthMax = 2
 
 /** A database that does not accept a connection for so long is unavailable. */
 export const databaseConnectTimeoutMs = 10_000
