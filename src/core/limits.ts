@@ -74,6 +74,8 @@ export const findingsListedMax = 200
 export const remoteIdleTimeoutMs = 120_000
 /** A store that does not answer one request for so long is given up. */
 export const storeTimeoutMs = 120_000
+/** How often one request that changes nothing when it arrives twice is sent to a store that does not answer. */
+export const storeAttemptsMax = 3
 /** What an upload left in a store is swept when nothing was written to it for so long: no living upload pauses for a day. */
 export const uploadLeaseMs = 24 * 60 * 60 * 1000
 /** One file of the log head: an entry bundle holds 256 leaves of at most 65,535 bytes (c2sp.org/tlog-tiles). */
