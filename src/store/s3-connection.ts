@@ -22,6 +22,8 @@ export interface S3Address {
   readonly bucket: string
   /** A request during which nothing moves for so long is given up; 120 s when left out. */
   readonly timeoutMs?: number
+  /** Before a request is sent again; four times as long before the third. 200 ms when left out. */
+  readonly retryPauseMs?: number
 }
 
 /** How one request is to be made. */
@@ -40,7 +42,7 @@ interface CallState {
   readonly answerBytesMax: number
 }
 
-const retryPauseMs = 200
+const retryPauseMsDefault = 200
 /** What minio throws away unread, and with it a socket of the pool. */
 const discardedStatus = new Set([408, 429, 499, 500, 502, 503, 504, 520])
 
@@ -83,9 +85,8 @@ export class S3Connection {
       } catch (error) {
         const again = options.repeatable && attempt < storeAttemptsMax && isEscrowError(error, 'STORE_UNREACHABLE')
         if (!again) throw error
-        await pause(retryPauseMs * 4 ** (attempt - 1), undefined, { ...(options.signal && { signal: options.signal }) }).catch(() =>
-          options.signal?.throwIfAborted(),
-        )
+        const pauseMs = (this.address.retryPauseMs ?? retryPauseMsDefault) * 4 ** (attempt - 1)
+        await pause(pauseMs, undefined, { ...(options.signal && { signal: options.signal }) }).catch(() => options.signal?.throwIfAborted())
       }
     }
   }
