@@ -148,3 +148,7 @@ export const lockSettleMs = 500
 export const lockSettlePollMs = 10
 /** Rows that one query returns; longer lists are read page by page. */
 export const rowsMax = 1000
+/** A configuration file. */
+export const configBytesMax = MiB
+/** A file with one secret: a key, a password, a URL. */
+export const secretBytesMax = 64 * KiB
