@@ -74,8 +74,6 @@ export const findingsListedMax = 200
 export const remoteIdleTimeoutMs = 120_000
 /** A store that does not answer one request for so long is given up. */
 export const storeTimeoutMs = 120_000
-/** How often one request that changes nothing when it arrives twice is sent to a store that does not answer. */
-export const storeAttemptsMax = 3
 /** What an upload left in a store is swept when nothing was written to it for so long: no living upload pauses for a day. */
 export const uploadLeaseMs = 24 * 60 * 60 * 1000
 /** One file of the log head: an entry bundle holds 256 leaves of at most 65,535 bytes (c2sp.org/tlog-tiles). */
@@ -93,6 +91,12 @@ export const noteSignaturesMax = 64
 export const witnessTimeoutMs = 10_000
 /** Leaves that one sequencing step takes. */
 export const sequenceBatchMax = 2048
+/** How often an event takes the next number of its chain because somebody else had the one before. */
+export const appendAttemptsMax = 10
+/** Event files written to the store at once. */
+export const eventWritesMax = 16
+/** The right to sequence lapses after so long without a word; one step takes seconds. */
+export const sequenceLeaseMs = 120_000
 
 /** A scratch folder whose owner we cannot ask (another host or container) is dead after so long: no deposit takes two days. */
 export const scratchForeignAgeMaxMs = 48 * 60 * 60 * 1000
@@ -133,10 +137,6 @@ export const lfsListedMax = 100_000
 export const lfsPointerBytesMax = 1024
 /** A .gitmodules file. The largest known have a few thousand entries. */
 export const gitmodulesBytesMax = MiB
-/** A commit, tree or tag whose links we follow: a folder of a million files is a tree of 40 MiB. */
-export const linkedObjectBytesMax = 256 * MiB
-/** Folders above a build recipe or licence that counts: deeper ones belong to vendored code. */
-export const recipeDepthMax = 2
 
 /** A database that does not accept a connection for so long is unavailable. */
 export const databaseConnectTimeoutMs = 10_000
@@ -148,7 +148,3 @@ export const lockSettleMs = 500
 export const lockSettlePollMs = 10
 /** Rows that one query returns; longer lists are read page by page. */
 export const rowsMax = 1000
-/** A configuration file. */
-export const configBytesMax = MiB
-/** A file with one secret: a key, a password, a URL. */
-export const secretBytesMax = 64 * KiB

@@ -151,6 +151,25 @@ export function joinHashes(hashes: readonly Uint8Array[]): Uint8Array {
   return hashes.slice(0, -1).reduceRight((right, left) => nodeHash(left, right), last)
 }
 
+/**
+ * The root over a perfect subtree.
+ *
+ * @param hashes - 2^k hashes of 32 bytes, one behind the other; k from 0.
+ */
+export function perfectRoot(hashes: Uint8Array): Uint8Array {
+  assert(hashes.length >= hashBytes && Number.isInteger(Math.log2(hashes.length / hashBytes)), 'a power of two of hashes')
+  let level = hashes
+  while (level.length > hashBytes) {
+    const above = Buffer.allocUnsafe(level.length / 2)
+    for (let at = 0; at < above.length; at += hashBytes) {
+      nodeInput.set(level.subarray(2 * at, 2 * (at + hashBytes)), 1)
+      above.write(hash('sha256', nodeInput, 'binary'), at, 'binary')
+    }
+    level = above
+  }
+  return level
+}
+
 /** One step of a climb: the proof's hash, and whether it is the left sibling. */
 interface ProofStep {
   readonly sibling: Uint8Array

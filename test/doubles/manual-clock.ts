@@ -1,17 +1,17 @@
 import { Clock } from '../../src/core/environment.js'
 
-/** A clock that stands still until a test moves it. */
+/** A clock that stands still until a test moves it, in either direction. */
 export class ManualClock extends Clock {
-  constructor(private moment: Date) {
+  constructor(public time = new Date('2026-11-22T10:00:00.000Z')) {
     super()
   }
 
   now(): Date {
-    return this.moment
+    return new Date(this.time)
   }
 
-  /** Let time pass. @param ms - may be negative: clocks are set back, too. */
-  advance(ms: number): void {
-    this.moment = new Date(this.moment.getTime() + ms)
+  /** Move by so many seconds; negative goes back. */
+  advance(seconds: number): void {
+    this.time = new Date(this.time.getTime() + seconds * 1000)
   }
 }
