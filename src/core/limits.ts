@@ -74,6 +74,8 @@ export const findingsListedMax = 200
 export const remoteIdleTimeoutMs = 120_000
 /** A store that does not answer one request for so long is given up. */
 export const storeTimeoutMs = 120_000
+/** How often one request that changes nothing when it arrives twice is sent to a store that does not answer. */
+export const storeAttemptsMax = 3
 /** What an upload left in a store is swept when nothing was written to it for so long: no living upload pauses for a day. */
 export const uploadLeaseMs = 24 * 60 * 60 * 1000
 /** One file of the log head: an entry bundle holds 256 leaves of at most 65,535 bytes (c2sp.org/tlog-tiles). */
@@ -137,6 +139,10 @@ export const lfsListedMax = 100_000
 export const lfsPointerBytesMax = 1024
 /** A .gitmodules file. The largest known have a few thousand entries. */
 export const gitmodulesBytesMax = MiB
+/** A commit, tree or tag whose links we follow: a folder of a million files is a tree of 40 MiB. */
+export const linkedObjectBytesMax = 256 * MiB
+/** Folders above a build recipe or licence that counts: deeper ones belong to vendored code. */
+export const recipeDepthMax = 2
 
 /** A database that does not accept a connection for so long is unavailable. */
 export const databaseConnectTimeoutMs = 10_000
@@ -148,3 +154,7 @@ export const lockSettleMs = 500
 export const lockSettlePollMs = 10
 /** Rows that one query returns; longer lists are read page by page. */
 export const rowsMax = 1000
+/** A configuration file. */
+export const configBytesMax = MiB
+/** A file with one secret: a key, a password, a URL. */
+export const secretBytesMax = 64 * KiB

@@ -16,7 +16,10 @@ export interface StorePlace {
  *
  * @returns one sentence per rule, beginning with its name; empty when the store may be used. An empty list of countries allows all.
  */
-export function verdictOnStore(place: StorePlace, policy: JurisdictionPolicy): readonly string[] {
+export function verdictOnStore(
+  place: StorePlace,
+  policy: Pick<JurisdictionPolicy, 'storeCountries' | 'storeControlExcluded'>,
+): readonly string[] {
   const { storeCountries, storeControlExcluded } = policy
   const outside = storeCountries.length > 0 && !storeCountries.includes(place.country)
   return [

@@ -10,8 +10,8 @@ export class ManualClock extends Clock {
     return new Date(this.time)
   }
 
-  /** Move by so many seconds; negative goes back. */
-  advance(seconds: number): void {
-    this.time = new Date(this.time.getTime() + seconds * 1000)
+  /** Let time pass. @param ms - may be negative: clocks are set back, too. */
+  advance(ms: number): void {
+    this.time = new Date(this.time.getTime() + ms)
   }
 }

@@ -2,10 +2,14 @@
 const names = {
   /** `postgres://user@host:port/database`, a database that tests may empty. */
   postgres: 'ESCROW_TEST_POSTGRES_URL',
+  /** `http://host:port`, an S3 with object lock in which tests may make buckets that nobody can remove for days. */
+  s3: 'ESCROW_TEST_S3_URL',
+  s3AccessKey: 'ESCROW_TEST_S3_ACCESS_KEY',
+  s3SecretKey: 'ESCROW_TEST_S3_SECRET_KEY',
 } as const
 
 /**
- * The address of a server.
+ * The address of a server, or a key to it.
  *
  * @throws Error when it is not set: in `test:services` a missing service is a failure, not a skip.
  */

@@ -16,7 +16,7 @@ const vaults = record({ threshold: integer({ min: 2, max: 5 }), spare: integer({
 )
 /** L = 5 mod 8, so 3L + 1 is a multiple of 8. */
 const inverseOfEight = (3n * oracle.L + 1n) / 8n
-const runs = { numRuns: 12 }
+const runs = { numRuns: 8 }
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
 
 describe('for every vault', () => {

@@ -1,0 +1,107 @@
+// One attempt at one deposit, from an empty scratch folder to a stored and checked envelope. Everything before `storeAttempt` can be given
+// up without a trace. If we stop after it, the replicas hold an orphan under retention that no leaf names, and the next run starts again.
+import { join } from 'node:path'
+import { scratchBytesMin, scratchPerPackByte } from '../core/limits.js'
+import { sealHeader, type SealedHeader } from '../crypto/seal-envelope.js'
+import { encodeBundleHeader } from '../format/bundle-header.js'
+import { newId } from '../format/ids.js'
+import { initRepository } from '../git/scratch-repository.js'
+import { objectKeys } from '../store/object-key.js'
+import type { Attempt, AttemptResult, AttemptWork } from './attempt.js'
+import { checkFullPack, checkIncrementalPack, type CheckedPack, type NeedsFull } from './check-pack.js'
+import { describeDeposit, type Description } from './describe-deposit.js'
+import { emptyPack } from './empty-pack.js'
+import { EnvelopeUpload } from './place-envelope.js'
+import { planDeposit } from './plan-deposit.js'
+import { inspectScratch, requireScratchSpace, withScratch, type ScratchReport } from './scratch.js'
+import { SealedFile } from './sealed-file.js'
+import { storeAttempt } from './store-attempt.js'
+import { takeDeposit, type TakenPack } from './take-deposit.js'
+
+/**
+ * Take, check and store one deposit.
+ *
+ * @returns `needs-full` only for an incremental; nothing is stored then.
+ * @throws EscrowError as `prepareDeposit`.
+ */
+export async function attemptDeposit(work: AttemptWork, signal?: AbortSignal): Promise<AttemptResult> {
+  const { request, tools } = work
+  const space = await inspectScratch(tools.scratch.root)
+  const bundleBytes = work.chain === null ? (request.previous?.fullBundleBytes ?? 0) : 0
+  requireScratchSpace(space, scratchBytesMin + bundleBytes * scratchPerPackByte)
+  return withScratch(tools.scratch.root, async (folder) => {
+    const sealed = sealHeader([request.vault.recipient], tools.entropy)
+    try {
+      return await run(planAttempt(work, { folder, space, sealed }), signal)
+    } finally {
+      sealed.wipe()
+    }
+  })
+}
+
+function planAttempt(work: AttemptWork, on: { folder: string; space: ScratchReport; sealed: SealedHeader }): Attempt {
+  const { request, tools, listing, chain } = work
+  const plan = planDeposit(listing, chain?.inventory ?? null)
+  const sequence = (request.previous?.manifest.sequence ?? 0) + 1
+  const place = { agreement: request.agreement, source: request.source, sequence, kind: plan.kind }
+  const attempt = newId('dep', tools.entropy).slice('dep_'.length)
+  return { ...work, ...on, plan, place, attempt, key: objectKeys.bundle(place, attempt), gitDir: join(on.folder, 'pack.git') }
+}
+
+async function run(attempt: Attempt, signal?: AbortSignal): Promise<AttemptResult> {
+  const { tools, request, listing, folder, sealed, key, gitDir } = attempt
+  await initRepository(gitDir, listing.objectFormat)
+  const file = await SealedFile.create(join(folder, 'bundle.age'), sealed, tools.entropy)
+  const upload = new EnvelopeUpload(tools.replicas, file.growing, { key, retainUntil: request.retainUntil }, signal)
+  try {
+    const taken = await takeDeposit(takeRequestOf(attempt), file, signal)
+    tools.onProgress?.({ phase: 'checking' })
+    const checked = await check(attempt, taken, signal)
+    if (checked.outcome === 'needs-full') return checked
+    const description = await describe(attempt, { taken, checked }, signal)
+    return { outcome: 'prepared', deposit: await storeAttempt(attempt, { taken, description, upload }, signal) }
+  } finally {
+    // Without effect when it has completed.
+    await upload.abandon(new Error('the attempt was given up'))
+    await file.close()
+  }
+}
+
+function takeRequestOf({ plan, listing, tools, gitDir, request }: Attempt) {
+  const { wants } = plan.fetch
+  return {
+    kind: plan.kind,
+    objectFormat: listing.objectFormat,
+    bundleHeader: encodeBundleHeader(plan.bundle),
+    openPack: (signal: AbortSignal) => (wants.length === 0 ? emptyPack(listing.objectFormat) : tools.remote.fetchPack(plan.fetch, signal)),
+    gitDir,
+    packBytesMax: request.packBytesMax,
+    onProgress: tools.onProgress,
+  }
+}
+
+function check(attempt: Attempt, taken: TakenPack, signal?: AbortSignal): Promise<CheckedPack | NeedsFull> {
+  const { listing, chain, tools, plan, gitDir } = attempt
+  const pack = { gitDir, objectFormat: listing.objectFormat, tips: plan.bundle.refs.map((ref) => ref.oid) }
+  if (chain === null) return checkFullPack(pack, taken.pack.fsck, signal)
+  return checkIncrementalPack(pack, { key: tools.knownObjectsKey, files: chain.previous.knownObjects() }, signal)
+}
+
+function describe(attempt: Attempt, found: { taken: TakenPack; checked: CheckedPack }, signal?: AbortSignal): Promise<Description> {
+  const { request, tools, chain, listing, gitDir, folder, findings, space } = attempt
+  const sizes = { bundleBytes: found.taken.bundle.sizeBytes, beforeBytes: request.previous?.fullBundleBytes ?? 0 }
+  const sources = {
+    listing,
+    checked: found.checked,
+    gitDir,
+    folder,
+    remote: tools.remote,
+    before: request.previous?.inventory ?? null,
+    chainInventory: chain?.inventory ?? null,
+    full: chain === null ? sizes : null,
+    findings,
+    scratchOnDisk: space.kind === 'disk' && !tools.scratch.ephemeral,
+    epochExposed: request.vault.exposed,
+  }
+  return describeDeposit(sources, signal)
+}

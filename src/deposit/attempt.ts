@@ -1,0 +1,41 @@
+import type { SealedHeader } from '../crypto/seal-envelope.js'
+import type { Finding, Inventory } from '../format/manifest.js'
+import type { RefListing } from '../git/git-remote.js'
+import type { DepositPlace, ObjectKey } from '../store/object-key.js'
+import type { NeedsFull } from './check-pack.js'
+import type { DepositRequest, DepositTools, PreparedDeposit, PreviousDeposit } from './deposit-request.js'
+import type { DepositPlan } from './plan-deposit.js'
+import type { ScratchReport } from './scratch.js'
+
+/** What one attempt works on. */
+export interface AttemptWork {
+  readonly request: DepositRequest
+  readonly tools: DepositTools
+  readonly listing: RefListing
+  readonly refsDigest: string
+  readonly takenAt: Date
+  /** What an incremental rests on; null makes a full deposit. */
+  readonly chain: { readonly inventory: Inventory; readonly previous: PreviousDeposit } | null
+  /** Found before the attempt. */
+  readonly findings: readonly Finding[]
+}
+
+/** One attempt: its work, its plan, and where it happens. */
+export interface Attempt extends AttemptWork {
+  readonly plan: DepositPlan
+  readonly place: DepositPlace
+  /** Part of every object key, so that no two attempts meet. */
+  readonly attempt: string
+  /** Of the envelope. */
+  readonly key: ObjectKey
+  /** On scratch; removed with the attempt. */
+  readonly folder: string
+  /** The scratch repository inside it. */
+  readonly gitDir: string
+  readonly space: ScratchReport
+  /** Holds the file key; wiped with the attempt. */
+  readonly sealed: SealedHeader
+}
+
+/** A deposit, or the reason why only a full one will do. */
+export type AttemptResult = { readonly outcome: 'prepared'; readonly deposit: PreparedDeposit } | NeedsFull

@@ -1,0 +1,51 @@
+import { assert } from '../core/errors.js'
+
+/**
+ * The same bytes in blocks of one size, the last one shorter: digests and ciphers are fastest on 1 MiB, and remotes send 64 KiB or less.
+ *
+ * Reads ahead by one block, so that the source is not idle while a block is worked on. Two buffers take turns: a block is valid until
+ * the next one is asked for, and whoever keeps it longer copies it.
+ *
+ * @param blockBytes - at least 1.
+ * @returns blocks; none for no bytes. When it is left early the source is ended, but not
+ *   waited for: one that hangs would hang us too. The caller aborts what is behind it.
+ */
+export async function* inBlocks(source: AsyncIterable<Uint8Array>, blockBytes: number): AsyncGenerator<Uint8Array> {
+  assert(blockBytes > 0, 'a block has a byte')
+  const blocks = cut(source, blockBytes)
+  let next = blocks.next()
+  try {
+    for (;;) {
+      const { done, value } = await next
+      if (done === true) return
+      next = blocks.next()
+      // Whoever stops reading never hears of a failure that was read ahead.
+      next.catch(() => undefined)
+      yield value
+    }
+  } finally {
+    blocks.return(undefined).catch(() => undefined)
+  }
+}
+
+async function* cut(source: AsyncIterable<Uint8Array>, blockBytes: number): AsyncGenerator<Uint8Array, undefined> {
+  const buffers = [0, 1].map(() => Buffer.allocUnsafeSlow(blockBytes))
+  let turn = 0
+  let used = 0
+  for await (const bytes of source) {
+    for (let offset = 0; offset < bytes.byteLength;) {
+      const buffer = buffers[turn]
+      assert(buffer !== undefined, 'one of two buffers')
+      const piece = bytes.subarray(offset, offset + blockBytes - used)
+      buffer.set(piece, used)
+      used += piece.byteLength
+      offset += piece.byteLength
+      if (used < blockBytes) continue
+      yield buffer
+      turn = (turn + 1) % buffers.length
+      used = 0
+    }
+  }
+  if (used > 0) yield buffers[turn]?.subarray(0, used) ?? new Uint8Array(0)
+  return undefined
+}

@@ -1,0 +1,95 @@
+// What goes into a deposit and what comes out, for `prepare-deposit.ts` and its callers.
+import type { Clock, Entropy } from '../core/environment.js'
+import type { DepositMode } from '../format/agreement.js'
+import type { AgreementId, Sha256Hex } from '../format/ids.js'
+import type { KnownObjectsKey } from '../format/known-objects.js'
+import type { Finding, Inventory, Manifest } from '../format/manifest.js'
+import type { GitRemote, RefListing } from '../git/git-remote.js'
+import type { ExpectedObject } from '../store/expected-object.js'
+import type { DepositPlace, ObjectKey } from '../store/object-key.js'
+import type { ReplicaSet } from '../store/replica-set.js'
+import type { Placement } from '../store/replica.js'
+import type { ReportProgress } from './progress.js'
+
+/** The deposit that a new one follows. */
+export interface PreviousDeposit {
+  readonly manifest: Manifest
+  /** SHA-256 of the manifest, as the next one names it. */
+  readonly manifestDigest: Sha256Hex
+  /** Null when it cannot be opened any more: that costs one full deposit. */
+  readonly inventory: Inventory | null
+  /** The known-objects files of its chain, from the full to this one; called once for each check. */
+  readonly knownObjects: () => Iterable<AsyncIterable<Uint8Array>>
+  /** Size of the bundle of the chain's full deposit. */
+  readonly fullBundleBytes: number
+}
+
+/** What is to be deposited, and under which agreement. */
+export interface DepositRequest {
+  readonly agreement: AgreementId
+  readonly agreementDigest: Sha256Hex
+  readonly source: string
+  readonly mode: DepositMode
+  /** As the inventory names it; without credentials. */
+  readonly url: string
+  readonly vault: {
+    readonly recipient: string
+    readonly epoch: number
+    /** A share of this epoch was released, and there is no reserve to switch to. */
+    readonly exposed: boolean
+  }
+  /** Who may open the inventory: the vault, the parties that may see names, and in pull and push mode the agent. */
+  readonly inventoryRecipients: readonly string[]
+  /** Null for the first deposit. */
+  readonly previous: PreviousDeposit | null
+  /** Make a full deposit, because one is due or was asked for. Otherwise it is made only when it must be. */
+  readonly full: boolean
+  readonly retainUntil: Date
+  readonly packBytesMax: number
+}
+
+/** What is known about the envelope before any replica makes it visible. Recorded, it tells an orphan from a deposit after a crash. */
+export interface EnvelopeRecord {
+  readonly place: DepositPlace
+  readonly attempt: string
+  readonly key: ObjectKey
+  readonly envelope: Required<ExpectedObject>
+}
+
+/** What a deposit is made with. */
+export interface DepositTools {
+  readonly remote: GitRemote
+  readonly replicas: ReplicaSet
+  readonly clock: Clock
+  readonly entropy: Entropy
+  /** One key for each source; losing it costs one full deposit. */
+  readonly knownObjectsKey: KnownObjectsKey
+  readonly scratch: {
+    readonly root: string
+    /** The operator says that the volume is under a key that a power cut destroys. */
+    readonly ephemeral: boolean
+  }
+  /** Of this software, for the manifest. */
+  readonly version: string
+  /** Awaited before the first replica completes; when it throws nothing becomes visible. */
+  readonly beforeComplete?: (record: EnvelopeRecord) => Promise<void>
+  readonly onProgress?: ReportProgress
+}
+
+/** A deposit whose envelope is stored and checked, and whose documents wait to be signed, stored and published. */
+export interface PreparedDeposit {
+  readonly place: DepositPlace
+  readonly attempt: string
+  /** To be signed: by the agent in pull and push mode, by the depositor in sealed mode. */
+  readonly manifest: Manifest
+  readonly envelope: { readonly key: ObjectKey; readonly placement: Placement }
+  readonly inventory: { readonly key: ObjectKey; readonly bytes: Uint8Array; readonly plain: Inventory }
+  readonly knownObjects: { readonly key: ObjectKey; readonly bytes: Uint8Array }
+  /** In full, for the terminal of who may see names. */
+  readonly findings: readonly Finding[]
+}
+
+/** Nothing new at the remote, or a deposit. */
+export type DepositResult =
+  | { readonly outcome: 'unchanged'; readonly listing: RefListing; readonly refsDigest: Sha256Hex }
+  | { readonly outcome: 'prepared'; readonly deposit: PreparedDeposit }

@@ -1,0 +1,85 @@
+// The sealed file on scratch: plaintext blocks go in, ciphertext grows on disk, and uploads follow it. Nothing here waits for a store.
+import { open, type FileHandle } from 'node:fs/promises'
+import type { Entropy } from '../core/environment.js'
+import { Digester, PartsDigester, type PartsDigest, type StreamDigest } from '../crypto/digest.js'
+import { PayloadSealer } from '../crypto/envelope-payload.js'
+import type { SealedHeader } from '../crypto/seal-envelope.js'
+import { GrowingFile } from '../store/growing-file.js'
+import { translateFull } from './scratch.js'
+
+const payloadNonceBytes = 16
+
+/** What was sealed, and what came out. */
+export interface SealedFileDigests {
+  readonly bundle: StreamDigest
+  readonly envelope: PartsDigest
+}
+
+/** One envelope being written. Create, write, finish; `close` in any case. */
+export class SealedFile {
+  private readonly bundle = new Digester()
+  private readonly envelope = new PartsDigester()
+  private sizeBytes = 0
+
+  private constructor(
+    private readonly file: FileHandle,
+    private readonly sealer: PayloadSealer,
+    /** What uploads follow. */
+    readonly growing: GrowingFile,
+  ) {}
+
+  /**
+   * Begin an envelope.
+   *
+   * @param path - a file that does not exist yet.
+   * @param sealed - its owner wipes it after the check of the seal.
+   * @throws EscrowError `SCRATCH_FULL`
+   */
+  static async create(path: string, sealed: SealedHeader, entropy: Entropy): Promise<SealedFile> {
+    const nonce = entropy.bytes(payloadNonceBytes)
+    const file = await translateFull(open(path, 'wx', 0o600))
+    const sealedFile = new SealedFile(file, new PayloadSealer(sealed.fileKey, nonce), new GrowingFile(path))
+    try {
+      await sealedFile.append(sealed.header)
+      await sealedFile.append(nonce)
+      return sealedFile
+    } catch (error) {
+      await file.close()
+      throw error
+    }
+  }
+
+  /**
+   * Seal the next bytes of the bundle. Calls must not overlap; keeps no reference to `bytes`.
+   *
+   * @param bytes - blocks of about 1 MiB are fastest.
+   * @throws EscrowError `SCRATCH_FULL`
+   */
+  async write(bytes: Uint8Array): Promise<void> {
+    this.bundle.update(bytes)
+    await this.append(this.sealer.push(bytes))
+  }
+
+  /** Seal the last chunk and say that the file will not grow any more. Once only. @throws EscrowError `SCRATCH_FULL` */
+  async finish(): Promise<SealedFileDigests> {
+    await this.append(this.sealer.end())
+    this.growing.finish(this.sizeBytes)
+    return { bundle: this.bundle.finish(), envelope: this.envelope.finish() }
+  }
+
+  /** Close the file; idempotent. Uploads read it through handles of their own. */
+  async close(): Promise<void> {
+    await this.file.close()
+  }
+
+  private async append(bytes: Uint8Array): Promise<void> {
+    this.envelope.update(bytes)
+    let written = 0
+    while (written < bytes.byteLength) {
+      const { bytesWritten } = await translateFull(this.file.write(bytes, written, bytes.byteLength - written, this.sizeBytes))
+      written += bytesWritten
+      this.sizeBytes += bytesWritten
+    }
+    this.growing.advance(this.sizeBytes)
+  }
+}

@@ -1,0 +1,107 @@
+// The last steps of an attempt: let the envelope become visible, read it back, and write the documents that name it.
+import { sealBytes } from '../crypto/seal-envelope.js'
+import { canonicalize } from '../format/canonical-json.js'
+import { encodeKnownObjects } from '../format/known-objects.js'
+import { gitVersion } from '../git/git-command.js'
+import { readObjectIds } from '../git/pack-index.js'
+import { expectedOf } from '../store/expected-object.js'
+import { objectKeys } from '../store/object-key.js'
+import type { Placement } from '../store/replica.js'
+import type { Attempt } from './attempt.js'
+import { SealCheck } from './check-seal.js'
+import { composeInventory, composeManifest } from './compose-manifest.js'
+import type { PreparedDeposit } from './deposit-request.js'
+import type { Description } from './describe-deposit.js'
+import { oidBytesOf } from './object-links.js'
+import type { EnvelopeUpload } from './place-envelope.js'
+import type { TakenPack } from './take-deposit.js'
+
+/** A pack that has passed its checks, and its upload that waits for leave. */
+export interface ReadyAttempt {
+  readonly taken: TakenPack
+  readonly description: Description
+  readonly upload: EnvelopeUpload
+}
+
+/**
+ * Store the envelope and make the documents of a deposit.
+ *
+ * @returns when the envelope has been read back from a replica and opens to the bundle. The file key is wiped.
+ * @throws EscrowError `SEAL_BROKEN`, `STORE_*`, `RETENTION_REFUSED`, `OBJECT_*`; what `beforeComplete` throws, and then nothing is visible.
+ */
+export async function storeAttempt(attempt: Attempt, ready: ReadyAttempt, signal?: AbortSignal): Promise<PreparedDeposit> {
+  const { tools, place, key, refsDigest, listing, request, takenAt } = attempt
+  const { taken, description } = ready
+  const inventory = sealInventory(attempt, description)
+  await tools.beforeComplete?.({ place, attempt: attempt.attempt, key, envelope: taken.envelope })
+  // Reading back waits for the stores; the known objects are the computer's work meanwhile.
+  const [placement, knownObjects] = await Promise.all([placeAndCheck(attempt, ready, signal), listKnownObjects(attempt, taken)])
+  const { previous } = request
+  const manifest = composeManifest({
+    agreement: request.agreementDigest,
+    source: request.source,
+    mode: request.mode,
+    sequence: place.sequence,
+    kind: place.kind,
+    previous: previous === null ? null : { manifest: previous.manifest, digest: previous.manifestDigest },
+    takenAt,
+    listing: { objectFormat: listing.objectFormat, refCount: listing.refs.length, refsDigest },
+    bundle: taken.bundle,
+    pack: taken.pack,
+    envelope: { ...taken.envelope, key },
+    vault: request.vault,
+    inventory: { key: inventory.key, ...expectedOf(inventory.bytes) },
+    knownObjects: { key: knownObjects.key, ...expectedOf(knownObjects.bytes) },
+    ledger: description.ledger,
+    tools: { git: await gitVersion(), node: process.versions.node, reduit: tools.version },
+  })
+  const findings = description.ledger.listed()
+  return { place, attempt: attempt.attempt, manifest, envelope: { key, placement }, inventory, knownObjects, findings }
+}
+
+async function placeAndCheck(attempt: Attempt, { taken, upload }: ReadyAttempt, signal?: AbortSignal): Promise<Placement> {
+  const { tools, key, sealed } = attempt
+  const { envelope, bundle } = taken
+  tools.onProgress?.({ phase: 'storing', bytesTotal: envelope.sizeBytes })
+  const placement = await upload.complete(envelope)
+  const check = new SealCheck(sealed, bundle)
+  try {
+    const only = placement.stored.map((stored) => stored.replica)
+    const readBack = tools.replicas.readVerifiedStream(key, envelope, { only }, signal)
+    await check.checkSeal(readBack, (bytes) => tools.onProgress?.({ phase: 'checking-seal', bytes, bytesTotal: bundle.sizeBytes }))
+    return placement
+  } finally {
+    check.forget()
+  }
+}
+
+function sealInventory(attempt: Attempt, { refs, files, ledger }: Description): PreparedDeposit['inventory'] {
+  const { request, place, listing, plan, tools } = attempt
+  const plain = composeInventory({
+    agreement: request.agreementDigest,
+    source: request.source,
+    sequence: place.sequence,
+    url: request.url,
+    objectFormat: listing.objectFormat,
+    refs,
+    head: listing.head,
+    prerequisites: plan.bundle.prerequisites,
+    haves: plan.fetch.haves,
+    findings: ledger.listed(),
+    ...files,
+  })
+  const bytes = sealBytes(canonicalize(plain), request.inventoryRecipients, tools.entropy)
+  return { key: objectKeys.inventory(place, attempt.attempt), bytes, plain }
+}
+
+async function listKnownObjects(attempt: Attempt, taken: TakenPack): Promise<PreparedDeposit['knownObjects']> {
+  const { listing, place, tools } = attempt
+  const oidBytes = oidBytesOf(listing.objectFormat)
+  async function* oids(): AsyncGenerator<Uint8Array> {
+    for await (const block of readObjectIds(taken.pack.indexPath, listing.objectFormat)) {
+      for (let offset = 0; offset < block.length; offset += oidBytes) yield block.subarray(offset, offset + oidBytes)
+    }
+  }
+  const bytes = await encodeKnownObjects(tools.knownObjectsKey, oids())
+  return { key: objectKeys.knownObjects(place, attempt.attempt), bytes }
+}

@@ -1,0 +1,169 @@
+import { EscrowError } from '../core/errors.js'
+import { inventoryTreeBytesMax } from '../core/limits.js'
+import { startGit, type GitRun } from './git-command.js'
+
+/**
+ * Reads objects of a scratch repository through `git cat-file --batch`: one process for any number of objects, in the order asked.
+ *
+ * What the objects say is attacker-controlled; the answers' framing is git's own.
+ */
+
+/** Type and size of an object; the size is in bytes. */
+export interface ObjectHead {
+  readonly oid: string
+  readonly type: 'commit' | 'tree' | 'blob' | 'tag'
+  readonly sizeBytes: number
+}
+
+/** An object as git stores it, without its header. */
+export interface ObjectContent extends ObjectHead {
+  readonly body: Buffer
+}
+
+/**
+ * Type and size of every object of a repository, in the order of its packs (which is the fast one).
+ *
+ * @throws EscrowError `GIT_FAILED`, `GIT_MISSING`
+ */
+export async function* listObjects(gitDir: string, signal?: AbortSignal): AsyncGenerator<ObjectHead> {
+  const run = startGit(['cat-file', '--batch-check', '--batch-all-objects', '--unordered'], { gitDir }, signal)
+  run.stdin.end()
+  yield* reading(run, async function* (reader) {
+    for (let line = await reader.line(); line !== null; line = await reader.line()) {
+      const head = parseHead(line)
+      if (head !== null) yield head
+    }
+  })
+}
+
+/**
+ * Type and size of the named objects.
+ *
+ * @param oids - full ids; each may be missing from the repository.
+ * @returns by id; what is missing is left out.
+ * @throws EscrowError `GIT_FAILED`, `GIT_MISSING`
+ */
+export async function statObjects(gitDir: string, oids: readonly string[], signal?: AbortSignal): Promise<ReadonlyMap<string, ObjectHead>> {
+  const heads = new Map<string, ObjectHead>()
+  if (oids.length === 0) return heads
+  const run = startGit(['cat-file', '--batch-check'], { gitDir }, signal)
+  feed(run, oids)
+  const answers = reading(run, async function* (reader) {
+    for (let line = await reader.line(); line !== null; line = await reader.line()) yield parseHead(line)
+  })
+  for await (const head of answers) if (head !== null) heads.set(head.oid, head)
+  return heads
+}
+
+/**
+ * Read the named objects.
+ *
+ * @param oids - full ids.
+ * @param objectBytesMax - a larger object ends the reading.
+ * @returns one answer for each id, in order; null for a missing one. A body is valid until the next answer is asked for.
+ * @throws EscrowError `DEPOSIT_TOO_LARGE` for an object beyond the limit; `GIT_FAILED`, `GIT_MISSING`
+ */
+export async function* readObjects(
+  gitDir: string,
+  oids: readonly string[],
+  objectBytesMax = inventoryTreeBytesMax,
+  signal?: AbortSignal,
+): AsyncGenerator<ObjectContent | null> {
+  if (oids.length === 0) return
+  const run = startGit(['cat-file', '--batch', '--buffer'], { gitDir }, signal)
+  feed(run, oids)
+  yield* reading(run, async function* (reader) {
+    for (let line = await reader.line(); line !== null; line = await reader.line()) {
+      const head = parseHead(line)
+      if (head !== null && head.sizeBytes > objectBytesMax) throw tooLarge(head, objectBytesMax)
+      yield head === null ? null : { ...head, body: await reader.body(head.sizeBytes) }
+    }
+  })
+}
+
+/** Whoever stops reading early ends the process too. */
+async function* reading<T>(run: GitRun, read: (reader: BatchReader) => AsyncGenerator<T>): AsyncGenerator<T> {
+  try {
+    yield* read(new BatchReader(run.stdout as AsyncIterable<Buffer>))
+    await run.ended
+  } finally {
+    run.kill()
+  }
+}
+
+/** Writes in the background with back-pressure: git answers while we ask. Its end, and why, is seen on the reading side. */
+function feed(run: GitRun, oids: readonly string[]): void {
+  let next = 0
+  const write = (): void => {
+    while (next < oids.length && !run.stdin.destroyed) {
+      const lines = oids.slice(next, next + linesAtOnce)
+      next += lines.length
+      if (!run.stdin.write(`${lines.join('\n')}\n`) && next < oids.length) {
+        run.stdin.once('drain', write)
+        return
+      }
+    }
+    run.stdin.end()
+  }
+  write()
+}
+
+const linesAtOnce = 1024
+const headPattern = /^([0-9a-f]{40}|[0-9a-f]{64}) (commit|tree|blob|tag) (\d{1,15})$/
+const missingPattern = /^(?:[0-9a-f]{40}|[0-9a-f]{64}) missing$/
+
+function parseHead(line: string): ObjectHead | null {
+  const [, oid, type, size] = headPattern.exec(line) ?? []
+  if (oid !== undefined && type !== undefined) return { oid, type: type as ObjectHead['type'], sizeBytes: Number(size) }
+  if (missingPattern.test(line)) return null
+  throw new EscrowError('GIT_FAILED', `expected an answer of git cat-file, got ${JSON.stringify(line.slice(0, 100))}`)
+}
+
+/** Lines and bodies out of chunks of any size. */
+class BatchReader {
+  private readonly chunks: AsyncIterator<Buffer>
+  private rest: Buffer = Buffer.alloc(0)
+
+  constructor(stdout: AsyncIterable<Buffer>) {
+    this.chunks = stdout[Symbol.asyncIterator]()
+  }
+
+  /** The next line without its end; null after the last one. */
+  async line(): Promise<string | null> {
+    for (;;) {
+      const end = this.rest.indexOf(0x0a)
+      if (end >= 0) {
+        const line = this.rest.toString('latin1', 0, end)
+        this.rest = this.rest.subarray(end + 1)
+        return line
+      }
+      if (this.rest.length > 200) throw new EscrowError('GIT_FAILED', 'expected a line of git cat-file, got a longer one')
+      const next = await this.chunks.next()
+      if (next.done === true) return null
+      this.rest = this.rest.length === 0 ? next.value : Buffer.concat([this.rest, next.value])
+    }
+  }
+
+  /** Exactly so many bytes, and the line feed that follows them. */
+  async body(sizeBytes: number): Promise<Buffer> {
+    if (this.rest.length > sizeBytes) return this.take(this.rest, sizeBytes)
+    const pieces = [this.rest]
+    let have = this.rest.length
+    while (have <= sizeBytes) {
+      const next = await this.chunks.next()
+      if (next.done === true) throw new EscrowError('GIT_FAILED', `expected an object of ${sizeBytes} bytes from git, got ${have}`)
+      pieces.push(next.value)
+      have += next.value.length
+    }
+    return this.take(Buffer.concat(pieces, have), sizeBytes)
+  }
+
+  private take(bytes: Buffer, sizeBytes: number): Buffer {
+    this.rest = bytes.subarray(sizeBytes + 1)
+    return bytes.subarray(0, sizeBytes)
+  }
+}
+
+function tooLarge(head: ObjectHead, objectBytesMax: number): EscrowError {
+  return new EscrowError('DEPOSIT_TOO_LARGE', `expected a ${head.type} of at most ${objectBytesMax} bytes, got ${head.sizeBytes}`)
+}

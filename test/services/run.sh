@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# The tests that need servers or programs: a real PostgreSQL, a real S3 with object lock, age and python3.
+#   npm run test:services [-- vitest arguments]
+# Servers named by ESCROW_TEST_POSTGRES_URL, or ESCROW_TEST_S3_URL with ESCROW_TEST_S3_ACCESS_KEY and ESCROW_TEST_S3_SECRET_KEY, are
+# used as they are. The others are started here, on loopback, and stopped afterwards. Root on Debian installs what is missing.
+# What cannot be had is a failure, never a skip.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=test/services/lib.sh
+. "$here/lib.sh"
+
+# missing_packages: Debian packages for what is not there and will be needed.
+missing_packages() {
+  if [ -z "${ESCROW_TEST_POSTGRES_URL:-}" ] && ! compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null && ! command -v postgres >/dev/null; then echo postgresql; fi
+  if [ -z "${ESCROW_TEST_S3_URL:-}" ]; then
+    command -v radosgw >/dev/null || echo radosgw
+    command -v ceph-mon >/dev/null || echo ceph-mon
+    command -v ceph-osd >/dev/null || echo ceph-osd
+    command -v ceph >/dev/null || echo ceph-common
+  fi
+  command -v age >/dev/null || echo age
+  command -v python3 >/dev/null || echo python3
+}
+
+install_missing() {
+  local packages
+  mapfile -t packages < <(missing_packages)
+  [ ${#packages[@]} -gt 0 ] || return 0
+  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || die "please install: ${packages[*]}"
+  say "installing ${packages[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  local apt=(apt-get -qq -y --no-install-recommends -o Dpkg::Use-Pty=0)
+  "${apt[@]}" update >/dev/null
+  case " ${packages[*]} " in
+    *" postgresql "*)
+      # Debian makes and starts a cluster of its own unless told otherwise before the server arrives.
+      "${apt[@]}" install postgresql-common >/dev/null
+      sed -i 's/^#\? *create_main_cluster *=.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
+      ;;
+  esac
+  "${apt[@]}" install "${packages[@]}" >/dev/null
+}
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/escrow-services.XXXXXX")
+chmod 711 "$work"
+stop_services() {
+  local status=$?
+  trap - EXIT
+  if [ -d "$work/postgres" ]; then "$here/postgres.sh" stop "$work/postgres"; fi
+  if [ -d "$work/rgw" ]; then "$here/rgw.sh" stop "$work/rgw"; fi
+  rm -rf -- "$work"
+  exit "$status"
+}
+trap stop_services EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+install_missing
+if [ -z "${ESCROW_TEST_POSTGRES_URL:-}" ]; then
+  ESCROW_TEST_POSTGRES_URL=$("$here/postgres.sh" start "$work/postgres")
+  say "PostgreSQL at $ESCROW_TEST_POSTGRES_URL"
+fi
+if [ -z "${ESCROW_TEST_S3_URL:-}" ]; then
+  export S3_ACCESS_KEY=escrowtest S3_SECRET_KEY=escrowtestsecret
+  ESCROW_TEST_S3_URL=$("$here/rgw.sh" start "$work/rgw")
+  ESCROW_TEST_S3_ACCESS_KEY=$S3_ACCESS_KEY ESCROW_TEST_S3_SECRET_KEY=$S3_SECRET_KEY
+  say "S3 at $ESCROW_TEST_S3_URL"
+fi
+export ESCROW_TEST_POSTGRES_URL ESCROW_TEST_S3_URL ESCROW_TEST_S3_ACCESS_KEY ESCROW_TEST_S3_SECRET_KEY
+
+cd "$here/../.."
+# Not exec: the trap above has still to stop the servers.
+npx --no-install vitest run --config config/vitest.services.config.ts "$@"
