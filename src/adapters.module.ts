@@ -1,0 +1,127 @@
+// The only file that picks adapters: opens what the configuration names, and gives it to the feature modules.
+import { Global, Inject, Module, type DynamicModule, type OnApplicationShutdown } from '@nestjs/common'
+import { join } from 'node:path'
+import { readSecretFile } from '../config/load.js'
+import { CONFIG, type Config, type DatabaseConfig, type ReplicaConfig } from '../config/schema.js'
+import { Clock, Entropy, SystemClock, SystemEntropy } from './core/environment.js'
+import { Database } from './db/database.js'
+import { PgliteDatabase } from './db/pglite-database.js'
+import { PostgresDatabase } from './db/postgres-database.js'
+import { verdictOnStore } from './escrow/jurisdiction.js'
+import { CapabilityCache } from './git/http-remote.js'
+import { HttpTransport } from './git/http-transport.js'
+import type { RemoteSetup } from './git/open-remote.js'
+import { checkReplicas } from './store/check-replicas.js'
+import { FsLogHeadStore } from './store/fs-log-head-store.js'
+import { FsObjectStore } from './store/fs-object-store.js'
+import { makeStoreFolder } from './store/fs-store-folder.js'
+import { ReplicaSet } from './store/replica-set.js'
+import type { Replica } from './store/replica.js'
+import { S3LogHeadStore } from './store/s3-log-head-store.js'
+import { S3ObjectStore } from './store/s3-object-store.js'
+
+/** Everything between the service and the world, opened. */
+export interface Adapters {
+  readonly config: Config
+  readonly clock: Clock
+  readonly entropy: Entropy
+  readonly database: Database
+  readonly replicas: ReplicaSet
+  readonly remotes: RemoteSetup
+  /** Close what was opened; idempotent. */
+  readonly close: () => Promise<void>
+}
+
+/** What tests put in the place of the computer's clock and randomness. */
+export interface Surroundings {
+  readonly clock: Clock
+  readonly entropy: Entropy
+}
+
+/**
+ * Open the adapters that the configuration names, after checking every replica against the operator's policy.
+ *
+ * @returns adapters that the caller closes.
+ * @throws EscrowError `REPLICA_POLICY`, `REPLICA_UNSUITABLE`, `STORE_UNREACHABLE`, `HOME_LOCKED`, `DATABASE_UNAVAILABLE`,
+ * `CONFIG_INVALID`, `FILE_UNREADABLE`; then nothing stays open.
+ */
+export async function openAdapters(config: Config, surroundings?: Surroundings, signal?: AbortSignal): Promise<Adapters> {
+  const { clock, entropy } = surroundings ?? { clock: new SystemClock(), entropy: new SystemEntropy() }
+  const replicas = new ReplicaSet(await Promise.all(config.replicas.map((replica) => openReplica(replica, { clock, entropy }))))
+  await checkReplicas(replicas.replicas, (replica) => verdictOnStore(replica, config.jurisdiction), signal)
+  const database = await openDatabase(config.database)
+  const transport = new HttpTransport({ rules: config.remotes, idleTimeoutMs: config.remotes.idleTimeoutMs })
+  const remotes = { rules: config.remotes, transport, cache: new CapabilityCache() }
+  const close = () => {
+    transport.close()
+    return database.close()
+  }
+  return { config, clock, entropy, database, replicas, remotes, close }
+}
+
+/** Make the folders of the configured folder replicas, for `escrow init`. Idempotent; buckets are made by their operators. */
+export async function makeReplicaFolders(replicas: readonly ReplicaConfig[]): Promise<void> {
+  for (const replica of replicas) {
+    if (replica.kind !== 'folder') continue
+    for (const folder of Object.values(foldersOf(replica.path))) await makeStoreFolder(folder)
+  }
+}
+
+/** The token of the opened adapters as a whole. */
+export const ADAPTERS = Symbol('Adapters')
+/** The token of what remotes are opened with: a `RemoteSetup`. */
+export const REMOTES = Symbol('RemoteSetup')
+
+/** Gives every feature module the ports, the configuration, the clock and randomness; closes them when the application ends. */
+@Global()
+@Module({})
+export class AdaptersModule implements OnApplicationShutdown {
+  constructor(@Inject(ADAPTERS) private readonly adapters: Adapters) {}
+
+  /** @param adapters - opened; the module owns them from now on. */
+  static of(adapters: Adapters): DynamicModule {
+    const providers = [
+      { provide: ADAPTERS, useValue: adapters },
+      { provide: CONFIG, useValue: adapters.config },
+      { provide: Clock, useValue: adapters.clock },
+      { provide: Entropy, useValue: adapters.entropy },
+      { provide: Database, useValue: adapters.database },
+      { provide: ReplicaSet, useValue: adapters.replicas },
+      { provide: REMOTES, useValue: adapters.remotes },
+    ]
+    return { module: AdaptersModule, providers, exports: providers.map(({ provide }) => provide) }
+  }
+
+  /** Last of all: features that still work end in `onModuleDestroy` or `beforeApplicationShutdown`. */
+  async onApplicationShutdown(): Promise<void> {
+    await this.adapters.close()
+  }
+}
+
+async function openDatabase(database: DatabaseConfig): Promise<Database> {
+  if (database.kind === 'pglite') return PgliteDatabase.open(database.folder)
+  return PostgresDatabase.open({ url: (await readSecretFile(database.urlFile)).trim(), poolMax: database.poolMax })
+}
+
+async function openReplica(replica: ReplicaConfig, { clock, entropy }: Surroundings): Promise<Replica> {
+  const { name, country, control } = replica
+  if (replica.kind === 'folder') {
+    const { objects, heads } = foldersOf(replica.path)
+    return { name, country, control, store: new FsObjectStore(objects, clock, entropy), heads: new FsLogHeadStore(heads, entropy) }
+  }
+  const accessKey = (await readSecretFile(replica.accessKeyFile)).trim()
+  const secretKey = (await readSecretFile(replica.secretKeyFile)).trim()
+  const address = { url: replica.endpoint, region: replica.region, accessKey, secretKey }
+  return {
+    name,
+    country,
+    control,
+    store: new S3ObjectStore({ ...address, bucket: replica.bucket }),
+    heads: new S3LogHeadStore({ ...address, bucket: replica.headBucket }),
+  }
+}
+
+/** What a folder replica has in the place of two buckets. */
+function foldersOf(path: string): { readonly objects: string; readonly heads: string } {
+  return { objects: join(path, 'objects'), heads: join(path, 'heads') }
+}

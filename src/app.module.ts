@@ -1,0 +1,28 @@
+import 'reflect-metadata'
+import { Module, type DynamicModule, type INestApplicationContext } from '@nestjs/common'
+import { NestFactory } from '@nestjs/core'
+import { AdaptersModule, type Adapters } from './adapters.module.js'
+
+/** The feature modules. Controllers and workers of the service come beside them and change no use case. */
+@Module({})
+export class AppModule {
+  /** @param adapters - opened. */
+  static with(adapters: Adapters): DynamicModule {
+    return { module: AppModule, imports: [AdaptersModule.of(adapters)] }
+  }
+}
+
+/**
+ * The application without a server, for commands and workers.
+ *
+ * @param adapters - opened; owned by the application from now on, also when it cannot start.
+ * @returns the context; the caller closes it, and with it the adapters.
+ */
+export async function startApplication(adapters: Adapters): Promise<INestApplicationContext> {
+  try {
+    return await NestFactory.createApplicationContext(AppModule.with(adapters), { logger: ['error', 'warn'], abortOnError: false })
+  } catch (error) {
+    await adapters.close()
+    throw error
+  }
+}

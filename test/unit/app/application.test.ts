@@ -1,0 +1,53 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { laptopConfig } from '../../../config/laptop.js'
+import { parseConfig } from '../../../config/load.js'
+import { CONFIG, type Config } from '../../../config/schema.js'
+import { makeReplicaFolders, openAdapters } from '../../../src/adapters.module.js'
+import { startApplication } from '../../../src/app.module.js'
+import { Clock } from '../../../src/core/environment.js'
+import { Database } from '../../../src/db/database.js'
+import { listReplicas, recordReplica } from '../../../src/escrow/object.table.js'
+import { ReplicaSet } from '../../../src/store/replica-set.js'
+import { fillDatabaseFolder } from '../../doubles/test-database.js'
+
+let home: string
+let config: Config
+
+beforeEach(async () => {
+  home = await mkdtemp(join(tmpdir(), 'reduit-app-'))
+  const text = laptopConfig({ origin: 'escrow.example/1', country: 'CH', control: 'CH' })
+  config = parseConfig(text, { file: 'escrow.yaml', home, environment: {} })
+})
+afterEach(() => rm(home, { recursive: true }))
+
+test('a home folder serves one application at a time, keeps its rows and is free when that is closed', async () => {
+  await expect(openAdapters(config)).rejects.toMatchObject({ code: 'STORE_UNREACHABLE' })
+  await makeReplicaFolders(config.replicas)
+  await makeReplicaFolders(config.replicas)
+  await fillDatabaseFolder(join(home, 'db'))
+  const first = await startApplication(await openAdapters(config))
+  expect(first.get(CONFIG)).toBe(config)
+  expect(first.get(ReplicaSet).replicas.map((replica) => replica.name)).toEqual(['a', 'b'])
+  const addedAt = first.get(Clock).now()
+  const replica = { replica: 'a', country: 'CH', control: 'CH', addedAt }
+  await first.get(Database).transaction((tx) => recordReplica(tx, replica))
+  await expect(openAdapters(config)).rejects.toMatchObject({ code: 'HOME_LOCKED' })
+  await first.close()
+  expect(await readdir(join(home, 'db.lock'))).toEqual([])
+  await expect(first.get(Database).query(listReplicas)).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE' })
+
+  const second = await startApplication(await openAdapters(config))
+  expect(await second.get(Database).query(listReplicas)).toEqual([{ ...replica, state: 'active' }])
+  await second.close()
+})
+
+test('a store that the policy of the operator excludes stops the service before anything is opened', async () => {
+  const strict = { ...config, jurisdiction: { storeCountries: ['LI'], storeControlExcluded: ['CH'] } }
+  const refused = openAdapters(strict)
+  await expect(refused).rejects.toMatchObject({ code: 'REPLICA_POLICY', message: expect.stringContaining('storeCountries') as string })
+  await expect(refused).rejects.toThrow('storeControlExcluded')
+  expect(await readdir(home)).toEqual([])
+})
