@@ -1,5 +1,6 @@
 import { EscrowError } from '../core/errors.js'
 import { pktLineBytesMax } from '../core/limits.js'
+import { ByteReader } from './byte-reader.js'
 
 /**
  * pkt-line framing of git's wire protocol (gitprotocol-common): four hex digits of length, which count themselves, then the payload.
@@ -7,7 +8,6 @@ import { pktLineBytesMax } from '../core/limits.js'
  */
 
 const lengthDigits = 4
-const nothing: Uint8Array = new Uint8Array(0)
 
 /** One packet, or the end of the stream between two packets. A payload is a view that is valid until the next read. */
 export type Packet = { readonly kind: 'line'; readonly payload: Uint8Array } | { readonly kind: 'flush' | 'delim' | 'responseEnd' | 'end' }
@@ -42,13 +42,11 @@ export function encodePacket(text: string): Uint8Array {
  * through here and a copy of each byte would cost more than the network.
  */
 export class PacketReader {
-  readonly #source: AsyncIterator<Uint8Array>
-  #chunk: Uint8Array = nothing
-  #offset = 0
+  readonly #bytes: ByteReader
 
   /** @param source - read only by this object from now on; `close` ends it. */
   constructor(source: AsyncIterable<Uint8Array>) {
-    this.#source = source[Symbol.asyncIterator]()
+    this.#bytes = new ByteReader(source)
   }
 
   /**
@@ -58,12 +56,10 @@ export class PacketReader {
    * @throws EscrowError `REMOTE_PROTOCOL` for a length that no packet can have; `REMOTE_BROKEN` if the stream ends inside a packet.
    */
   async next(): Promise<Packet> {
-    const size = await this.#length()
+    const size = await this.#size()
     if (typeof size !== 'number') return { kind: size }
-    if (!(await this.#atLeast(size))) throw brokenInside()
-    const payload = this.#chunk.subarray(this.#offset, this.#offset + size)
-    this.#offset += size
-    return { kind: 'line', payload }
+    if (!(await this.#bytes.need(size))) throw brokenInside()
+    return { kind: 'line', payload: this.#bytes.take(size) }
   }
 
   /**
@@ -73,67 +69,45 @@ export class PacketReader {
    */
   async *bands(): AsyncGenerator<BandPiece, void, undefined> {
     for (;;) {
-      const size = await this.#length()
+      const size = await this.#size()
       if (size === 'flush') return
       if (size === 'end') throw new EscrowError('REMOTE_BROKEN', 'the stream ended before the closing flush')
       if (typeof size !== 'number' || size < 1) throw new EscrowError('REMOTE_PROTOCOL', `expected a side-band packet, got ${size}`)
-      if (this.#available === 0 && !(await this.#atLeast(1))) throw brokenInside()
-      const band = this.#chunk[this.#offset] ?? 0
-      this.#offset += 1
-      for (let left = size - 1; left > 0;) {
-        if (this.#available === 0 && !(await this.#atLeast(1))) throw brokenInside()
-        const bytes = this.#chunk.subarray(this.#offset, this.#offset + left)
-        this.#offset += bytes.length
+      if (!(await this.#bytes.need(1))) throw brokenInside()
+      const band = this.#bytes.take(1)[0] ?? 0
+      let left = size - 1
+      do {
+        if (left > 0 && this.#bytes.available === 0 && !(await this.#bytes.need(1))) throw brokenInside()
+        const bytes = this.#bytes.take(left)
         left -= bytes.length
         yield { band, bytes, last: left === 0 }
-      }
+      } while (left > 0)
     }
   }
 
   /** End the source early. Idempotent. */
   async close(): Promise<void> {
-    await this.#source.return?.()
+    await this.#bytes.close()
   }
 
-  get #available(): number {
-    return this.#chunk.length - this.#offset
-  }
-
-  async #length(): Promise<number | 'flush' | 'delim' | 'responseEnd' | 'end'> {
-    if (this.#available < lengthDigits && !(await this.#atLeast(lengthDigits))) {
-      if (this.#available === 0) return 'end'
+  /** Bytes of payload that follow, or what the packet is instead. */
+  async #size(): Promise<number | 'flush' | 'delim' | 'responseEnd' | 'end'> {
+    if (this.#bytes.available < lengthDigits && !(await this.#bytes.need(lengthDigits))) {
+      if (this.#bytes.available === 0) return 'end'
       throw brokenInside()
     }
-    const length = parseLength(this.#chunk, this.#offset)
-    this.#offset += lengthDigits
+    const length = parseLength(this.#bytes.take(lengthDigits))
     if (length === 0) return 'flush'
     if (length === 1) return 'delim'
     if (length === 2) return 'responseEnd'
     return length - lengthDigits
   }
-
-  /** Make `count` bytes contiguous; false if the stream ends first. Joins once, however small the chunks are. */
-  async #atLeast(count: number): Promise<boolean> {
-    if (this.#available >= count) return true
-    const parts: Uint8Array[] = [this.#chunk.subarray(this.#offset)]
-    let have = this.#available
-    while (have < count) {
-      const { value, done } = await this.#source.next()
-      if (done === true) break
-      parts.push(value)
-      have += value.length
-    }
-    const [first, second] = parts
-    this.#chunk = parts.length === 2 && first?.length === 0 && second !== undefined ? second : Buffer.concat(parts)
-    this.#offset = 0
-    return have >= count
-  }
 }
 
-function parseLength(bytes: Uint8Array, offset: number): number {
+function parseLength(digits: Uint8Array): number {
   let length = 0
-  for (let at = offset; at < offset + lengthDigits; at += 1) {
-    const digit = hexDigit(bytes[at] ?? 0)
+  for (const code of digits) {
+    const digit = hexDigit(code)
     if (digit === -1) throw new EscrowError('REMOTE_PROTOCOL', 'expected four hex digits of packet length, got something else')
     length = length * 16 + digit
   }

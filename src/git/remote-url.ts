@@ -31,7 +31,7 @@ const urlCharactersMax = 2048
 export function parseRemoteUrl(text: string, rules: RemoteRules): RemoteUrl {
   if (text.length === 0 || text.length > urlCharactersMax)
     throw refused(`expected a URL of 1 to ${urlCharactersMax} characters, got ${text.length}`)
-  if (/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(text)) throw refused('expected a URL without control characters')
+  refuseControls(text)
   if (text.startsWith('-')) throw refused('expected a URL, got an option')
   if (/^[A-Za-z0-9+.-]*::/.test(text)) throw refused('expected a URL, got a transport helper')
   if (isAbsolute(text)) return localPath(text, rules)
@@ -61,8 +61,13 @@ export function checkLiteralHost(url: URL, rules: RemoteRules): void {
 }
 
 function localPath(path: string, rules: RemoteRules): RemoteUrl {
+  refuseControls(path)
   if (!rules.allowLocalPaths) throw refused('expected an https URL, got a local path, which the configuration does not allow')
   return { kind: 'local', path: normalize(path) }
+}
+
+function refuseControls(text: string): void {
+  if (/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(text)) throw refused('expected a URL without control characters')
 }
 
 function filePath(url: URL): string {
