@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { EscrowError, isEscrowError } from '../core/errors.js'
 import { demotableFsckIds, strictOption } from './fsck-ids.js'
@@ -53,9 +54,10 @@ export class PackIndexer {
   readonly #run: GitRun
   readonly #messages = new FsckMessages()
   readonly #lines = new LineCutter((line) => this.#readLine(line))
-  readonly #failed: Promise<never>
   readonly #stdout: Promise<string>
   #sizeBytes = 0
+  #fault: unknown = null
+  #onFault: (error: unknown) => void = () => undefined
 
   /**
    * Start git. Use `startPackIndexer`, which knows the options of the check.
@@ -73,30 +75,29 @@ export class PackIndexer {
       onStderr: (chunk: Uint8Array) => this.#lines.add(chunk),
     }
     this.#run = startGit(command, gitOptions, signal)
-    this.#failed = this.#run.ended.then(
-      () => Promise.reject(new EscrowError('PACK_CORRUPT', 'git index-pack ended before the pack did')),
-      (error: unknown) => Promise.reject(packFault(error)),
+    this.#run.ended.then(
+      () => this.#giveUp(new EscrowError('PACK_CORRUPT', 'expected the pack to end where git found its end, got more')),
+      (error: unknown) => this.#giveUp(packFault(error)),
     )
-    this.#failed.catch(() => undefined)
     this.#stdout = readAll(this.#run)
     this.#stdout.catch(() => undefined)
   }
 
   /**
-   * Give the next bytes of the pack. They must not change until the promise settles.
+   * Give the next bytes of the pack; they must not change any more.
    *
    * @returns when more may be given.
    * @throws EscrowError `PACK_CORRUPT`, `PACK_INCOMPLETE`, `DEPOSIT_TOO_LARGE`, `SCRATCH_FULL`, `GIT_FAILED` as soon as git gives up.
    */
   async write(bytes: Uint8Array): Promise<void> {
+    if (this.#fault !== null) throw this.#fault
     this.#sizeBytes += bytes.length
     const { stdin } = this.#run
-    const written = new Promise<void>((resolve) => {
-      stdin.write(bytes, (error) => {
-        if (error === null || error === undefined) resolve()
-      })
+    if (stdin.write(bytes)) return
+    await new Promise<void>((resolve, reject) => {
+      this.#onFault = reject
+      stdin.once('drain', resolve)
     })
-    await Promise.race([written, this.#failed])
   }
 
   /**
@@ -115,6 +116,9 @@ export class PackIndexer {
     const [, name] = /^pack\t([0-9a-f]{40,64})$/m.exec(await this.#stdout) ?? []
     if (name === undefined) throw new EscrowError('GIT_FAILED', 'expected git index-pack to name the pack, got nothing')
     const stem = join(this.#options.gitDir, 'objects', 'pack', `pack-${name}`)
+    // From a pipe git reads to the end of the pack and not further: what follows would be sealed, and nobody would have looked at it.
+    const { size } = await stat(`${stem}.pack`)
+    if (size !== this.#sizeBytes) throw new EscrowError('PACK_CORRUPT', `expected the pack to end at ${size} bytes, got ${this.#sizeBytes}`)
     const summary = await readPackIndexSummary(`${stem}.idx`, this.#options.objectFormat)
     return {
       packChecksum: summary.packChecksum,
@@ -126,9 +130,14 @@ export class PackIndexer {
     }
   }
 
-  /** Give up; git removes its temporary files. Idempotent. */
+  /** Give up. What git leaves behind goes with the scratch repository, which the caller removes. Idempotent. */
   abort(): void {
     this.#run.kill()
+  }
+
+  #giveUp(fault: unknown): void {
+    this.#fault = fault
+    this.#onFault(fault)
   }
 
   #readLine(line: string): void {

@@ -35,6 +35,7 @@ export function cleanWords(text: string): string {
     .map((line) => lastState(line).replaceAll(unprintable, ' ').trim())
     .filter((line) => line !== '')
     .join('; ')
+    .slice(0, remoteWordsBytesMax)
 }
 
 function lastState(line: string): string {

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { array, assert, asyncProperty, constantFrom, integer, property, string, uint8Array } from 'fast-check'
 import { expect, test } from 'vitest'
 import { PacketReader } from '../../src/git/pkt-line.js'
 import { compareRefNames, refNameProblem } from '../../src/git/ref-name.js'
@@ -8,9 +8,9 @@ import { collect, inChunks } from '../doubles/git-fixture.js'
 const band = (bytes: Uint8Array) => Buffer.concat([Buffer.from((bytes.length + 5).toString(16).padStart(4, '0')), Buffer.from([1]), bytes])
 
 test('a pack is the same bytes however the network cuts it and however the server frames it', async () => {
-  const frames = fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 20 })
-  await fc.assert(
-    fc.asyncProperty(frames, fc.integer({ min: 1, max: 400 }), async (payloads, chunkBytes) => {
+  const frames = array(uint8Array({ maxLength: 300 }), { maxLength: 20 })
+  await assert(
+    asyncProperty(frames, integer({ min: 1, max: 400 }), async (payloads, chunkBytes) => {
       const wire = Buffer.concat([...payloads.map(band), Buffer.from('0000')])
       async function* bytes(): AsyncGenerator<Uint8Array, void, undefined> {
         for await (const piece of new PacketReader(inChunks(wire, chunkBytes)).bands()) yield piece.bytes
@@ -31,18 +31,18 @@ test('every cut of a stream is noticed', async () => {
 })
 
 test('names are ordered as their bytes are', () => {
-  const name = fc.string({ unit: 'grapheme', maxLength: 8 })
-  fc.assert(
-    fc.property(name, name, (left, right) => {
+  const name = string({ unit: 'grapheme', maxLength: 8 })
+  assert(
+    property(name, name, (left, right) => {
       expect(Math.sign(compareRefNames(left, right))).toBe(Buffer.compare(Buffer.from(left), Buffer.from(right)))
     }),
   )
 })
 
 test('a name that passes has no character that could leave its line, its folder or its argument', () => {
-  fc.assert(
-    fc.property(
-      fc.string({ unit: fc.constantFrom('a', '/', '.', '@', '{', '-', '~', ' ', '\n', '\0', 'é', '.lock', '..'), maxLength: 12 }),
+  assert(
+    property(
+      string({ unit: constantFrom('a', '/', '.', '@', '{', '-', '~', ' ', '\n', '\0', 'é', '.lock', '..'), maxLength: 12 }),
       (tail) => {
         const name = `refs/${tail}`
         if (refNameProblem(name) !== null) return
@@ -53,8 +53,8 @@ test('a name that passes has no character that could leave its line, its folder 
 })
 
 test('cleaned words are printable, whatever they were', () => {
-  fc.assert(
-    fc.property(fc.string({ unit: 'binary', maxLength: 200 }), (text) => {
+  assert(
+    property(string({ unit: 'binary', maxLength: 200 }), (text) => {
       expect(cleanWords(text)).not.toMatch(/[\p{Cc}\p{Cf}]/u)
     }),
   )
