@@ -1,5 +1,6 @@
 import { EscrowError } from '../core/errors.js'
 import { inventoryTreeBytesMax } from '../core/limits.js'
+import { ByteReader } from './byte-reader.js'
 import { startGit, type GitRun } from './git-command.js'
 
 /**
@@ -28,8 +29,8 @@ export interface ObjectContent extends ObjectHead {
 export async function* listObjects(gitDir: string, signal?: AbortSignal): AsyncGenerator<ObjectHead> {
   const run = startGit(['cat-file', '--batch-check', '--batch-all-objects', '--unordered'], { gitDir }, signal)
   run.stdin.end()
-  yield* reading(run, async function* (reader) {
-    for (let line = await reader.line(); line !== null; line = await reader.line()) {
+  yield* reading(run, async function* (bytes) {
+    for (let line = await readLine(bytes); line !== null; line = await readLine(bytes)) {
       const head = parseHead(line)
       if (head !== null) yield head
     }
@@ -48,8 +49,8 @@ export async function statObjects(gitDir: string, oids: readonly string[], signa
   if (oids.length === 0) return heads
   const run = startGit(['cat-file', '--batch-check'], { gitDir }, signal)
   feed(run, oids)
-  const answers = reading(run, async function* (reader) {
-    for (let line = await reader.line(); line !== null; line = await reader.line()) yield parseHead(line)
+  const answers = reading(run, async function* (bytes) {
+    for (let line = await readLine(bytes); line !== null; line = await readLine(bytes)) yield parseHead(line)
   })
   for await (const head of answers) if (head !== null) heads.set(head.oid, head)
   return heads
@@ -72,19 +73,19 @@ export async function* readObjects(
   if (oids.length === 0) return
   const run = startGit(['cat-file', '--batch', '--buffer'], { gitDir }, signal)
   feed(run, oids)
-  yield* reading(run, async function* (reader) {
-    for (let line = await reader.line(); line !== null; line = await reader.line()) {
+  yield* reading(run, async function* (bytes) {
+    for (let line = await readLine(bytes); line !== null; line = await readLine(bytes)) {
       const head = parseHead(line)
       if (head !== null && head.sizeBytes > objectBytesMax) throw tooLarge(head, objectBytesMax)
-      yield head === null ? null : { ...head, body: await reader.body(head.sizeBytes) }
+      yield head === null ? null : { ...head, body: await readBody(bytes, head.sizeBytes) }
     }
   })
 }
 
 /** Whoever stops reading early ends the process too. */
-async function* reading<T>(run: GitRun, read: (reader: BatchReader) => AsyncGenerator<T>): AsyncGenerator<T> {
+async function* reading<T>(run: GitRun, read: (bytes: ByteReader) => AsyncGenerator<T>): AsyncGenerator<T> {
   try {
-    yield* read(new BatchReader(run.stdout as AsyncIterable<Buffer>))
+    yield* read(new ByteReader(run.stdout))
     await run.ended
   } finally {
     run.kill()
@@ -109,6 +110,7 @@ function feed(run: GitRun, oids: readonly string[]): void {
 }
 
 const linesAtOnce = 1024
+const lineBytesMax = 200
 const headPattern = /^([0-9a-f]{40}|[0-9a-f]{64}) (commit|tree|blob|tag) (\d{1,15})$/
 const missingPattern = /^(?:[0-9a-f]{40}|[0-9a-f]{64}) missing$/
 
@@ -119,49 +121,19 @@ function parseHead(line: string): ObjectHead | null {
   throw new EscrowError('GIT_FAILED', `expected an answer of git cat-file, got ${JSON.stringify(line.slice(0, 100))}`)
 }
 
-/** Lines and bodies out of chunks of any size. */
-class BatchReader {
-  private readonly chunks: AsyncIterator<Buffer>
-  private rest: Buffer = Buffer.alloc(0)
+async function readLine(bytes: ByteReader): Promise<string | null> {
+  const line = await bytes.line(lineBytesMax)
+  if (line === null && bytes.available > 0) throw new EscrowError('GIT_FAILED', 'expected a line of git cat-file, got a longer one')
+  return line
+}
 
-  constructor(stdout: AsyncIterable<Buffer>) {
-    this.chunks = stdout[Symbol.asyncIterator]()
-  }
-
-  /** The next line without its end; null after the last one. */
-  async line(): Promise<string | null> {
-    for (;;) {
-      const end = this.rest.indexOf(0x0a)
-      if (end >= 0) {
-        const line = this.rest.toString('latin1', 0, end)
-        this.rest = this.rest.subarray(end + 1)
-        return line
-      }
-      if (this.rest.length > 200) throw new EscrowError('GIT_FAILED', 'expected a line of git cat-file, got a longer one')
-      const next = await this.chunks.next()
-      if (next.done === true) return null
-      this.rest = this.rest.length === 0 ? next.value : Buffer.concat([this.rest, next.value])
-    }
-  }
-
-  /** Exactly so many bytes, and the line feed that follows them. */
-  async body(sizeBytes: number): Promise<Buffer> {
-    if (this.rest.length > sizeBytes) return this.take(this.rest, sizeBytes)
-    const pieces = [this.rest]
-    let have = this.rest.length
-    while (have <= sizeBytes) {
-      const next = await this.chunks.next()
-      if (next.done === true) throw new EscrowError('GIT_FAILED', `expected an object of ${sizeBytes} bytes from git, got ${have}`)
-      pieces.push(next.value)
-      have += next.value.length
-    }
-    return this.take(Buffer.concat(pieces, have), sizeBytes)
-  }
-
-  private take(bytes: Buffer, sizeBytes: number): Buffer {
-    this.rest = bytes.subarray(sizeBytes + 1)
-    return bytes.subarray(0, sizeBytes)
-  }
+/** Exactly so many bytes, and the line feed that follows them. */
+async function readBody(bytes: ByteReader, sizeBytes: number): Promise<Buffer> {
+  if (!(await bytes.need(sizeBytes + 1)))
+    throw new EscrowError('GIT_FAILED', `expected an object of ${sizeBytes} bytes from git, got ${bytes.available}`)
+  const body = bytes.take(sizeBytes)
+  bytes.take(1)
+  return Buffer.from(body.buffer, body.byteOffset, body.length)
 }
 
 function tooLarge(head: ObjectHead, objectBytesMax: number): EscrowError {

@@ -18,7 +18,11 @@ const aboutOtherPacks: ReadonlySet<string> = new Set(['gitmodulesMissing', 'gita
  * @throws EscrowError `PACK_CORRUPT` if an object cannot be parsed, as `index-pack --strict` refuses it in a full pack; `GIT_FAILED` when
  *   git ends in another way than with messages; `GIT_MISSING`
  */
-export async function fsckObjects(gitDir: string, options: { readonly gitProgram?: string } = {}, signal?: AbortSignal): Promise<FsckReport> {
+export async function fsckObjects(
+  gitDir: string,
+  options: { readonly gitProgram?: string } = {},
+  signal?: AbortSignal,
+): Promise<FsckReport> {
   const messages = new FsckMessages()
   const lines = new LineCutter((line) => void messages.add(line))
   const ids = await demotableFsckIds({ program: options.gitProgram })

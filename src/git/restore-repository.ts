@@ -92,7 +92,10 @@ export async function readHead(gitDir: string, options: GitOptions = {}): Promis
 export async function listLocalRefs(gitDir: string, options: GitOptions = {}, signal?: AbortSignal): Promise<readonly LocalRef[]> {
   const format = '--format=%(refname)%00%(objectname)%00%(objecttype)%00%(symref)'
   const listed = await runGit(['for-each-ref', format], { ...options, gitDir }, '', signal)
-  const refs = listed.split('\n').filter((line) => line !== '').map(parseRef)
+  const refs = listed
+    .split('\n')
+    .filter((line) => line !== '')
+    .map(parseRef)
   if (!refs.some((ref) => ref.type === 'tag')) return refs
   const peeled = await peelTags(gitDir, options, signal)
   const heads = await statObjects(gitDir, [...new Set(peeled.values())], signal)

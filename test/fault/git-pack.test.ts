@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { fsckRepository } from '../../src/git/fsck.js'
+import { fsckObjects } from '../../src/git/fsck.js'
 import { indexPack, startPackIndexer, type IndexPackOptions, type IndexProgress } from '../../src/git/index-pack.js'
 import { readObjectIds, readPackIndexSummary } from '../../src/git/pack-index.js'
 import { initRepository } from '../../src/git/scratch-repository.js'
@@ -119,9 +119,17 @@ test('messages of fsck are findings, not refusals, in a full and in an increment
   expect(full.fsck.listed.map((message) => [message.id, message.oid])).toEqual([['missingEmail', odd]])
   const scratch = await options({ check: 'incremental' })
   await indexPack(inChunks(packOf([odd]), 4096), scratch)
-  const outcome = await fsckRepository(scratch.gitDir)
-  expect([...outcome.report.counts]).toEqual([['missingEmail', 1]])
-  expect(outcome.report.listed[0]?.oid).toBe(odd)
+  const report = await fsckObjects(scratch.gitDir)
+  expect([...report.counts]).toEqual([['missingEmail', 1]])
+  expect(report.listed[0]?.oid).toBe(odd)
+})
+
+test('an incremental is not blamed for a .gitmodules that the archive has already', async () => {
+  const modules = fixture.writeRaw('blob', '[submodule "a"]\n\tpath = a\n\turl = https://git.example/a\n')
+  const tree = fixture.git(['mktree'], `100644 blob ${modules}\t.gitmodules\n`)
+  const scratch = await options({ check: 'incremental' })
+  await indexPack(inChunks(packOf([tree]), 4096), scratch)
+  expect((await fsckObjects(scratch.gitDir)).listed).toEqual([])
 })
 
 test.for(['full', 'incremental'] as const)('an object that cannot be parsed refuses a %s deposit', async (check) => {
@@ -134,7 +142,7 @@ test.for(['full', 'incremental'] as const)('an object that cannot be parsed refu
   const scratch = await options({ check })
   const attempt = async () => {
     await indexPack(inChunks(pack, 4096), scratch)
-    await fsckRepository(scratch.gitDir)
+    await fsckObjects(scratch.gitDir)
   }
   await expect(attempt()).rejects.toMatchObject({ code: 'PACK_CORRUPT', message: expect.stringContaining(broken) as string })
 })
