@@ -7,7 +7,7 @@ import { checkRefName } from './ref-name.js'
 /**
  * What turns bundles back into a repository, and what compares it with a manifest. All steps can be repeated.
  *
- * Order: `initRepository`, `fetchBundle` for each deposit of the chain, `setSymbolicRefs`, `setHead`, then compare.
+ * Order: `cloneBundle` for the full deposit, `fetchBundle` for each that follows, `setSymbolicRefs`, `setHead`, then compare.
  */
 
 /** A ref of a repository on this machine, as an inventory describes it. */
@@ -19,6 +19,19 @@ export interface LocalRef {
   readonly peeled?: string
   readonly peeledType?: ObjectHead['type']
   readonly symref?: string
+}
+
+/**
+ * Make a new repository out of a bundle that has no prerequisites; afterwards it has the refs of the bundle and knows no remote.
+ *
+ * @param gitDir - absolute path of a folder that is absent or empty.
+ * @throws EscrowError `GIT_FAILED` with the words of git, `SCRATCH_FULL`, `GIT_MISSING`
+ *
+ * Not the same as `initRepository` and `fetchBundle`: a clone writes its refs into one file, a fetch each into its own.
+ */
+export async function cloneBundle(gitDir: string, bundlePath: string, options: GitOptions = {}, signal?: AbortSignal): Promise<void> {
+  await runGit(['clone', '--quiet', '--mirror', '--template=', '--', bundlePath, gitDir], options, '', signal)
+  await runGit(['config', '--remove-section', 'remote.origin'], { ...options, gitDir }, '', signal)
 }
 
 /**

@@ -6,6 +6,7 @@ import { LocalRemote } from '../../src/git/local-remote.js'
 import { listObjects } from '../../src/git/cat-file.js'
 import {
   checkConnected,
+  cloneBundle,
   fetchBundle,
   listLocalRefs,
   readHead,
@@ -39,11 +40,10 @@ async function bundle(fixture: GitFixture, name: string, previous: RefListing | 
 describe.each(['sha1', 'sha256'] as const)('a chain of %s bundles', (objectFormat) => {
   let fixture: GitFixture
   let restored: string
-  beforeAll(async () => {
+  beforeAll(() => {
     fixture = new GitFixture(objectFormat)
     restored = join(fixture.folder, 'restored.git')
     addEveryKindOfRef(fixture)
-    await initRepository(restored, objectFormat)
   })
   afterAll(() => fixture.remove())
 
@@ -61,7 +61,7 @@ describe.each(['sha1', 'sha256'] as const)('a chain of %s bundles', (objectForma
 
   test('restores refs of every kind, then renames across a folder, deletions and a detached head', async () => {
     const full = await bundle(fixture, '1.bundle', null)
-    await fetchBundle(restored, full.path)
+    await cloneBundle(restored, full.path)
     fixture.git(['update-ref', '-d', 'refs/heads/a/b'])
     fixture.git(['update-ref', '-d', 'refs/tags/nested'])
     fixture.addCommits('refs/heads/a', 3)
@@ -103,16 +103,16 @@ describe.each(['sha1', 'sha256'] as const)('a chain of %s bundles', (objectForma
     expect(types.get('refs/heads/main')).toEqual(['commit', undefined])
   })
 
-  test('thousands of refs are set in one step, or none of them', async () => {
+  test('hundreds of refs are set in one step, or none of them', async () => {
     const oid = fixture.git(['rev-parse', 'main'])
     const target = join(fixture.folder, 'many.git')
     await initRepository(target, objectFormat)
     await fetchBundle(target, (await bundle(fixture, 'many.bundle', null)).path)
     const before = (await listLocalRefs(target)).length
-    const many = Array.from({ length: 5000 }, (_, at) => ({ name: `refs/pull/${at + 10}/head`, oid }))
+    const many = Array.from({ length: 300 }, (_, at) => ({ name: `refs/pull/${at + 10}/head`, oid }))
     await expect(updateRefs(target, [...many, { name: 'refs/pull/10/head/below', oid }])).rejects.toMatchObject({ code: 'GIT_FAILED' })
     expect(await listLocalRefs(target)).toHaveLength(before)
     await updateRefs(target, many)
-    expect(await listLocalRefs(target)).toHaveLength(before + 5000)
+    expect(await listLocalRefs(target)).toHaveLength(before + 300)
   })
 })
