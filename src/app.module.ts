@@ -1,4 +1,3 @@
-import 'reflect-metadata'
 import { Module, type DynamicModule, type INestApplicationContext } from '@nestjs/common'
 import { NestFactory } from '@nestjs/core'
 import { AdaptersModule, type Adapters } from './adapters.module.js'
