@@ -57,15 +57,17 @@ async function send(
   signal?: AbortSignal,
 ): Promise<StoredObject> {
   let upload: ObjectUpload | null = null
+  let completing = false
   try {
     upload = await store.openUpload(sending.key, sending, signal)
     await write(upload)
+    completing = true
     return await upload.complete()
   } catch (error) {
     await upload?.abort()
     signal?.throwIfAborted()
     // The object may lie there although we never heard so: from an earlier run, or because the answer was lost.
-    const maybeStored = isEscrowError(error, 'OBJECT_EXISTS') || (upload !== null && isEscrowError(error, 'STORE_UNREACHABLE'))
+    const maybeStored = isEscrowError(error, 'OBJECT_EXISTS') || (completing && isEscrowError(error, 'STORE_UNREACHABLE'))
     const adopted = maybeStored ? await adopt(store, sending, await commit(), signal) : null
     if (adopted === null) throw error
     return adopted

@@ -75,9 +75,9 @@ export class S3Upload implements ObjectUpload {
     const uploadId = this.uploadId
     if (uploadId === null) return
     this.uploadId = null
-    // Without the caller's signal, which may be why we are here. What cannot be removed stays invisible; see docs/OPERATING.md.
+    // Without the caller's signal, which may be why we are here. What cannot be removed stays invisible; a lifecycle rule of the bucket may remove it.
     await this.connection
-      .call({ doing: `give up ${this.steps.key}`, repeatable: true }, (client) =>
+      .call({ doing: `give up ${this.steps.key}`, repeatable: false }, (client) =>
         client.abortMultipartUpload(this.connection.bucket, this.steps.key, uploadId),
       )
       .catch(() => undefined)

@@ -29,7 +29,7 @@ install_missing() {
   [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || die "please install: ${packages[*]}"
   say "installing ${packages[*]}"
   export DEBIAN_FRONTEND=noninteractive
-  local apt=(apt-get -qq -y --no-install-recommends -o Dpkg::Use-Pty=0)
+  local apt=(apt-get -qq -y --no-install-recommends -o Dpkg::Use-Pty=0 -o Acquire::Retries=3)
   "${apt[@]}" update >/dev/null
   case " ${packages[*]} " in
     *" postgresql "*)
