@@ -99,6 +99,8 @@ export const appendAttemptsMax = 10
 export const eventWritesMax = 16
 /** The right to sequence lapses after so long without a word; one step takes seconds. */
 export const sequenceLeaseMs = 120_000
+/** Tiles that a reader of proofs keeps in memory; 8 KiB each. */
+export const tilesKeptMax = 256
 
 /** A scratch folder whose owner we cannot ask (another host or container) is dead after so long: no deposit takes two days. */
 export const scratchForeignAgeMaxMs = 48 * 60 * 60 * 1000

@@ -52,7 +52,7 @@ async function run(attempt: Attempt, signal?: AbortSignal): Promise<AttemptResul
   const { tools, request, listing, folder, sealed, key, gitDir } = attempt
   await initRepository(gitDir, listing.objectFormat)
   const file = await SealedFile.create(join(folder, 'bundle.age'), sealed, tools.entropy)
-  const upload = new EnvelopeUpload(tools.replicas, file.growing, { key, retainUntil: request.retainUntil }, signal)
+  const upload = new EnvelopeUpload(tools.replicas, file.growing, { key, retainUntil: request.retainUntil(attempt.plan.kind) }, signal)
   try {
     const taken = await takeDeposit(takeRequestOf(attempt), file, signal)
     tools.onProgress?.({ phase: 'checking' })

@@ -3,7 +3,7 @@ import type { Clock, Entropy } from '../core/environment.js'
 import type { DepositMode } from '../format/agreement.js'
 import type { AgreementId, Sha256Hex } from '../format/ids.js'
 import type { KnownObjectsKey } from '../format/known-objects.js'
-import type { Finding, Inventory, Manifest } from '../format/manifest.js'
+import type { DepositKind, Finding, Inventory, Manifest } from '../format/manifest.js'
 import type { GitRemote, RefListing } from '../git/git-remote.js'
 import type { ExpectedObject } from '../store/expected-object.js'
 import type { DepositPlace, ObjectKey } from '../store/object-key.js'
@@ -44,7 +44,8 @@ export interface DepositRequest {
   readonly previous: PreviousDeposit | null
   /** Make a full deposit, because one is due or was asked for. Otherwise it is made only when it must be. */
   readonly full: boolean
-  readonly retainUntil: Date
+  /** Until when everything is locked: an incremental as long as its base, which is not younger. */
+  readonly retainUntil: (kind: DepositKind) => Date
   readonly packBytesMax: number
 }
 

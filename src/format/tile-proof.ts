@@ -24,17 +24,18 @@ const levelsOfTile = Math.log2(tileWidth)
 /**
  * Make an inclusion proof.
  *
- * @param size - leaves of the tree; `read` must have the tiles of a tree of this size.
+ * @param size - leaves of the tree that the proof is for.
+ * @param tilesSize - leaves of the tree whose tiles `read` has: at least `size`, for partial tiles of old trees may be gone.
  * @returns the siblings from the leaf up. In a tree of ten million leaves it takes at most six tiles.
  * @throws EscrowError `TILE_INVALID` and whatever `read` throws.
  */
-export async function proveInclusion(index: number, size: number, read: ReadTile): Promise<Uint8Array[]> {
-  return hashesOf(inclusionRanges(index, size), size, read)
+export async function proveInclusion(index: number, size: number, read: ReadTile, tilesSize = size): Promise<Uint8Array[]> {
+  return hashesOf(inclusionRanges(index, size), tilesSize, read)
 }
 
 /** Make a consistency proof between two trees, from the tiles of the larger. @throws as `proveInclusion` */
-export async function proveConsistency(oldSize: number, newSize: number, read: ReadTile): Promise<Uint8Array[]> {
-  return hashesOf(consistencyRanges(oldSize, newSize), newSize, read)
+export async function proveConsistency(oldSize: number, newSize: number, read: ReadTile, tilesSize = newSize): Promise<Uint8Array[]> {
+  return hashesOf(consistencyRanges(oldSize, newSize), tilesSize, read)
 }
 
 /**

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Tx } from '../../src/db/database.js'
 import { insertAgreement, insertAgreementVersion } from '../../src/escrow/agreement.table.js'
 import type { NewDeposit } from '../../src/escrow/deposit.table.js'
-import { depositIdOf } from '../../src/escrow/deposit-id.js'
+import { depositIdOf } from '../../src/format/ids.js'
 import { recordReplica, type NewObject } from '../../src/escrow/object.table.js'
 import { insertSources } from '../../src/escrow/source.table.js'
 

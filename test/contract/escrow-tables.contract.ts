@@ -130,13 +130,6 @@ export function escrowTablesContract(adapter: string, open: () => Promise<Databa
         expect(fresh).toMatchObject({ failures: 0, failureCode: null, failedAt: null, freshAt: day(1, 50), ...timing, nextSequence: 1 })
       })
 
-      test('a sequence number is never given again after its manifest may exist', async () => {
-        const lease = await take('one', day(1), day(2))
-        await held(lease, (tx, holding) => sources.skipSequence(tx, holding, 4))
-        await held(lease, (tx, holding) => sources.skipSequence(tx, holding, 2))
-        expect(await database.query((db) => sources.findSource(db, source))).toMatchObject({ nextSequence: 5 })
-      })
-
       test('sources wait with their agreement, and a new remote forgets what the old one could do', async () => {
         expect(await run((tx) => sources.moveSources(tx, agreementId, 'active', 'ended'))).toBe(1)
         expect(await run((tx) => sources.moveSource(tx, source, 'active', 'paused'))).toBe(false)

@@ -88,7 +88,7 @@ export class TestArchive {
       inventoryRecipients: [vault.recipient, identityToRecipient(this.agentIdentity)],
       previous: this.previous(),
       full: false,
-      retainUntil: new Date(this.clock.now().getTime() + 90 * day),
+      retainUntil: () => new Date(this.clock.now().getTime() + 90 * day),
       packBytesMax: 64 * 1024 * 1024,
       ...changes,
     }
