@@ -1,13 +1,16 @@
 import { Module, type DynamicModule, type INestApplicationContext } from '@nestjs/common'
 import { NestFactory } from '@nestjs/core'
 import { AdaptersModule, type Adapters } from './adapters.module.js'
+import { EscrowModule } from './escrow/escrow.module.js'
+import { OptionsModule } from './options.module.js'
+import { VerifyModule } from './verify/verify.module.js'
 
 /** The feature modules. Controllers and workers of the service come beside them and change no use case. */
 @Module({})
 export class AppModule {
   /** @param adapters - opened. */
-  static with(adapters: Adapters): DynamicModule {
-    return { module: AppModule, imports: [AdaptersModule.of(adapters)] }
+  static async with(adapters: Adapters): Promise<DynamicModule> {
+    return { module: AppModule, imports: [AdaptersModule.of(adapters), await OptionsModule.of(adapters), EscrowModule, VerifyModule] }
   }
 }
 
@@ -19,7 +22,7 @@ export class AppModule {
  */
 export async function startApplication(adapters: Adapters): Promise<INestApplicationContext> {
   try {
-    return await NestFactory.createApplicationContext(AppModule.with(adapters), { logger: ['error', 'warn'], abortOnError: false })
+    return await NestFactory.createApplicationContext(await AppModule.with(adapters), { logger: ['error', 'warn'], abortOnError: false })
   } catch (error) {
     await adapters.close()
     throw error

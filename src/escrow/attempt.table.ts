@@ -31,6 +31,8 @@ export const attemptTable = pgTable(
     baseSequence: count('base_sequence').notNull(),
     epoch: integer('epoch').notNull(),
     state: text('state', { enum: attemptStates }).notNull(),
+    /** The signed manifest, from `stored` on: whoever publishes must not sign another one. */
+    manifest: text('manifest'),
     startedAt: instant('started_at').notNull(),
     finishedAt: instant('finished_at'),
     failureCode: text('failure_code').$type<ErrorCode>(),
@@ -85,12 +87,19 @@ export async function moveAttempt(
     readonly to: AttemptState
     readonly at: Date
     readonly failureCode?: ErrorCode
+    /** With `to: 'stored'`: the signed manifest. */
+    readonly manifest?: string
   },
 ): Promise<void> {
   const ended = !openStates.includes(move.to)
   const moved = await tx
     .update(attemptTable)
-    .set({ state: move.to, finishedAt: ended ? move.at : null, failureCode: move.failureCode ?? null })
+    .set({
+      state: move.to,
+      finishedAt: ended ? move.at : null,
+      failureCode: move.failureCode ?? null,
+      ...(move.manifest === undefined ? {} : { manifest: move.manifest }),
+    })
     .where(
       and(
         eq(attemptTable.attemptId, move.attemptId),

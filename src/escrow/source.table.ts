@@ -145,12 +145,14 @@ export async function sweepDueSources(
     .orderBy(asc(sourceTable.lookAt))
     .limit(page(sweep.limit))
     .for('update', { skipLocked: true })
-  return tx
-    .update(sourceTable)
-    .set({ lookAt: sweep.lookAgainAt })
-    // By physical place, which cannot change while the rows are locked: by key PostgreSQL would read all sources for each sweep.
-    .where(sql`ctid = any(array${due})`)
-    .returning({ agreementId: sourceTable.agreementId, source: sourceTable.source })
+  return (
+    tx
+      .update(sourceTable)
+      .set({ lookAt: sweep.lookAgainAt })
+      // By physical place, which cannot change while the rows are locked: by key PostgreSQL would read all sources for each sweep.
+      .where(sql`ctid = any(array${due})`)
+      .returning({ agreementId: sourceTable.agreementId, source: sourceTable.source })
+  )
 }
 
 /** Sources that have missed their deadline, longest first; empty when all is well. */
@@ -229,14 +231,6 @@ export async function recordFresh(
       refsDigest: deposit.refsDigest,
       manifestDigest: deposit.manifestDigest,
     })
-    .where(isSource(held))
-}
-
-/** Never use a sequence number again: an attempt that was given up may have left a manifest under it. */
-export async function skipSequence(tx: Tx, held: HeldLease, sequence: number): Promise<void> {
-  await tx
-    .update(sourceTable)
-    .set({ nextSequence: sql`greatest(${sourceTable.nextSequence}, ${sequence + 1})` })
     .where(isSource(held))
 }
 

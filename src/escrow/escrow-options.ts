@@ -1,0 +1,21 @@
+import type { RemoteRules } from '../git/remote-url.js'
+
+/** What the escrow feature needs to know beside its collaborators. Filled from the configuration in `adapters.module.ts`. */
+export abstract class EscrowOptions {
+  /** The service as statements and the log name it. */
+  abstract readonly origin: string
+  /** The verifier key (vkey) of the log, as agreements pin it. */
+  abstract readonly logKey: string
+  /** `origin` of the log's checkpoints. */
+  abstract readonly logOrigin: string
+  /** Scratch folder, and whether it lies on a volume under a key that a power cut destroys. */
+  abstract readonly scratch: { readonly root: string; readonly ephemeral: boolean }
+  abstract readonly packBytesMax: number
+  abstract readonly remoteRules: RemoteRules
+  /** A source that nobody renews for so long may be taken over. */
+  abstract readonly leaseMs: number
+  /** Of this software, for manifests. */
+  abstract readonly version: string
+  /** Names this process to those who are refused. */
+  abstract readonly holder: string
+}

@@ -1,0 +1,44 @@
+import { Module } from '@nestjs/common'
+import { LogModule } from '../log/log.module.js'
+import { AgreementShelf } from './agreement-shelf.js'
+import { ArmVault } from './arm-vault.js'
+import { BeginService } from './begin-service.js'
+import { CompleteCopies } from './complete-copies.js'
+import { DepositSteps } from './deposit-steps.js'
+import { DescribeAgreement } from './describe-agreement.js'
+import { IssueReceipts } from './issue-receipts.js'
+import { LeaseKeeper } from './lease-keeper.js'
+import { ListSources } from './list-sources.js'
+import { MirrorSource } from './mirror-source.js'
+import { ReadPreviousDeposit } from './previous-deposit.js'
+import { PublishDeposit } from './publish-deposit.js'
+import { PublishLog } from './publish-log.js'
+import { ReadDocument } from './read-document.js'
+import { RecordOutcome } from './record-outcome.js'
+import { RegisterAgreement } from './register-agreement.js'
+import { ResumeDeposit } from './resume-deposit.js'
+import { StoreDeposit } from './store-deposit.js'
+import { StoreDocument } from './store-document.js'
+import { StoreReadme } from './store-readme.js'
+import { TakeSourceDeposit } from './take-source-deposit.js'
+
+const useCases = [ArmVault, DescribeAgreement, IssueReceipts, ListSources, MirrorSource, PublishLog, RegisterAgreement, StoreReadme]
+const steps = [
+  AgreementShelf,
+  BeginService,
+  CompleteCopies,
+  DepositSteps,
+  LeaseKeeper,
+  PublishDeposit,
+  ReadDocument,
+  ReadPreviousDeposit,
+  RecordOutcome,
+  ResumeDeposit,
+  StoreDeposit,
+  StoreDocument,
+  TakeSourceDeposit,
+]
+
+/** Taking material in: agreements, vaults, deposits, receipts. Needs `EscrowOptions` and `AgentKeys`. */
+@Module({ imports: [LogModule], providers: [...useCases, ...steps], exports: [...useCases, ...steps] })
+export class EscrowModule {}

@@ -1,0 +1,109 @@
+import { Inject, Injectable } from '@nestjs/common'
+import { Clock } from '../core/environment.js'
+import { Database } from '../db/database.js'
+import { logTag } from '../format/log-entry.js'
+import { AgreementId } from '../format/ids.js'
+import { parseBody } from '../format/parse-body.js'
+import { formatProof } from '../format/proof.js'
+import { checkReceipt, Receipt } from '../format/receipt.js'
+import { digestOf, signDocument } from '../format/signed-document.js'
+import { LogReader, type LeafProof } from '../log/log-reader.js'
+import { readEvent } from '../log/read-event.js'
+import { objectKeys } from '../store/object-key.js'
+import { ReplicaSet } from '../store/replica-set.js'
+import { AgentKeys } from './agent-keys.js'
+import { AgreementShelf, type KnownAgreement } from './agreement-shelf.js'
+import { listUnreceipted, recordReceipt, type DepositRow } from './deposit.table.js'
+import { EscrowOptions } from './escrow-options.js'
+import { placeOf } from './deposit-place.js'
+import { ReadDocument } from './read-document.js'
+import { StoreDocument } from './store-document.js'
+
+const pageSize = 100
+
+/** Signs for deposits that have reached the log: the agent's word with the proof that goes with it. */
+@Injectable()
+export class IssueReceipts {
+  constructor(
+    @Inject(Database) private readonly database: Database,
+    @Inject(AgreementShelf) private readonly shelf: AgreementShelf,
+    @Inject(LogReader) private readonly log: LogReader,
+    @Inject(ReplicaSet) private readonly replicas: ReplicaSet,
+    @Inject(ReadDocument) private readonly documents: ReadDocument,
+    @Inject(StoreDocument) private readonly store: StoreDocument,
+    @Inject(AgentKeys) private readonly keys: AgentKeys,
+    @Inject(EscrowOptions) private readonly options: EscrowOptions,
+    @Inject(Clock) private readonly clock: Clock,
+  ) {}
+
+  /**
+   * Issue every receipt that can be issued now.
+   *
+   * @returns how many. A deposit whose leaf is pending waits for the next run.
+   * @throws EscrowError `STORE_*`, `PROOF_INVALID`: the receipts issued before are good
+   */
+  async run(signal?: AbortSignal): Promise<number> {
+    let issued = 0
+    for (let after: Date | null = null; ;) {
+      const page: readonly DepositRow[] = await this.database.query((db) => listUnreceipted(db, after, pageSize))
+      for (const row of page) {
+        signal?.throwIfAborted()
+        const proven = await this.log.proveLeaf(row.leafHash, 'newest', signal)
+        if (proven === null) continue
+        await this.issue(row, proven, signal)
+        issued += 1
+      }
+      const last = page.at(-1)
+      if (last === undefined) return issued
+      after = last.takenAt
+    }
+  }
+
+  private async issue(row: DepositRow, proven: LeafProof, signal?: AbortSignal): Promise<void> {
+    const known = await this.shelf.get(row.agreementId)
+    const { body: manifest, digest } = await this.documents.manifest(known, row, signal)
+    const receipt = await this.compose(known, { row, proven, envelope: manifest.envelope.sha256 }, signal)
+    checkReceipt(receipt, manifest, digest)
+    const bytes = signDocument({ body: receipt, schema: Receipt, key: this.keys.signingKey })
+    const place = placeOf(row)
+    const kept = { agreementId: place.agreement, attemptId: null, retainUntil: new Date(receipt.log.event.retainUntil) }
+    // If we stop after this, the next run makes another receipt with another date; the first stays beside it as an older version.
+    await this.store.replace({ key: objectKeys.receipt(place), bytes, purpose: 'receipt', ...kept }, signal)
+    await this.database.transaction((tx) => recordReceipt(tx, row.depositId, digestOf(receipt)))
+  }
+
+  private async compose(
+    known: KnownAgreement,
+    deposit: { readonly row: DepositRow; readonly proven: LeafProof; readonly envelope: string },
+    signal?: AbortSignal,
+  ): Promise<Receipt> {
+    const { row, proven } = deposit
+    const tag = Buffer.from(logTag(Buffer.from(known.annex.tagSecret, 'hex'), row.source)).toString('hex')
+    const { salt, event } = await readEvent(this.replicas.replicas, { leafHash: row.leafHash, tag }, signal)
+    return parseBody(
+      {
+        type: 'escrow/receipt/v1',
+        origin: this.options.origin,
+        agreementId: AgreementId.parse(row.agreementId),
+        agreement: row.agreementDigest,
+        source: row.source,
+        sequence: row.sequence,
+        manifest: row.manifestDigest,
+        envelope: deposit.envelope,
+        issuedAt: this.clock.now().toISOString(),
+        log: {
+          origin: this.options.logOrigin,
+          index: proven.proof.index,
+          leafHash: row.leafHash,
+          tag,
+          salt,
+          event,
+          proof: formatProof(proven.proof),
+          cosignatures: proven.checkpoint.cosignatures.length,
+        },
+      },
+      Receipt,
+      'receipt',
+    )
+  }
+}

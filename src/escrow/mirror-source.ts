@@ -1,0 +1,102 @@
+import { Inject, Injectable } from '@nestjs/common'
+import { Clock } from '../core/environment.js'
+import { EscrowError } from '../core/errors.js'
+import { Database } from '../db/database.js'
+import type { ReportProgress } from '../deposit/progress.js'
+import type { Finding, Manifest } from '../format/manifest.js'
+import type { ReplicaFault } from '../store/replica.js'
+import { AgreementShelf, type KnownAgreement } from './agreement-shelf.js'
+import { LeaseKeeper } from './lease-keeper.js'
+import type { Lease, SourceKey } from './lease.table.js'
+import { RecordOutcome } from './record-outcome.js'
+import { ResumeDeposit } from './resume-deposit.js'
+import { findSource, type SourceRow } from './source.table.js'
+import { TakeSourceDeposit } from './take-source-deposit.js'
+
+/** What mirroring a source came to. */
+export type Mirrored =
+  | { readonly outcome: 'unchanged'; readonly source: SourceKey; readonly sequence: number }
+  | {
+      readonly outcome: 'deposited'
+      readonly source: SourceKey
+      readonly depositId: string
+      readonly manifest: Manifest
+      readonly manifestDigest: string
+      readonly findings: readonly Finding[]
+      /** An earlier run had stored it; this one published it. */
+      readonly resumed: boolean
+      readonly late: readonly ReplicaFault[]
+    }
+
+/** What every step of a deposit works with. */
+export interface SourceAtWork {
+  readonly known: KnownAgreement
+  readonly key: SourceKey
+  readonly row: SourceRow
+}
+
+/** Takes a deposit of one pulled source, under its lease, from wherever an earlier run stopped. */
+@Injectable()
+export class MirrorSource {
+  constructor(
+    @Inject(Database) private readonly database: Database,
+    @Inject(AgreementShelf) private readonly shelf: AgreementShelf,
+    @Inject(LeaseKeeper) private readonly leases: LeaseKeeper,
+    @Inject(ResumeDeposit) private readonly resume: ResumeDeposit,
+    @Inject(TakeSourceDeposit) private readonly take: TakeSourceDeposit,
+    @Inject(RecordOutcome) private readonly outcomes: RecordOutcome,
+    @Inject(Clock) private readonly clock: Clock,
+  ) {}
+
+  /**
+   * Mirror a source.
+   *
+   * @param wish.full - a full deposit even where an incremental would do.
+   * @throws EscrowError `VAULT_NOT_ARMED`, `LEASE_HELD`, and whatever stops a deposit: `REMOTE_*`, `PACK_*`, `STORE_*`, ... The failure is
+   *   recorded, in the log too, before it is thrown on.
+   */
+  async run(
+    key: SourceKey,
+    wish: { readonly full: boolean; readonly onProgress?: ReportProgress },
+    signal?: AbortSignal,
+  ): Promise<Mirrored> {
+    const known = await this.shelf.get(key.agreementId)
+    if (known.row.state !== 'armed')
+      throw new EscrowError('VAULT_NOT_ARMED', `expected the vault of ${key.agreementId} to be armed, it is ${known.row.state}`)
+    return this.leases.run(key, (lease, leased) => this.underLease({ known, key, lease, wish }, leased), signal)
+  }
+
+  private async underLease(
+    job: {
+      readonly known: KnownAgreement
+      readonly key: SourceKey
+      readonly lease: Lease
+      readonly wish: { readonly full: boolean; readonly onProgress?: ReportProgress }
+    },
+    signal: AbortSignal,
+  ): Promise<Mirrored> {
+    const { known, key, lease } = job
+    // A deposit that an earlier run had stored comes first: it has its number already.
+    const resumed = await this.resume.run(lease, known, signal)
+    if (resumed !== null) return resumed
+    const work = { known, key, row: await this.sourceOf(key) }
+    try {
+      const taken = await this.take.run(lease, work, job.wish, signal)
+      if (taken.outcome === 'unchanged') await this.outcomes.unchanged(lease, work, taken)
+      return taken
+    } catch (error) {
+      signal.throwIfAborted()
+      if (error instanceof EscrowError) await this.outcomes.failed(lease, work, { error, at: this.clock.now() })
+      throw error
+    }
+  }
+
+  /** Read under the lease: nobody else moves it now. */
+  private async sourceOf(key: SourceKey): Promise<SourceRow> {
+    const row = await this.database.query((db) => findSource(db, key))
+    if (row === null) throw new EscrowError('NOT_FOUND', `agreement ${key.agreementId} has no source ${key.source}`)
+    if (row.url === null)
+      throw new EscrowError('ARGUMENT_INVALID', `source ${key.source} is not pulled: its depositor sends deposits (${row.mode})`)
+    return row
+  }
+}

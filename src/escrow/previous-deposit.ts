@@ -1,0 +1,74 @@
+import { Inject, Injectable } from '@nestjs/common'
+import { EscrowError, isEscrowError } from '../core/errors.js'
+import { inventoryBytesMax } from '../core/limits.js'
+import { Database } from '../db/database.js'
+import type { PreviousDeposit } from '../deposit/deposit-request.js'
+import { parseCanonical } from '../format/canonical-json.js'
+import { Inventory } from '../format/manifest.js'
+import { parseBody } from '../format/parse-body.js'
+import { parseObjectKey } from '../store/object-key.js'
+import { ReplicaSet } from '../store/replica-set.js'
+import { AgentKeys } from './agent-keys.js'
+import type { KnownAgreement } from './agreement-shelf.js'
+import { findLatestDeposit, listChain, type DepositRow } from './deposit.table.js'
+import type { SourceKey } from './lease.table.js'
+import { listObjectsOfDeposits, type StoredObjectRow } from './object.table.js'
+import { expectedOfRow, ReadDocument } from './read-document.js'
+
+/** Reads from the store what the next deposit of a source is compared with and rests on. */
+@Injectable()
+export class ReadPreviousDeposit {
+  constructor(
+    @Inject(Database) private readonly database: Database,
+    @Inject(ReplicaSet) private readonly replicas: ReplicaSet,
+    @Inject(ReadDocument) private readonly documents: ReadDocument,
+    @Inject(AgentKeys) private readonly keys: AgentKeys,
+  ) {}
+
+  /**
+   * The newest deposit of a source.
+   *
+   * @returns null before the first. Its inventory is null when the agent's key opens it no more: that costs one full deposit.
+   * @throws EscrowError `OBJECT_*`, `STORE_*`, `SIGNATURE_INVALID` when the store gives no good manifest
+   */
+  async run(known: KnownAgreement, key: SourceKey, signal?: AbortSignal): Promise<PreviousDeposit | null> {
+    const row = await this.database.query((db) => findLatestDeposit(db, key))
+    if (row === null) return null
+    const chain = await this.database.query((db) => listChain(db, key, row.sequence))
+    const objects = await this.database.query((db) =>
+      listObjectsOfDeposits(
+        db,
+        chain.map((deposit) => deposit.depositId),
+      ),
+    )
+    const { body: manifest } = await this.documents.manifest(known, row, signal)
+    const files = chain.map((deposit) =>
+      objects.find((object) => object.depositId === deposit.depositId && object.purpose === 'known-objects'),
+    )
+    return {
+      manifest,
+      manifestDigest: row.manifestDigest,
+      inventory: await this.readInventory(row, objects, signal),
+      knownObjects: () => files.map((file) => this.stream(file, signal)),
+      fullBundleBytes: chain[0]?.bundleBytes ?? 0,
+    }
+  }
+
+  private async readInventory(row: DepositRow, objects: readonly StoredObjectRow[], signal?: AbortSignal): Promise<Inventory | null> {
+    const object = objects.find((candidate) => candidate.depositId === row.depositId && candidate.purpose === 'inventory')
+    if (object === undefined) return null
+    const sealed = await this.replicas.readVerified(parseObjectKey(object.key), expectedOfRow(object), {}, signal)
+    try {
+      return parseBody(parseCanonical(this.keys.openOwn(sealed), inventoryBytesMax), Inventory, 'inventory')
+    } catch (error) {
+      // Sealed to an agent key that is no more, or by a depositor who shows us no names.
+      if (isEscrowError(error, 'ENVELOPE_RECIPIENT')) return null
+      throw error
+    }
+  }
+
+  private stream(object: StoredObjectRow | undefined, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+    if (object === undefined) throw new EscrowError('OBJECT_MISSING', 'the index knows no known objects of a deposit in the chain')
+    return this.replicas.readVerifiedStream(parseObjectKey(object.key), expectedOfRow(object), {}, signal)
+  }
+}

@@ -1,0 +1,42 @@
+import { Inject, Injectable } from '@nestjs/common'
+import { EscrowError } from '../core/errors.js'
+import { Database } from '../db/database.js'
+import { Manifest } from '../format/manifest.js'
+import { openDocument, type OpenedDocument } from '../format/signed-document.js'
+import { objectKeys, parseObjectKey } from '../store/object-key.js'
+import { ReplicaSet } from '../store/replica-set.js'
+import type { ExpectedObject } from '../store/expected-object.js'
+import type { KnownAgreement } from './agreement-shelf.js'
+import type { DepositRow } from './deposit.table.js'
+import { manifestKeysOf } from './manifest-keys.js'
+import { findObject, type StoredObjectRow } from './object.table.js'
+import { placeOf } from './deposit-place.js'
+
+/** Reads documents that the index knows, from the first replica that has the bytes that were recorded. */
+@Injectable()
+export class ReadDocument {
+  constructor(
+    @Inject(Database) private readonly database: Database,
+    @Inject(ReplicaSet) private readonly replicas: ReplicaSet,
+  ) {}
+
+  /** The bytes under a key. @throws EscrowError `NOT_FOUND` when the index does not know it; `OBJECT_*`, `STORE_*` */
+  async bytes(key: string, signal?: AbortSignal): Promise<Uint8Array> {
+    const object = await this.database.query((db) => findObject(db, key))
+    if (object === null) throw new EscrowError('NOT_FOUND', `the index does not know ${key}`)
+    return this.replicas.readVerified(parseObjectKey(object.key), expectedOfRow(object), {}, signal)
+  }
+
+  /** The manifest of a deposit, verified. @throws EscrowError as `bytes`; `SIGNATURE_INVALID`, `DIGEST_MISMATCH` */
+  async manifest(known: KnownAgreement, row: DepositRow, signal?: AbortSignal): Promise<OpenedDocument<Manifest>> {
+    const bytes = await this.bytes(objectKeys.manifest(placeOf(row)), signal)
+    const opened = openDocument(bytes, { schema: Manifest, keys: manifestKeysOf(known.signed.body), what: 'manifest' })
+    if (opened.digest === row.manifestDigest) return opened
+    throw new EscrowError('DIGEST_MISMATCH', `expected the manifest ${row.manifestDigest}, got ${opened.digest}`)
+  }
+}
+
+/** What a row says that an object's bytes are. */
+export function expectedOfRow(object: StoredObjectRow): Required<ExpectedObject> {
+  return { sha256: object.digest, sizeBytes: object.sizeBytes, partBytes: object.partBytes, partSha256: object.partDigests }
+}

@@ -1,0 +1,64 @@
+import { Inject, Injectable } from '@nestjs/common'
+import { Clock } from '../core/environment.js'
+import type { EscrowError } from '../core/errors.js'
+import { Database, type Tx } from '../db/database.js'
+import type { EventDraft } from '../log/event-log.js'
+import { EventLog } from '../log/event-log.js'
+import { holdLease, type Lease } from './lease.table.js'
+import type { SourceAtWork } from './mirror-source.js'
+import { timingAfter } from './publish-deposit.js'
+import { recordFailure, recordUnchanged } from './source.table.js'
+
+const retryMs = 15 * 60_000
+const retryMaxMs = 6 * 3_600_000
+
+/** Records that there was nothing to deposit, or that a deposit failed: one event per due period, not per poll. */
+@Injectable()
+export class RecordOutcome {
+  constructor(
+    @Inject(Database) private readonly database: Database,
+    @Inject(EventLog) private readonly log: EventLog,
+    @Inject(Clock) private readonly clock: Clock,
+  ) {}
+
+  /** The remote is as the newest deposit has it. */
+  async unchanged(lease: Lease, work: SourceAtWork, found: { readonly sequence: number }): Promise<void> {
+    const at = this.clock.now()
+    const change = async (tx: Tx) => recordUnchanged(tx, await holdLease(tx, lease), at, timingAfter(work.row, at))
+    const { row } = work
+    // The period that waits was met only if it has begun; otherwise this look was ahead of its time and no news.
+    if (at < row.periodAt || row.refsDigest === null) return this.database.transaction(change)
+    const { source } = work.key
+    const what = { source, sequence: found.sequence, refsDigest: row.refsDigest, dueAt: row.periodAt.toISOString() }
+    await this.record(work, { type: 'escrow/event/deposit-unchanged/v1', ...this.subject(work), ...what }, change)
+  }
+
+  /** A deposit failed: `refused` is a claim about what came, `failed` is our own fault or the weather. */
+  async failed(lease: Lease, work: SourceAtWork, failure: { readonly error: EscrowError; readonly at: Date }): Promise<void> {
+    const { code } = failure.error
+    if (code === 'LEASE_LOST') return
+    const { row } = work
+    const delayMs = Math.min(retryMs * 2 ** row.failures, retryMaxMs)
+    const change = async (tx: Tx) =>
+      recordFailure(tx, await holdLease(tx, lease), { code, at: failure.at, retryAt: new Date(failure.at.getTime() + delayMs) })
+    // The same failure again in the same period is no news.
+    const known = row.failureCode === code && row.failedAt !== null && row.failedAt >= row.periodAt
+    if (known) return this.database.transaction(change)
+    const what = { source: work.key.source, code, dueAt: row.periodAt.toISOString() }
+    const type = isClaim(code) ? ('escrow/event/deposit-refused/v1' as const) : ('escrow/event/deposit-failed/v1' as const)
+    await this.record(work, { type, ...this.subject(work), ...what }, change)
+  }
+
+  private subject(work: SourceAtWork) {
+    return { agreement: work.known.signed.body.agreement, subject: work.key.source }
+  }
+
+  private async record(work: SourceAtWork, draft: EventDraft, change: (tx: Tx) => Promise<void>): Promise<void> {
+    await this.log.record({ draft, tagSecret: Buffer.from(work.known.annex.tagSecret, 'hex') }, change)
+  }
+}
+
+/** Codes that say something about the remote or what it sent, and not about us. */
+function isClaim(code: string): boolean {
+  return /^(?:PACK_|REF_|REFS_|DEPOSIT_TOO_LARGE|REMOTE_SHALLOW|REMOTE_AUTH|REMOTE_NOT_FOUND|REMOTE_PROTOCOL|REMOTE_VERSION)/.test(code)
+}

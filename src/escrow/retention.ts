@@ -1,0 +1,35 @@
+// Pure: until when objects are locked. A chain is locked as one: whoever can still read its last incremental can read its base.
+import type { Agreement, Source } from '../format/agreement.js'
+
+const dayMs = 86_400_000
+
+/**
+ * Until when all objects of a chain are locked.
+ *
+ * @param baseTakenAt - when its full deposit was taken.
+ * @returns so late that the last incremental, at most `fullEveryDays` younger, still has `retentionDays` before it.
+ */
+export function chainRetainUntil(
+  agreement: Pick<Agreement, 'retentionDays'>,
+  source: Pick<Source, 'fullEveryDays'>,
+  baseTakenAt: Date,
+): Date {
+  return new Date(baseTakenAt.getTime() + (agreement.retentionDays + source.fullEveryDays) * dayMs)
+}
+
+/** Until when the agreement's own documents are locked: as long as the last chain that begins before its end. */
+export function documentRetainUntil(agreement: Pick<Agreement, 'endsAt' | 'retentionDays' | 'sources'>): Date {
+  const longest = Math.max(0, ...agreement.sources.map((source) => source.fullEveryDays))
+  return new Date(Date.parse(agreement.endsAt) + (agreement.retentionDays + longest) * dayMs)
+}
+
+/** Why a full deposit is due, or null while an incremental will do. */
+export function fullDue(
+  source: { readonly fullAt: Date | null; readonly chainLength: number; readonly fullEveryDays: number; readonly chainLengthMax: number },
+  now: Date,
+): 'first' | 'age' | 'length' | null {
+  if (source.fullAt === null) return 'first'
+  // A chain is never younger than its lock allows, whatever the clock does.
+  if (now.getTime() - source.fullAt.getTime() >= source.fullEveryDays * dayMs) return 'age'
+  return source.chainLength >= source.chainLengthMax ? 'length' : null
+}

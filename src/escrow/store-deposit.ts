@@ -1,0 +1,95 @@
+import { Inject, Injectable } from '@nestjs/common'
+import { Clock } from '../core/environment.js'
+import { Database } from '../db/database.js'
+import type { EnvelopeRecord, PreparedDeposit } from '../deposit/deposit-request.js'
+import { Manifest } from '../format/manifest.js'
+import { digestOf, signDocument } from '../format/signed-document.js'
+import { requireEvery, type ReplicaFault } from '../store/replica.js'
+import { AgentKeys } from './agent-keys.js'
+import { insertAttempt, moveAttempt } from './attempt.table.js'
+import { holdLease, type Lease } from './lease.table.js'
+import { findObject, recordObject } from './object.table.js'
+import { objectDigests, recordPlacement, StoreDocument } from './store-document.js'
+
+/** A deposit whose objects are in the store and whose manifest is signed; what is missing is its publication. */
+export interface StoredDeposit {
+  readonly prepared: PreparedDeposit
+  readonly manifestDigest: string
+  /** As signed. */
+  readonly manifestBytes: Uint8Array
+  /** Replicas that hold everything. */
+  readonly replicas: readonly string[]
+  /** Replicas that have to catch up, each once. */
+  readonly failed: readonly ReplicaFault[]
+}
+
+/** Keeps the index ahead of the store: whatever a replica may hold has been recorded before, so a crash leaves orphans, never secrets. */
+@Injectable()
+export class StoreDeposit {
+  constructor(
+    @Inject(Database) private readonly database: Database,
+    @Inject(StoreDocument) private readonly store: StoreDocument,
+    @Inject(AgentKeys) private readonly keys: AgentKeys,
+    @Inject(Clock) private readonly clock: Clock,
+  ) {}
+
+  /**
+   * Record an attempt and its envelope before the first replica completes it. Should we stop after this, the next run gives the attempt
+   * up, and what the replicas hold of it is an orphan.
+   *
+   * @throws EscrowError `LEASE_LOST`, and then nothing becomes visible
+   */
+  async recordEnvelope(
+    lease: Lease,
+    record: EnvelopeRecord,
+    wish: { readonly baseSequence: number; readonly epoch: number },
+  ): Promise<void> {
+    const { place, attempt: attemptId, envelope } = record
+    const { sequence, kind } = place
+    const startedAt = this.clock.now()
+    await this.database.transaction(async (tx) => {
+      const held = await holdLease(tx, lease)
+      const baseSequence = kind === 'full' ? sequence : wish.baseSequence
+      await insertAttempt(tx, held, { attemptId, sequence, kind, baseSequence, epoch: wish.epoch, startedAt })
+      const digests = objectDigests({ ...envelope })
+      await recordObject(tx, { key: record.key, purpose: 'envelope', agreementId: place.agreement, attemptId, ...digests })
+      await moveAttempt(tx, held, { attemptId, from: 'taking', to: 'sealed', at: startedAt })
+    })
+  }
+
+  /**
+   * Store inventory and known objects of a deposit whose envelope is stored and checked, then sign and record its manifest.
+   *
+   * @returns with the attempt in state `stored`: if we stop after this, the next run publishes just this manifest.
+   * @throws EscrowError `STORE_*`, `LEASE_LOST`
+   */
+  async run(lease: Lease, prepared: PreparedDeposit, retainUntil: Date, signal?: AbortSignal): Promise<StoredDeposit> {
+    const { place, attempt: attemptId } = prepared
+    if (prepared.envelope.placement.stored.length === 0) requireEvery(prepared.envelope.placement)
+    await this.recordEnvelopeCopies(prepared)
+    const kept = { agreementId: place.agreement, attemptId, retainUntil }
+    const manifest = signDocument({ body: prepared.manifest, schema: Manifest, key: this.keys.signingKey })
+    const documents = [
+      { key: prepared.inventory.key, bytes: prepared.inventory.bytes, purpose: 'inventory' as const },
+      { key: prepared.knownObjects.key, bytes: prepared.knownObjects.bytes, purpose: 'known-objects' as const },
+    ]
+    const placements = [prepared.envelope.placement]
+    for (const document of documents) placements.push(await this.store.run({ ...document, ...kept }, signal))
+    await this.database.transaction(async (tx) => {
+      const held = await holdLease(tx, lease)
+      const at = this.clock.now()
+      await moveAttempt(tx, held, { attemptId, from: 'sealed', to: 'stored', at, manifest: Buffer.from(manifest).toString('utf8') })
+    })
+    const failed = new Map(placements.flatMap((placement) => placement.failed).map((fault) => [fault.replica, fault]))
+    const replicas = prepared.envelope.placement.stored.map(({ replica }) => replica).filter((replica) => !failed.has(replica))
+    return { prepared, manifestDigest: digestOf(prepared.manifest), manifestBytes: manifest, replicas, failed: [...failed.values()] }
+  }
+
+  private async recordEnvelopeCopies(prepared: PreparedDeposit): Promise<void> {
+    const object = await this.database.query((db) => findObject(db, prepared.envelope.key))
+    if (object === null) return
+    const { placement } = prepared.envelope
+    const storedAt = this.clock.now()
+    await this.database.transaction((tx) => recordPlacement(tx, { objectId: object.objectId, placement, nextCheckAt: null, storedAt }))
+  }
+}

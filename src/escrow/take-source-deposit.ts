@@ -1,0 +1,110 @@
+import { Inject, Injectable } from '@nestjs/common'
+import { Clock, Entropy } from '../core/environment.js'
+import { EscrowError } from '../core/errors.js'
+import { Database } from '../db/database.js'
+import type { DepositRequest, DepositTools, PreviousDeposit } from '../deposit/deposit-request.js'
+import { prepareDeposit } from '../deposit/prepare-deposit.js'
+import type { ReportProgress } from '../deposit/progress.js'
+import type { Agreement } from '../format/agreement.js'
+import type { DepositKind } from '../format/manifest.js'
+import { RemoteOpener } from '../git/remote-opener.js'
+import { ReplicaSet } from '../store/replica-set.js'
+import { AgentKeys } from './agent-keys.js'
+import { findCurrentEpoch, type VaultEpochRow } from './agreement.table.js'
+import { DepositSteps } from './deposit-steps.js'
+import { EscrowOptions } from './escrow-options.js'
+import type { Lease } from './lease.table.js'
+import type { Mirrored, SourceAtWork } from './mirror-source.js'
+import { requireJurisdiction } from './require-jurisdiction.js'
+import { chainRetainUntil, fullDue } from './retention.js'
+
+/** One deposit of a pulled source: steps 1 to 7 of DESIGN section 4. */
+@Injectable()
+export class TakeSourceDeposit {
+  constructor(
+    @Inject(Database) private readonly database: Database,
+    @Inject(ReplicaSet) private readonly replicas: ReplicaSet,
+    @Inject(RemoteOpener) private readonly remotes: RemoteOpener,
+    @Inject(DepositSteps) private readonly steps: DepositSteps,
+    @Inject(AgentKeys) private readonly keys: AgentKeys,
+    @Inject(EscrowOptions) private readonly options: EscrowOptions,
+    @Inject(Clock) private readonly clock: Clock,
+    @Inject(Entropy) private readonly entropy: Entropy,
+  ) {}
+
+  /** @throws EscrowError whatever stops a deposit; nothing is published then */
+  async run(
+    lease: Lease,
+    work: SourceAtWork,
+    wish: { readonly full: boolean; readonly onProgress?: ReportProgress },
+    signal: AbortSignal,
+  ): Promise<Mirrored> {
+    requireJurisdiction(work.known.signed.body, this.replicas.replicas)
+    const epoch = await this.database.query((db) => findCurrentEpoch(db, work.key.agreementId))
+    if (epoch === null) throw new EscrowError('VAULT_NOT_ARMED', `the vault of ${work.key.agreementId} has no armed epoch`)
+    const previous = await this.steps.previous.run(work.known, work.key, signal)
+    const request = this.request(work, { epoch, previous, full: wish.full })
+    const result = await prepareDeposit(request, this.tools(lease, work, { request, onProgress: wish.onProgress }), signal)
+    if (result.outcome === 'unchanged') {
+      return { outcome: 'unchanged', source: work.key, sequence: previous?.manifest.sequence ?? 0 }
+    }
+    const { deposit } = result
+    const retainUntil = request.retainUntil(deposit.place.kind)
+    const stored = await this.steps.store.run(lease, deposit, retainUntil, signal)
+    const { manifest, place, attempt: attemptId } = deposit
+    const { manifestDigest, manifestBytes } = stored
+    const toPublish = { known: work.known, source: work.row, place, attemptId, manifest, manifestDigest, manifestBytes, retainUntil }
+    const depositId = await this.steps.publish.run(lease, toPublish, signal)
+    const { failed: late } = stored
+    return { outcome: 'deposited', source: work.key, depositId, manifest, manifestDigest, findings: deposit.findings, resumed: false, late }
+  }
+
+  private request(
+    work: SourceAtWork,
+    basis: { readonly epoch: VaultEpochRow; readonly previous: PreviousDeposit | null; readonly full: boolean },
+  ): DepositRequest {
+    const { body, digest } = work.known.signed
+    const now = this.clock.now()
+    const { epoch, previous } = basis
+    return {
+      agreement: body.agreement,
+      agreementDigest: digest,
+      source: work.key.source,
+      mode: work.row.mode,
+      url: work.row.url ?? '',
+      vault: { recipient: epoch.recipient, epoch: epoch.epoch, exposed: epoch.state === 'exposed' },
+      inventoryRecipients: inventoryRecipients(body, epoch.recipient),
+      previous,
+      full: basis.full || fullDue(work.row, now) !== null,
+      retainUntil: (kind: DepositKind) =>
+        chainRetainUntil(body, work.row, kind === 'full' || work.row.fullAt === null ? now : work.row.fullAt),
+      packBytesMax: this.options.packBytesMax,
+    }
+  }
+
+  private tools(
+    lease: Lease,
+    work: SourceAtWork,
+    job: { readonly request: DepositRequest; readonly onProgress: ReportProgress | undefined },
+  ): DepositTools {
+    const { vault, previous } = job.request
+    const record = { epoch: vault.epoch, baseSequence: previous?.manifest.base ?? 1 }
+    return {
+      remote: this.remotes.open(job.request.url, work.row.credentialFile ?? undefined),
+      replicas: this.replicas,
+      clock: this.clock,
+      entropy: this.entropy,
+      knownObjectsKey: this.keys.knownObjectsKey(work.key.agreementId, work.key.source),
+      scratch: this.options.scratch,
+      version: this.options.version,
+      beforeComplete: (envelope) => this.steps.store.recordEnvelope(lease, envelope, record),
+      ...(job.onProgress === undefined ? {} : { onProgress: job.onProgress }),
+    }
+  }
+}
+
+/** Who may open an inventory: the vault, the parties that may see names, and the agent. */
+export function inventoryRecipients(agreement: Agreement, vaultRecipient: string): readonly string[] {
+  const named = agreement.parties.filter((party) => ['depositor', 'beneficiary', 'agent', 'supervisor'].includes(party.role))
+  return [...new Set([vaultRecipient, ...named.flatMap((party) => (party.recipient === null ? [] : [party.recipient]))])]
+}

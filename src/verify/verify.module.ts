@@ -1,0 +1,10 @@
+import { Module } from '@nestjs/common'
+import { EscrowModule } from '../escrow/escrow.module.js'
+import { LogModule } from '../log/log.module.js'
+import { CheckFixity } from './check-fixity.js'
+import { RecordFixity } from './record-fixity.js'
+import { RepairObject } from './repair-object.js'
+
+/** Checking again what was stored, and repairing it. Needs `VerifyOptions`. */
+@Module({ imports: [LogModule, EscrowModule], providers: [CheckFixity, RecordFixity, RepairObject], exports: [CheckFixity, RepairObject] })
+export class VerifyModule {}
