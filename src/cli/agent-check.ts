@@ -1,0 +1,49 @@
+import { CheckFixity, type Checked } from '../verify/check-fixity.js'
+import { RepairObject } from '../verify/repair-object.js'
+import { withService } from './agent-context.js'
+import { publishLog } from './agent-log.js'
+import type { CommandContext, CommandResult } from './command.js'
+import { exitCodeOf } from './exit-code.js'
+import { formatBytes, formatCount } from './terminal.js'
+
+/** Read stored copies again. Exit 3 when one is not as it must be. */
+export async function check(
+  context: CommandContext,
+  options: { readonly all: boolean; readonly replica?: string },
+): Promise<CommandResult> {
+  return withService(context, async (app) => {
+    const onCopy = ({ copies, bytes }: { readonly copies: number; readonly bytes: number }) =>
+      context.progress({ phase: 'checking', done: copies, unit: 'objects', bytes })
+    const checked = await app.get(CheckFixity).run({ all: options.all, replica: options.replica ?? null, onCopy }, context.signal)
+    if (checked.bad.length > 0) await publishLog(app, context.signal)
+    return presentCheck(checked)
+  })
+}
+
+function presentCheck({ copies, bytes, bad }: Checked): CommandResult {
+  const read = `${formatCount(copies)} copies, ${formatBytes(bytes)}`
+  if (bad.length === 0)
+    return { json: { copies, bytes, bad }, lines: [copies === 0 ? 'nothing is due to be checked' : `${read}: every one matches`] }
+  const lines = bad.map(({ key, replica, outcome }) => `  ${outcome}  ${replica}  ${key}`)
+  return {
+    json: { copies, bytes, bad },
+    lines: [`${read}: ${bad.length} not as they must be`, ...lines, 'run `escrow repair`'],
+    exitCode: 3,
+  }
+}
+
+/** Replace bad and fill in absent copies. Exit 3 or 5 when something could not be repaired. */
+export async function repair(context: CommandContext, options: { readonly replica?: string }): Promise<CommandResult> {
+  return withService(context, async (app) => {
+    const { repaired, failed } = await app.get(RepairObject).run(options.replica ?? null, context.signal)
+    if (repaired.length > 0) await publishLog(app, context.signal)
+    const lines = [
+      ...repaired.map(({ key, replica, versionId }) => `  repaired  ${replica}  ${key} (version ${versionId})`),
+      ...failed.map(({ key, replica, error }) => `  failed    ${replica}  ${key}: ${error.message} [${error.code}]`),
+    ]
+    const json = { repaired, failed: failed.map(({ key, replica, error }) => ({ key, replica, code: error.code, message: error.message })) }
+    const summary =
+      repaired.length + failed.length === 0 ? 'nothing to repair' : `${repaired.length} repaired, ${failed.length} could not be repaired`
+    return { json, lines: [summary, ...lines], exitCode: failed[0] === undefined ? 0 : exitCodeOf(failed[0].error) }
+  })
+}

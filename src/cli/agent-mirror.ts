@@ -1,0 +1,118 @@
+import { EscrowError, isEscrowError } from '../core/errors.js'
+import type { DepositProgress } from '../deposit/progress.js'
+import { AgreementShelf } from '../escrow/agreement-shelf.js'
+import { ListSources } from '../escrow/list-sources.js'
+import { MirrorSource, type Mirrored } from '../escrow/mirror-source.js'
+import type { SourceKey } from '../escrow/lease.table.js'
+import { withService } from './agent-context.js'
+import { columns, type CommandContext, type CommandResult } from './command.js'
+import { exitCodeOf, type ExitCode } from './exit-code.js'
+import { publishLog } from './agent-log.js'
+import { formatBytes, formatCount, type Progress } from './terminal.js'
+
+interface MirrorOptions {
+  readonly agreement?: string
+  readonly source?: string
+  readonly full: boolean
+}
+
+type Ended = { readonly key: SourceKey } & ({ readonly mirrored: Mirrored } | { readonly error: EscrowError })
+
+/** Mirror sources one after the other; one that fails does not stop the others. The exit code is that of the first failure. */
+export async function mirror(context: CommandContext, options: MirrorOptions): Promise<CommandResult> {
+  return withService(context, async (app) => {
+    const wanted = { agreement: options.agreement ?? null, source: options.source ?? null }
+    const sources = await app.get(ListSources).pulled(wanted)
+    if (sources.length === 0)
+      throw new EscrowError('NOT_FOUND', 'there is no source to mirror; register an agreement and arm its vault first')
+    const ended: Ended[] = []
+    for (const key of sources) ended.push(await mirrorOne(context, { key, full: options.full, mirrorSource: app.get(MirrorSource) }))
+    await publishLog(app, context.signal)
+    const titles = await titlesOf(app.get(AgreementShelf), sources)
+    return present(ended, titles)
+  })
+}
+
+async function mirrorOne(
+  context: CommandContext,
+  job: { readonly key: SourceKey; readonly full: boolean; readonly mirrorSource: MirrorSource },
+): Promise<Ended> {
+  const { key, full } = job
+  try {
+    const onProgress = (progress: DepositProgress) => context.progress(inTerminal(key.source, progress))
+    return { key, mirrored: await job.mirrorSource.run(key, { full, onProgress }, context.signal) }
+  } catch (error) {
+    context.signal.throwIfAborted()
+    if (!isEscrowError(error)) throw error
+    return { key, error }
+  }
+}
+
+/** A deposit's progress as the terminal shows it. */
+export function inTerminal(source: string, { phase, objects, objectsTotal, bytes, bytesTotal }: DepositProgress): Progress {
+  const name = `${source}: ${phase}`
+  if (objects !== undefined) {
+    return {
+      phase: name,
+      done: objects,
+      unit: 'objects',
+      ...(objectsTotal === undefined ? {} : { total: objectsTotal }),
+      ...(bytes === undefined ? {} : { bytes }),
+    }
+  }
+  return { phase: name, done: bytes ?? 0, unit: 'bytes', ...(bytesTotal === undefined ? {} : { total: bytesTotal }) }
+}
+
+async function titlesOf(shelf: AgreementShelf, sources: readonly SourceKey[]): Promise<ReadonlyMap<string, string>> {
+  const ids = [...new Set(sources.map((source) => source.agreementId))]
+  return new Map(await Promise.all(ids.map(async (id): Promise<[string, string]> => [id, (await shelf.get(id)).row.title])))
+}
+
+function present(ended: readonly Ended[], titles: ReadonlyMap<string, string>): CommandResult {
+  const failed = ended.flatMap((one) => ('error' in one ? [one.error] : []))
+  const exitCode: ExitCode = failed[0] === undefined ? 0 : exitCodeOf(failed[0])
+  const lines = ended.flatMap((one) => [`${one.key.source}  (${titles.get(one.key.agreementId) ?? one.key.agreementId})`, ...linesOf(one)])
+  return { json: { sources: ended.map((one) => jsonOf(one)) }, lines, exitCode }
+}
+
+function linesOf(ended: Ended): readonly string[] {
+  if ('error' in ended)
+    return columns([
+      ['failed', `${ended.error.message} [${ended.error.code}]`],
+      ['', ended.error.advice],
+    ])
+  const { mirrored } = ended
+  if (mirrored.outcome === 'unchanged') return columns([['unchanged', `the remote is as deposit ${mirrored.sequence} has it`]])
+  return describeDeposit(mirrored)
+}
+
+/** What a person reads about a deposit. */
+export function describeDeposit(mirrored: Extract<Mirrored, { outcome: 'deposited' }>): readonly string[] {
+  const { manifest, findings } = mirrored
+  const { bundle, envelope } = manifest
+  return columns([
+    ['deposit', `${manifest.sequence}, ${manifest.kind}${mirrored.resumed ? ', finished for a run that had stopped' : ''}`],
+    ['refs', formatCount(manifest.refCount)],
+    ['objects', `${formatCount(bundle.objectCount)} in ${formatBytes(bundle.sizeBytes)}`],
+    ['sealed', `${formatBytes(envelope.sizeBytes)} to ${envelope.recipient.slice(0, 16)}..., epoch ${envelope.epoch}`],
+    ['manifest', mirrored.manifestDigest],
+    ...manifest.findings.map(({ code, severity, count }): [string, string] => [
+      'finding',
+      `${severity}: ${code} (${count}) ${firstOf(findings, code)}`,
+    ]),
+    ...mirrored.late.map(({ replica, error }): [string, string] => ['caught up', `replica ${replica} after: ${error.message}`]),
+  ])
+}
+
+function firstOf(findings: readonly { readonly code: string; readonly subject: string }[], code: string): string {
+  return findings.find((finding) => finding.code === code)?.subject ?? ''
+}
+
+function jsonOf(ended: Ended): unknown {
+  const { agreementId, source } = ended.key
+  if ('error' in ended) return { agreement: agreementId, source, outcome: 'failed', code: ended.error.code, message: ended.error.message }
+  const { mirrored } = ended
+  if (mirrored.outcome === 'unchanged') return { agreement: agreementId, source, outcome: 'unchanged', sequence: mirrored.sequence }
+  const { manifest, manifestDigest, depositId, findings, resumed } = mirrored
+  return { agreement: agreementId, source, outcome: 'deposited', deposit: depositId, resumed, manifestDigest, manifest, findings }
+}

@@ -1,0 +1,319 @@
+// The whole of it as a walk: what a vendor, its partners, the custodians and the operator would type, one after the other.
+import { mkdtemp, open, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { EscrowError } from '../core/errors.js'
+import { monotonicMs, SystemClock } from '../core/environment.js'
+import { columns, type CommandContext, type CommandResult } from './command.js'
+import { DemoSource } from './demo-source.js'
+import { writeNamedFile } from './files.js'
+import { runEscrow } from './program.js'
+import { formatDuration, type Terminal } from './terminal.js'
+
+const custodians = [
+  { party: 'notary', country: 'CH', organisation: 'Notariat am See' },
+  { party: 'university', country: 'DE', organisation: 'Universität Nordstadt' },
+  { party: 'chamber', country: 'FR', organisation: 'Chambre de commerce' },
+  { party: 'auditor', country: 'NL', organisation: 'Poldermans Audit' },
+  { party: 'foundation', country: 'AT', organisation: 'Stiftung Quelloffen' },
+] as const
+const releasing = custodians.slice(1, 4)
+
+/** One step that was walked. */
+interface Walked {
+  readonly title: string
+  readonly durationMs: number
+}
+
+/**
+ * Walk through deal, arm, deposit, check, repair, release and open in a fresh folder.
+ *
+ * @param repository - a path or URL; the checkout that this runs in when left out.
+ * @throws EscrowError of the first step that does not do what it must.
+ */
+export async function demo(context: CommandContext, options: { keep: boolean }, repository?: string): Promise<CommandResult> {
+  const folder = await mkdtemp(join(tmpdir(), 'escrow-demo-'))
+  const walk = new DemoWalk(context, folder)
+  try {
+    await walk.everything(repository ?? process.cwd())
+  } finally {
+    if (!options.keep) await rm(folder, { recursive: true, force: true })
+  }
+  const rows = walk.walked.map((step): [string, string] => [formatDuration(step.durationMs).padStart(8), step.title])
+  const total = walk.walked.reduce((sum, step) => sum + step.durationMs, 0)
+  const lines = [
+    '',
+    'Proven:',
+    ...walk.proven.map((fact) => `  ✓ ${fact}`),
+    '',
+    'Time:',
+    ...columns(rows),
+    ...columns([[formatDuration(total).padStart(8), 'all of it']]),
+  ]
+  if (options.keep) lines.push('', `Look around in ${folder}`)
+  return { json: { proven: walk.proven, steps: walk.walked, folder: options.keep ? folder : null }, lines }
+}
+
+class DemoWalk {
+  readonly walked: Walked[] = []
+  readonly proven: string[] = []
+  private readonly home: string
+  private readonly agreement: string
+
+  constructor(
+    private readonly context: CommandContext,
+    private readonly folder: string,
+  ) {
+    this.home = join(folder, 'service')
+    this.agreement = join(folder, 'agreement', 'agreement.json')
+  }
+
+  async everything(repository: string): Promise<void> {
+    const isUrl = /^https?:\/\//.test(repository)
+    this.say(`Everything happens in ${this.folder}`)
+    const source = await this.timed('copy the source, so that the original stays untouched', () =>
+      DemoSource.copyOf(repository, join(this.folder, 'vendor.git'), this.context.signal),
+    )
+    await this.partiesAndVault()
+    await this.agree(source.path, isUrl ? repository : null)
+    await this.deposits(source, isUrl)
+    await this.fixity()
+    await this.release(source, isUrl)
+  }
+
+  private async partiesAndVault(): Promise<void> {
+    await this.step('the operator makes a home folder', ['init', '--origin', 'demo.reduit.example/1', ...this.atHome()])
+    await this.step('the vendor makes its keys', this.keygen('vendor', 'depositor', 'US', 'Vendor Inc.'))
+    await this.step('a consortium partner makes its keys', this.keygen('partner', 'beneficiary', 'DE', 'Partner AG'))
+    for (const one of custodians) {
+      await this.step(`custodian ${one.party} makes its keys`, this.keygen(one.party, 'custodian', one.country, one.organisation))
+    }
+    const cards = custodians.flatMap((one) => ['--custodian', this.at('parties', one.party)])
+    await this.step('the vendor deals the vault and its reserve, 3 of 5', ['vault', 'deal', this.at('vault'), '--threshold', '3', ...cards])
+  }
+
+  private async agree(sourcePath: string, url: string | null): Promise<void> {
+    const draft = this.at('draft.yaml')
+    await writeNamedFile(draft, demoDraft(sourcePath, url))
+    const parties = [
+      join(this.home, 'keys'),
+      ...['vendor', 'partner', ...custodians.map((one) => one.party)].map((party) => this.at('parties', party)),
+    ]
+    const create = [
+      'agreement',
+      'create',
+      '--draft',
+      draft,
+      '--service',
+      join(this.home, 'service.json'),
+      '--vault',
+      this.at('vault', 'vault.json'),
+    ]
+    await this.step('they write the agreement', [
+      ...create,
+      ...parties.flatMap((party) => ['--party', party]),
+      '--out',
+      this.at('agreement'),
+    ])
+    for (const party of ['vendor', 'partner']) {
+      await this.step(`${party} signs it`, ['agreement', 'sign', this.agreement, '--as', this.at('parties', party)])
+    }
+    const annex = ['--annex', this.at('agreement', 'annex.age')]
+    await this.step('the operator countersigns and registers it', ['agreement', 'register', this.agreement, ...annex, ...this.atHome()])
+    for (const { party } of custodians) {
+      const shares = [1, 2].flatMap((epoch) => ['--share', this.share(party, epoch)])
+      const accept = ['vault', 'accept', '--as', this.at('parties', party), '--agreement', this.agreement, ...shares]
+      await this.step(`custodian ${party} checks its shares and accepts`, [...accept, '--out', this.at('acceptances', party)])
+    }
+    const acceptances = await Promise.all(custodians.map(async ({ party }) => filesIn(this.at('acceptances', party))))
+    await this.step('the operator arms the vault', ['vault', 'arm', ...acceptances.flat(), ...this.atHome()])
+    this.proven.push('all five custodians hold shares that open this vault, and its reserve')
+  }
+
+  private async deposits(source: DemoSource, isUrl: boolean): Promise<void> {
+    const mirror = ['mirror', ...this.atHome()]
+    await this.step(isUrl ? 'a full deposit of the source, and of its scratch copy' : 'a full deposit', mirror)
+    await this.timed('the vendor adds commits, a branch and a tag', () => source.addCommits(5))
+    await this.step('an incremental deposit', [...mirror, '--source', 'product'])
+    await this.timed('the vendor rewrites the branch', () => source.rewriteBranch())
+    await this.step('an incremental deposit with a finding: both histories are kept', [...mirror, '--source', 'product'])
+    await this.step('nothing new: recorded as unchanged', [...mirror, '--source', 'product'])
+    this.proven.push('a full and two incremental deposits are sealed, stored on two replicas, and logged with receipts')
+  }
+
+  private async fixity(): Promise<void> {
+    const check = ['check', '--all', ...this.atHome()]
+    await this.step('every byte of every replica is read again', check)
+    const damaged = await this.timed('a disk at the second replica flips one bit', () =>
+      flipOneBit(join(this.home, 'replicas', 'b', 'objects')),
+    )
+    this.say(`  ${damaged}`)
+    await this.step('the check finds it', check, 3)
+    await this.step('it is repaired from the good replica', ['repair', ...this.atHome()])
+    await this.step('and everything is as it must be again', check)
+    this.proven.push('one flipped bit in one replica was found and repaired')
+    const replica = join(this.home, 'replicas', 'b', 'objects')
+    await this.step('anybody verifies the archive offline', ['verify', replica, '--agreement', this.agreement])
+    this.proven.push('signatures, chains and digests verify offline, without any secret')
+    await this.step('the partner takes a ciphertext replica of its own', [
+      'replicate',
+      '--to',
+      this.at('partner-replica'),
+      ...this.atHome(),
+    ])
+  }
+
+  private async release(source: DemoSource, isUrl: boolean): Promise<void> {
+    for (const { party } of releasing) {
+      const release = [
+        'share',
+        'release',
+        '--as',
+        this.at('parties', party),
+        '--agreement',
+        this.agreement,
+        '--share',
+        this.share(party, 1),
+      ]
+      await this.step(`custodian ${party} releases its share to the partner`, [
+        ...release,
+        '--to',
+        'partner',
+        '--out',
+        this.at('released', `${party}.age`),
+      ])
+    }
+    const shares = releasing.flatMap(({ party }) => ['--share', this.at('released', `${party}.age`)])
+    const opening = [
+      'open',
+      '--as',
+      this.at('parties', 'partner'),
+      '--agreement',
+      this.agreement,
+      '--from',
+      this.at('partner-replica'),
+      ...shares,
+    ]
+    await this.step('the partner opens the newest deposit', [
+      ...opening,
+      '--source',
+      'product',
+      '--sequence',
+      '3',
+      '--to',
+      this.at('restored.git'),
+    ])
+    await this.step('two shares are not enough', [...opening.slice(0, -2), '--source', 'product', '--to', this.at('never.git')], 6)
+    this.proven.push('three shares of five open it; two do not')
+    await this.compare('every ref and object is compared with the source', source, this.at('restored.git'))
+    if (!isUrl) return
+    await this.step('the partner opens the deposit of the URL', [...opening, '--source', 'upstream', '--to', this.at('upstream.git')])
+  }
+
+  private async compare(title: string, source: DemoSource, restored: string): Promise<void> {
+    const found = await this.timed(title, () => source.compareWith(restored))
+    if (!found.equal) throw new EscrowError('RESTORE_MISMATCH', `expected the restored repository to equal its source: ${found.difference}`)
+    const fact = `the restored repository equals its source in all ${found.refs} refs and ${found.objects} objects`
+    this.say(`  ${fact}`)
+    this.proven.push(fact)
+  }
+
+  private async step(title: string, argv: readonly string[], expected = 0): Promise<void> {
+    this.say('', title, `$ escrow ${argv.map((word) => shellWord(word)).join(' ')}`)
+    const { terminal } = this.context
+    const indented: Terminal = {
+      ...terminal,
+      out: (line) => this.say(`  ${line}`),
+      err: (line) => this.say(`  ${line}`),
+      redraw: (text) => terminal.redraw(`  ${text}`),
+      interactive: terminal.interactive && !this.context.json,
+    }
+    const exitCode = await this.timed(title, () => runEscrow(argv, indented, this.context.signal), false)
+    this.context.signal.throwIfAborted()
+    if (exitCode !== expected) throw new EscrowError('RESTORE_MISMATCH', `${title}: expected exit code ${expected}, got ${exitCode}`)
+  }
+
+  private async timed<T>(title: string, work: () => Promise<T>, announce = true): Promise<T> {
+    if (announce) this.say('', title)
+    const startedMs = monotonicMs()
+    const result = await work()
+    this.walked.push({ title, durationMs: monotonicMs() - startedMs })
+    return result
+  }
+
+  private say(...lines: readonly string[]): void {
+    if (!this.context.json) for (const line of lines) this.context.terminal.out(line)
+  }
+
+  private keygen(party: string, role: string, country: string, organisation: string): readonly string[] {
+    return ['keygen', this.at('parties', party), '--party', party, '--role', role, '--country', country, '--organisation', organisation]
+  }
+
+  private share(party: string, epoch: number): string {
+    return this.at('vault', 'shares', `${party}-epoch-${epoch}.age`)
+  }
+
+  private atHome(): readonly string[] {
+    return ['--home', this.home]
+  }
+
+  private at(...parts: readonly string[]): string {
+    return join(this.folder, ...parts)
+  }
+}
+
+async function filesIn(folder: string): Promise<readonly string[]> {
+  return (await readdir(folder)).sort().map((name) => join(folder, name))
+}
+
+/** Flip one bit in the middle of the largest envelope. @returns what was done, in words. */
+async function flipOneBit(folder: string): Promise<string> {
+  const names = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith('.bundle.age'))
+  const [name] = names.sort()
+  if (name === undefined) throw new EscrowError('NOT_FOUND', `no envelope below ${folder}`)
+  const path = resolve(folder, name)
+  const file = await open(path, 'r').then(async (before) => {
+    await before.chmod(0o644)
+    await before.close()
+    return open(path, 'r+')
+  })
+  try {
+    const { size } = await file.stat()
+    const byte = Buffer.alloc(1)
+    const offset = Math.floor(size / 2)
+    await file.read(byte, 0, 1, offset)
+    byte[0] = (byte[0] ?? 0) ^ 1
+    await file.write(byte, 0, 1, offset)
+    await file.chmod(0o444)
+    return `bit 0 of byte ${offset} of ${name}`
+  } finally {
+    await file.close()
+  }
+}
+
+function demoDraft(sourcePath: string, url: string | null): string {
+  const yearMs = 365 * 24 * 3_600_000
+  const endsAt = new Date(new SystemClock().now().getTime() + yearMs).toISOString()
+  const upstream = url === null ? [] : ['  - source: upstream', `    url: ${JSON.stringify(url)}`, '    everyHours: 24']
+  return [
+    'title: Continuity of the demo product',
+    `endsAt: ${endsAt}`,
+    'retentionDays: 30',
+    'sources:',
+    '  - source: product',
+    `    url: ${JSON.stringify(sourcePath)}`,
+    '    everyHours: 24',
+    ...upstream,
+    'jurisdiction:',
+    '  storeCountries: [CH]',
+    '  storeControlExcluded: [US, CN]',
+    '  custodianCountriesMin: 3',
+    '  custodianOrganisationsMin: 5',
+    '  approverCountries: [CH, DE, FR, NL, AT]',
+    '',
+  ].join('\n')
+}
+
+function shellWord(word: string): string {
+  return /^[\w./:@=,-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`
+}

@@ -1,0 +1,260 @@
+import { Command, CommanderError, Option } from 'commander'
+import { defaultHome } from '../../config/load.js'
+import { isEscrowError } from '../core/errors.js'
+import { commandContext, collect, printResult, wholeNumber, type CommandContext, type CommandResult } from './command.js'
+import { EXIT_MEANINGS, exitCodeOf, type ExitCode } from './exit-code.js'
+import type { Terminal } from './terminal.js'
+
+/** Loads one command only: `--help` and small commands must not wait for Nest and the database. */
+type Run<Options> = (context: CommandContext, options: Options, ...args: string[]) => Promise<CommandResult>
+
+/** How a run ended, for whoever started it. */
+interface Ending {
+  exitCode: ExitCode
+}
+
+/**
+ * Run one `escrow` command line.
+ *
+ * @param argv - the words after `escrow`.
+ * @param signal - aborted on interrupt; nothing half-done stays visible.
+ * @returns the exit code; errors have been printed. Never throws.
+ */
+export async function runEscrow(argv: readonly string[], terminal: Terminal, signal: AbortSignal): Promise<ExitCode> {
+  const ending: Ending = { exitCode: 0 }
+  const program = buildProgram(terminal, signal, ending)
+  try {
+    await program.parseAsync([...argv], { from: 'user' })
+    return ending.exitCode
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    printError(terminal, argv.includes('--json'), error)
+    return signal.aborted ? 130 : exitCodeOf(error)
+  }
+}
+
+function buildProgram(terminal: Terminal, signal: AbortSignal, ending: Ending): Command {
+  const program = new Command('escrow')
+    .description('Source-code escrow and continuity: mirror, seal, store, prove and release git repositories.')
+    .addOption(new Option('--home <folder>', 'the home folder of the service (or ESCROW_HOME)').default(defaultHome()))
+    .option('--json', 'print results as JSON on standard output', false)
+    .exitOverride()
+    .showHelpAfterError('(--help tells more)')
+    .configureOutput({ writeOut: (text) => terminal.out(text.trimEnd()), writeErr: (text) => terminal.err(text.trimEnd()) })
+    .configureHelp({ showGlobalOptions: true })
+    .addHelpText('after', epilogue())
+  const action =
+    <Options>(load: () => Promise<Run<Options>>) =>
+    async (...given: unknown[]): Promise<void> => {
+      const command = given.at(-1) as Command
+      const { home, json } = command.optsWithGlobals<{ home: string; json: boolean }>()
+      const context = commandContext({ terminal, json, home, signal })
+      const args = given.slice(0, -2).flatMap((one) => one as string | string[])
+      const run = await load()
+      const result = await run(context, command.opts<Options & object>(), ...args)
+      printResult(context, result)
+      ending.exitCode = result.exitCode ?? 0
+    }
+  addServiceCommands(program, action)
+  addPartyCommands(program, action)
+  addCustodyCommands(program, action)
+  addEveryonesCommands(program, action)
+  return program
+}
+
+type Action = <Options>(load: () => Promise<Run<Options>>) => (...given: unknown[]) => Promise<void>
+
+function addServiceCommands(program: Command, action: Action): void {
+  program.commandsGroup('Operator (works on --home):')
+  program
+    .command('init')
+    .description('make a home folder: configuration, keys, index, two directory replicas')
+    .requiredOption('--origin <name>', 'the name of this service in statements and in the log, like escrow.example/1')
+    .option('--organisation <name>', 'who operates it', 'Reduit operator')
+    .option('--country <code>', 'country of seat of the operator and its stores', 'CH')
+    .option('--control <code>', 'country of ultimate control (default: --country)')
+    .action(action(async () => (await import('./agent-init.js')).init))
+  program
+    .command('mirror')
+    .description('take a deposit of every pulled source that has something new')
+    .option('--agreement <id>', 'only the sources of this agreement')
+    .option('--source <name>', 'only this source')
+    .option('--full', 'a full deposit even where an incremental would do', false)
+    .action(action(async () => (await import('./agent-mirror.js')).mirror))
+  program
+    .command('receive')
+    .argument('<folder>', 'what `escrow deposit --sealed --out` made')
+    .description('store a deposit that the depositor has sealed, and countersign it')
+    .action(action(async () => (await import('./agent-receive.js')).receive))
+  program
+    .command('check')
+    .description('read stored objects again and compare their digests; exit 3 when one is not as it must be')
+    .option('--all', 'everything, not only what is due', false)
+    .option('--replica <name>', 'only this replica')
+    .action(action(async () => (await import('./agent-check.js')).check))
+  program
+    .command('repair')
+    .description('replace copies that were found bad or missing from a replica that verifies')
+    .option('--replica <name>', 'only this replica')
+    .action(action(async () => (await import('./agent-check.js')).repair))
+  program
+    .command('replicate')
+    .description('copy the ciphertext of the archive into a folder, verified; harmless without a quorum of shares')
+    .requiredOption('--to <folder>', 'a new folder, or one that an earlier run has filled')
+    .option('--agreement <id>', 'only this agreement')
+    .action(action(async () => (await import('./agent-replicate.js')).replicate))
+}
+
+function addPartyCommands(program: Command, action: Action): void {
+  program.commandsGroup('Parties (work on their own files):')
+  program
+    .command('keygen')
+    .argument('<folder>', 'where the keys will lie; keep it to yourself, give others only its party.json')
+    .description('make the keys of a party: age identity, Ed25519 signing key, public card')
+    .requiredOption('--party <name>', 'short name in agreements: a-z 0-9 -')
+    .addOption(new Option('--role <role>', 'what the party is').choices(roles).makeOptionMandatory())
+    .requiredOption('--country <code>', 'country of seat')
+    .option('--control <code>', 'country of ultimate control (default: --country)')
+    .option('--name <name>', 'name for people (default: --party)')
+    .option('--organisation <name>', 'organisation (default: --name)')
+    .option('--foreign-capital-largest <percent>', 'largest single holder from outside EU, EEA and CH', wholeNumber(0, 100), 0)
+    .option('--foreign-capital-total <percent>', 'all holders from outside EU, EEA and CH', wholeNumber(0, 100), 0)
+    .action(action(async () => (await import('./holder-keygen.js')).keygen))
+  const agreement = program.command('agreement').description('write, sign, register and show agreements')
+  agreement
+    .command('create')
+    .description('write an agreement and its sealed annex from a draft, the cards of the parties and a dealt vault')
+    .requiredOption('--draft <file>', 'YAML: title, endsAt, retentionDays, sources, jurisdiction, release (docs/formats/agreement.md)')
+    .requiredOption('--service <file>', "the agent's service.json")
+    .requiredOption('--vault <file>', 'the vault.json that `escrow vault deal` wrote')
+    .requiredOption('--party <card>', 'party.json of a party; once for each, the agent included', collect)
+    .requiredOption('--out <folder>', 'where agreement.json and annex.age will lie')
+    .action(action(async () => (await import('./holder-agreement.js')).createAgreement))
+  agreement
+    .command('sign')
+    .argument('<agreement.json>', 'the agreement; the signature is added to it')
+    .description('sign an agreement as one of its parties')
+    .requiredOption('--as <folder>', 'the keys of the party')
+    .action(action(async () => (await import('./holder-agreement.js')).signAgreement))
+  agreement
+    .command('register')
+    .argument('<agreement.json>', 'signed by depositor and beneficiaries')
+    .description('operator: countersign an agreement, store it on every replica and know its sources')
+    .requiredOption('--annex <file>', 'the annex.age beside it')
+    .option('--credential <source=file>', 'file with the credential of a source; only its path is kept', collect)
+    .action(action(async () => (await import('./agent-agreement.js')).registerAgreement))
+  agreement
+    .command('show')
+    .argument('[id or file]', 'an id in the home folder, or an agreement.json; all of the home folder when left out')
+    .description('show agreements: digest, parties with fingerprints, vault, sources and their newest deposits')
+    .action(action(async () => (await import('./agent-agreement.js')).showAgreement))
+  program
+    .command('deposit')
+    .argument('<repository>', 'a local path, or a URL')
+    .description('take a deposit at the depositor: the operator never sees plaintext')
+    .requiredOption('--sealed', 'seal before anything leaves this machine')
+    .requiredOption('--as <folder>', 'the keys of the depositor')
+    .requiredOption('--agreement <file>', 'the registered agreement.json')
+    .requiredOption('--source <name>', 'the source in the agreement')
+    .requiredOption('--state <folder>', "the depositor's own record of earlier deposits of this source")
+    .requiredOption('--out <folder>', 'where the sealed deposit will lie, for `escrow receive`')
+    .option('--full', 'a full deposit even where an incremental would do', false)
+    .action(action(async () => (await import('./holder-deposit.js')).depositSealed))
+}
+
+function addCustodyCommands(program: Command, action: Action): void {
+  program.commandsGroup('Custody and release:')
+  const vault = program.command('vault').description('deal, accept, arm and prove the shares of a vault')
+  vault
+    .command('deal')
+    .argument('<folder>', 'a new folder for vault.json and the sealed shares')
+    .description('depositor: deal the key of a vault and of its reserve among custodians; nobody keeps it')
+    .requiredOption('--threshold <t>', 'how many custodians open it together', wholeNumber(2, 253))
+    .requiredOption('--custodian <card>', 'party.json of a custodian; once for each, in the order of their indices', collect)
+    .action(action(async () => (await import('./holder-vault.js')).dealVault))
+  vault
+    .command('accept')
+    .description('custodian: check the shares of every epoch against the agreement and sign for them')
+    .requiredOption('--as <folder>', 'the keys of the custodian')
+    .requiredOption('--agreement <file>', 'the signed agreement')
+    .requiredOption('--share <file>', 'a sealed share; once for each epoch', collect)
+    .requiredOption('--out <folder>', 'where the signed acceptances will lie')
+    .action(action(async () => (await import('./holder-vault.js')).acceptVault))
+  vault
+    .command('arm')
+    .argument('<file...>', 'acceptances of the custodians')
+    .description('operator: record acceptances; the vault is armed when all custodians have accepted')
+    .action(action(async () => (await import('./agent-agreement.js')).armVault))
+  vault
+    .command('health')
+    .argument('[file...]', 'proofs of custodians, to be verified')
+    .description('custodian: prove that a share is still there (--as); anybody: verify such proofs and count them')
+    .requiredOption('--agreement <file>', 'the signed agreement')
+    .option('--as <folder>', 'the keys of the custodian')
+    .option('--share <file>', 'a sealed share; once for each epoch', collect)
+    .option('--out <folder>', 'where the proofs will lie')
+    .action(action(async () => (await import('./holder-vault.js')).vaultHealth))
+  const share = program.command('share').description('hand out a share')
+  share
+    .command('release')
+    .description('custodian: seal a share anew to the pinned key of a beneficiary')
+    .requiredOption('--as <folder>', 'the keys of the custodian')
+    .requiredOption('--agreement <file>', 'the signed agreement')
+    .requiredOption('--share <file>', 'the sealed share of the epoch')
+    .requiredOption('--to <party>', 'the beneficiary, by its name in the agreement')
+    .requiredOption('--out <file>', 'where the released share will lie')
+    .action(action(async () => (await import('./holder-share.js')).releaseShare))
+  program
+    .command('open')
+    .description('beneficiary: verify a chain, combine shares, decrypt, and restore a bare repository')
+    .requiredOption('--as <folder>', 'the keys of the beneficiary')
+    .requiredOption('--agreement <file>', 'the signed agreement, as pinned')
+    .requiredOption('--from <folder>', 'a copy of the archive: a directory replica, or what `escrow replicate` wrote')
+    .requiredOption('--source <name>', 'the source')
+    .requiredOption('--share <file>', 'a released share; once for each custodian', collect)
+    .requiredOption('--to <folder>', 'the bare repository to make')
+    .option('--sequence <n>', 'this deposit (default: the newest without an unexplained blocking finding)', wholeNumber(1, 999_999_999))
+    .action(action(async () => (await import('./holder-open.js')).open))
+}
+
+function addEveryonesCommands(program: Command, action: Action): void {
+  program.commandsGroup('Everybody (offline):')
+  program
+    .command('verify')
+    .argument('<folder>', 'a copy of the archive')
+    .description('verify signatures, chains and digests of an archive without any secret; exit 3 when something does not hold')
+    .option('--agreement <file>', 'the agreement as you pinned it; without it the folder is only checked against itself')
+    .action(action(async () => (await import('./verify.js')).verifyArchive))
+  program
+    .command('demo')
+    .argument('[repository]', 'a path or URL (default: this checkout)')
+    .description('walk through all of it in a fresh folder: deal, arm, deposit, check, repair, release, open')
+    .option('--keep', 'leave the folder for a look around', false)
+    .action(action(async () => (await import('./demo.js')).demo))
+}
+
+const roles = ['depositor', 'beneficiary', 'custodian', 'agent', 'supervisor', 'arbiter', 'approver']
+
+function epilogue(): string {
+  const codes = Object.entries(EXIT_MEANINGS).map(([code, meaning]) => `  ${code.padStart(3)}  ${meaning}`)
+  return [
+    '',
+    'Exit codes:',
+    ...codes,
+    '',
+    'A first walk: `escrow demo`. Formats and recovery without this program: docs/formats, docs/RECOVERY.md.',
+  ].join('\n')
+}
+
+function printError(terminal: Terminal, json: boolean, error: unknown): void {
+  const code = isEscrowError(error) ? error.code : 'BUG'
+  const message = error instanceof Error ? error.message : String(error)
+  if (json) {
+    const details = isEscrowError(error) ? { advice: error.advice, details: error.details } : {}
+    terminal.err(JSON.stringify({ error: { code, message, ...details } }))
+    return
+  }
+  terminal.err(`escrow: ${message} [${code}]`)
+  if (isEscrowError(error)) terminal.err(`        ${error.advice}`)
+  else if (error instanceof Error && error.stack !== undefined) terminal.err(error.stack)
+}
