@@ -79,6 +79,7 @@ export const ERROR_ADVICE = {
   TILE_INVALID: 'the tile is malformed or does not match the log; obtain it from another replica',
   WITNESS_POLICY: 'too few witnesses cosigned; the receipt is degraded until they do',
   WITNESS_REFUSED: 'the witness does not accept this checkpoint; see its answer',
+  WITNESS_UNREACHABLE: 'check the address of the witness and the network; receipts are degraded until enough witnesses answer',
   // database
   DATABASE_CONFLICT: 'someone else changed the same thing; reload and try again',
   DATABASE_UNAVAILABLE: 'check the database; nothing is lost, the index can be rebuilt from the store',

@@ -91,6 +91,16 @@ export const noteBytesMax = 64 * KiB
 export const noteSignaturesMax = 64
 /** A witness must answer within this time; a deposit never waits longer for it. */
 export const witnessTimeoutMs = 10_000
+/** A witness that failed is left alone for so long, doubled with each failure in a row up to `witnessPauseMaxMs`: a slow one must not slow the log. */
+export const witnessPauseMs = 15_000
+/** The longest pause: a witness that is up again is asked within the hour. */
+export const witnessPauseMaxMs = 1_800_000
+/** What a witness may answer: a few signature lines, or a checkpoint. */
+export const witnessAnswerBytesMax = noteBytesMax
+/** Forks that a witness keeps as evidence, of all logs together; 64 KiB each. */
+export const witnessEvidenceMax = 100
+/** Logs that one witness watches. */
+export const witnessLogsMax = 1000
 /** Leaves that one sequencing step takes. */
 export const sequenceBatchMax = 2048
 /** How often an event takes the next number of its chain because somebody else had the one before. */

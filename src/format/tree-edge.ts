@@ -49,10 +49,27 @@ export class TreeEdge {
    * @returns the tiles that it completes, lowest level first; usually none.
    */
   append(leafHash: Uint8Array): readonly HashTile[] {
-    const complete: HashTile[] = []
-    let hash: Uint8Array | null = leafHash
     this.#size += 1
-    for (let level = 0; hash !== null; level += 1) {
+    return this.#push(0, leafHash)
+  }
+
+  /**
+   * Append 256 leaves at once.
+   *
+   * @param hashes - the bytes of a full tile of level 0; the size so far must be a multiple of 256.
+   * @returns the tiles above that it completes; usually none.
+   */
+  appendTile(hashes: Uint8Array): readonly HashTile[] {
+    assert(this.#size % tileWidth === 0 && hashes.length === tileWidth * hashBytes, 'a full tile at a tile boundary')
+    this.#size += tileWidth
+    this.#levels[0] ??= []
+    return this.#push(1, perfectRoot(hashes))
+  }
+
+  #push(from: number, first: Uint8Array): readonly HashTile[] {
+    const complete: HashTile[] = []
+    let hash: Uint8Array | null = first
+    for (let level = from; hash !== null; level += 1) {
       const hashes = (this.#levels[level] ??= [])
       hashes.push(hash)
       hash = null

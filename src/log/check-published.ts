@@ -17,6 +17,8 @@ import type { LogHeadRow } from './log.table.js'
 export interface Shown {
   readonly head: LogHeadRow
   readonly stored: readonly StoredCheckpoint[]
+  /** What witnesses remember; from strangers, so only what our own key has signed is looked at. */
+  readonly remembered: readonly StoredCheckpoint[]
   readonly store: LogStore
   readonly log: { readonly origin: string; readonly signer: { readonly publicKey: string } }
 }
@@ -35,25 +37,37 @@ export interface PublishedState {
  * @throws EscrowError `LOG_ROLLED_BACK` when more was published than the index has places for; `LOG_FORKED` when a checkpoint signed by us
  *   contradicts the index; `CHECKPOINT_INVALID` when a replica shows one that is well-formed but not signed with our key
  */
-export async function checkPublished({ head, stored, store, log }: Shown, signal?: AbortSignal): Promise<PublishedState> {
+export async function checkPublished({ head, stored, remembered, store, log }: Shown, signal?: AbortSignal): Promise<PublishedState> {
   const policy = {
     origin: log.origin,
     logKey: noteKey(log.origin, signatureType.ed25519, log.signer.publicKey),
     witnesses: [],
     witnessQuorum: 0,
   }
+  const own = stored.map(({ replica, bytes }) => ({
+    replica: `replica ${replica}`,
+    checkpoint: bytes === null ? null : readOwn(bytes, policy, replica),
+  }))
+  const witnessed = remembered.map(({ replica, bytes }) => ({ replica, checkpoint: bytes === null ? null : readRemembered(bytes, policy) }))
   const ahead: Checkpoint[] = []
-  const behind: string[] = []
-  for (const { replica, bytes } of stored) {
-    const checkpoint = bytes === null ? null : readOwn(bytes, policy, replica)
-    if (checkpoint === null || checkpoint.size < head.size) behind.push(replica)
+  for (const { replica, checkpoint } of [...own, ...witnessed]) {
     if (checkpoint === null) continue
-    if (checkpoint.size > head.assignedSize) throw rolledBack(head, `replica ${replica} shows a checkpoint of ${checkpoint.size} leaves`)
+    if (checkpoint.size > head.assignedSize) throw rolledBack(head, `${replica} shows a checkpoint of ${checkpoint.size} leaves`)
     if (checkpoint.size > head.size) ahead.push(checkpoint)
     else await requirePrefix(checkpoint, head, { replica, store }, signal)
   }
+  const behind = stored.filter((_, at) => (own[at]?.checkpoint?.size ?? -1) < head.size).map(({ replica }) => replica)
   if (behind.length === stored.length) await refuseTilesBeyond(head, store, signal)
   return { ahead, behind: head.size === 0 ? [] : behind }
+}
+
+function readRemembered(bytes: Uint8Array, policy: CheckpointPolicy): Checkpoint | null {
+  try {
+    return openCheckpoint(bytes, policy)
+  } catch (error) {
+    if (isEscrowError(error)) return null
+    throw error
+  }
 }
 
 /** A checkpoint of ours; null when the bytes are none at all, which a broken disk explains and the next write mends. */
@@ -82,7 +96,7 @@ async function requirePrefix(
   const newRoot = Buffer.from(head.root, 'hex')
   const root = checkpoint.size === head.size ? newRoot : await rootAt(checkpoint.size, { size: head.size, root: newRoot }, store, signal)
   if (sameHash(root, checkpoint.root)) return
-  throw new EscrowError('LOG_FORKED', `replica ${replica} shows another tree of ${checkpoint.size} leaves, signed by this log`)
+  throw new EscrowError('LOG_FORKED', `${replica} shows another tree of ${checkpoint.size} leaves, signed by this log`)
 }
 
 /**

@@ -69,6 +69,8 @@ export class Sequencer {
   #edge: TreeEdge | null = null
   /** Of the last lease, to take it up again when it could not be given back. */
   #token: number | null = null
+  /** Whether witnesses were asked what they remember, since the start or since one of them contradicted us. */
+  #recalled = false
   #last: Promise<unknown> = Promise.resolve()
 
   constructor(
@@ -127,12 +129,23 @@ export class Sequencer {
     const shown = await this.store.readCheckpoints(signal)
     if (shown.faults[0] !== undefined) throw shown.faults[0].error
     // Before places are given: an index that was restored from a backup must not give a place twice.
-    const { ahead, behind } = await checkPublished({ head: before, stored: shown.stored, store: this.store, log: this.log }, signal)
+    const remembered = this.#recalled ? [] : ((await this.log.witnesses?.recall(signal)) ?? [])
+    const { store, log } = this
+    const { ahead, behind } = await checkPublished({ head: before, stored: shown.stored, remembered, store, log }, signal)
+    this.#recalled = true
     const size = before.assignedSize > before.size ? before.assignedSize : await this.#assign(token)
     const published = size - before.size
     if (published > 0 || behind.length > 0) await this.#grow({ head: before, size, token, ahead }, signal)
-    const witnessed = (await this.log.witnesses?.ask(signal)) ?? false
+    const witnessed = await this.#ask(signal)
     return { size, published, more: published >= sequenceBatchMax, restored: behind, witnessed }
+  }
+
+  async #ask(signal?: AbortSignal): Promise<boolean> {
+    // If it throws, a witness may know more than we do: the next step recalls that before it gives places.
+    this.#recalled = false
+    const witnessed = (await this.log.witnesses?.ask(signal)) ?? false
+    this.#recalled = true
+    return witnessed
   }
 
   async #assign(token: number): Promise<number> {

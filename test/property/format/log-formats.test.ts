@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { test } from 'vitest'
 import { EscrowError } from '../../../src/core/errors.js'
+import { formatAddCheckpoint, parseAddCheckpoint } from '../../../src/format/add-checkpoint.js'
 import { openCheckpoint, checkpointPolicy, parseCheckpointText } from '../../../src/format/checkpoint.js'
 import { verifyCosignatures } from '../../../src/format/cosignature.js'
 import { parseLogEntry } from '../../../src/format/log-entry.js'
@@ -62,6 +63,11 @@ const parsers: readonly (readonly [string, Uint8Array, (bytes: Uint8Array) => un
   ['log entries', encode(logEntry.entries[0]!.entry), parseLogEntry],
   ['verifier keys', encode(sample.policy.key), (bytes) => parseNoteKey(decode(bytes))],
   ['signature lines', encode(checkpoint.split('\n')[4]!), (bytes) => parseSignatureLine(decode(bytes))],
+  [
+    'witness requests',
+    formatAddCheckpoint({ oldSize: 3, proof: [new Uint8Array(32)], checkpoint: encode(checkpoint) }),
+    parseAddCheckpoint,
+  ],
   ['entry bundles', formatEntryBundle([encode('a'), encode('bc')]), (bytes) => parseEntryBundle(bytes, 2)],
   ['hash tiles', new Uint8Array(64), (bytes) => parseHashTile(bytes, 2)],
   ['tile paths', encode('tile/entries/x001/234.p/7'), (bytes) => parseTilePath(decode(bytes))],
