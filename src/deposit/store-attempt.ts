@@ -36,6 +36,7 @@ export async function storeAttempt(attempt: Attempt, ready: ReadyAttempt, signal
   await tools.beforeComplete?.({ place, attempt: attempt.attempt, key, envelope: taken.envelope })
   // Reading back waits for the stores; the known objects are the computer's work meanwhile.
   const [placement, knownObjects] = await Promise.all([placeAndCheck(attempt, ready, signal), listKnownObjects(attempt, taken)])
+  signal?.throwIfAborted()
   const { previous } = request
   const manifest = composeManifest({
     agreement: request.agreementDigest,

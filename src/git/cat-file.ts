@@ -29,12 +29,13 @@ export interface ObjectContent extends ObjectHead {
 export async function* listObjects(gitDir: string, signal?: AbortSignal): AsyncGenerator<ObjectHead> {
   const run = startGit(['cat-file', '--batch-check', '--batch-all-objects', '--unordered'], { gitDir }, signal)
   run.stdin.end()
-  yield* reading(run, async function* (bytes) {
+  const read = async function* (bytes: ByteReader) {
     for (let line = await readLine(bytes); line !== null; line = await readLine(bytes)) {
       const head = parseHead(line)
       if (head !== null) yield head
     }
-  })
+  }
+  yield* reading(run, read, signal)
 }
 
 /**
@@ -49,10 +50,10 @@ export async function statObjects(gitDir: string, oids: readonly string[], signa
   if (oids.length === 0) return heads
   const run = startGit(['cat-file', '--batch-check'], { gitDir }, signal)
   feed(run, oids)
-  const answers = reading(run, async function* (bytes) {
+  const read = async function* (bytes: ByteReader) {
     for (let line = await readLine(bytes); line !== null; line = await readLine(bytes)) yield parseHead(line)
-  })
-  for await (const head of answers) if (head !== null) heads.set(head.oid, head)
+  }
+  for await (const head of reading(run, read, signal)) if (head !== null) heads.set(head.oid, head)
   return heads
 }
 
@@ -73,20 +74,25 @@ export async function* readObjects(
   if (oids.length === 0) return
   const run = startGit(['cat-file', '--batch', '--buffer'], { gitDir }, signal)
   feed(run, oids)
-  yield* reading(run, async function* (bytes) {
+  const read = async function* (bytes: ByteReader) {
     for (let line = await readLine(bytes); line !== null; line = await readLine(bytes)) {
       const head = parseHead(line)
       if (head !== null && head.sizeBytes > objectBytesMax) throw tooLarge(head, objectBytesMax)
       yield head === null ? null : { ...head, body: await readBody(bytes, head.sizeBytes) }
     }
-  })
+  }
+  yield* reading(run, read, signal)
 }
 
 /** Whoever stops reading early ends the process too. */
-async function* reading<T>(run: GitRun, read: (bytes: ByteReader) => AsyncGenerator<T>): AsyncGenerator<T> {
+async function* reading<T>(run: GitRun, read: (bytes: ByteReader) => AsyncGenerator<T>, signal?: AbortSignal): AsyncGenerator<T> {
   try {
     yield* read(new ByteReader(run.stdout))
     await run.ended
+  } catch (error) {
+    // A killed git closes its pipes first; why it was killed is in the signal.
+    signal?.throwIfAborted()
+    throw error
   } finally {
     run.kill()
   }
