@@ -41,6 +41,8 @@ export async function cloneBundle(gitDir: string, bundlePath: string, options: G
  * @throws EscrowError `GIT_FAILED` with the words of git, `SCRATCH_FULL`, `GIT_MISSING`
  */
 export async function fetchBundle(gitDir: string, bundlePath: string, options: GitOptions = {}, signal?: AbortSignal): Promise<void> {
+  // A fetch does not take in the pack when every ref is there already, but a detached HEAD and the next incremental may rest on it.
+  await runGit(['bundle', 'unbundle', bundlePath], { ...options, gitDir }, '', signal)
   const command = ['fetch', '--quiet', '--prune', '--no-tags', '--no-auto-maintenance', '--no-recurse-submodules', '--update-head-ok']
   await runGit([...command, '--', bundlePath, '+refs/*:refs/*'], { ...options, gitDir }, '', signal)
 }

@@ -147,7 +147,11 @@ export class TestArchive {
       const sealed = this.stores[deposit.manifest.sequence % 2]!.inner.get(deposit.envelope.key)
       await pipeline(openEnvelope(sealed, [this.vaultIdentity]), createWriteStream(bundle))
       if (deposit.manifest.kind === 'full') run(folder, ['clone', '--quiet', '--mirror', bundle, target])
-      else run(folder, ['--git-dir', target, 'fetch', '--quiet', '--prune', bundle, '+refs/*:refs/*'])
+      else {
+        // Without this a fetch leaves out the pack when every ref is there already, and with it a detached HEAD.
+        run(folder, ['--git-dir', target, 'bundle', 'unbundle', bundle])
+        run(folder, ['--git-dir', target, 'fetch', '--quiet', '--prune', bundle, '+refs/*:refs/*'])
+      }
     }
     const inventory = Inventory.parse(JSON.parse(Buffer.from(openBytes(last.inventory.bytes, this.vaultIdentity)).toString()))
     const { head } = inventory

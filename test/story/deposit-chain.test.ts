@@ -86,7 +86,6 @@ test('two thousand refs are restored exactly', async () => {
     )
   }
   await archive.mustDeposit(fixture)
-  await expectRestored()
   fixture.git(['update-ref', '--stdin'], Array.from({ length: 300 }, (_, at) => `delete refs/pull/${at}/head\n`).join(''))
   const pruned = await archive.mustDeposit(fixture)
   expect(pruned.manifest).toMatchObject({ kind: 'incremental', outcome: 'pass', refCount: 1701 })
@@ -134,6 +133,20 @@ test('a detached HEAD on a commit of its own comes along, moves, and goes', asyn
   fixture.git(['symbolic-ref', 'HEAD', 'refs/heads/main'])
   const deposit = await archive.mustDeposit(fixture)
   expect(codesOf(deposit)).toEqual(['HEAD_CHANGED warning HEAD', ...codesOf(deposit).slice(1)])
+  await expectRestored()
+})
+
+test('an incremental whose only new object is a detached HEAD brings it, and the next one may rest on it', async () => {
+  repository().addCommits('refs/heads/main', 2)
+  await archive.mustDeposit(fixture)
+  const alone = fixture.addCommits('refs/heads/alone', 1)
+  fixture.git(['update-ref', '--no-deref', 'HEAD', alone])
+  fixture.git(['update-ref', '-d', 'refs/heads/alone'])
+  await archive.mustDeposit(fixture)
+  await expectRestored()
+  fixture.addRefs(['refs/heads/named'], alone)
+  fixture.addCommits('refs/heads/named', 1, { label: 'after' })
+  expect((await archive.mustDeposit(fixture)).manifest.kind).toBe('incremental')
   await expectRestored()
 })
 
