@@ -3,6 +3,9 @@ import { EscrowError } from '../core/errors.js'
 import type { ExitCode } from './exit-code.js'
 import { progressLine, type Progress, type Terminal } from './terminal.js'
 
+/** Runs one command line and gives its exit code; never throws. */
+export type RunCommandLine = (argv: readonly string[], terminal: Terminal, signal: AbortSignal) => Promise<ExitCode>
+
 /** What every command gets beside its own arguments. */
 export interface CommandContext {
   readonly terminal: Terminal
@@ -10,6 +13,8 @@ export interface CommandContext {
   readonly home: string
   readonly signal: AbortSignal
   readonly progress: (progress: Progress) => void
+  /** Run another command line in this process: for walks like the demo. */
+  readonly run: RunCommandLine
 }
 
 /** What a command says when it is done. */
@@ -28,6 +33,7 @@ export function commandContext(options: {
   readonly json: boolean
   readonly home: string
   readonly signal: AbortSignal
+  readonly run: RunCommandLine
 }): CommandContext {
   return { ...options, progress: options.json ? () => undefined : progressLine(options.terminal) }
 }

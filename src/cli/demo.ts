@@ -7,7 +7,6 @@ import { monotonicMs, SystemClock } from '../core/environment.js'
 import { columns, type CommandContext, type CommandResult } from './command.js'
 import { DemoSource } from './demo-source.js'
 import { writeNamedFile } from './files.js'
-import { runEscrow } from './program.js'
 import { formatDuration, type Terminal } from './terminal.js'
 
 const custodians = [
@@ -70,7 +69,7 @@ class DemoWalk {
 
   async everything(repository: string): Promise<void> {
     const isUrl = /^https?:\/\//.test(repository)
-    this.say(`Everything happens in ${this.folder}`)
+    this.say(`Everything happens in ${this.folder}; the commands are as one would type them there.`)
     const source = await this.timed('copy the source, so that the original stays untouched', () =>
       DemoSource.copyOf(repository, join(this.folder, 'vendor.git'), this.context.signal),
     )
@@ -219,16 +218,16 @@ class DemoWalk {
   }
 
   private async step(title: string, argv: readonly string[], expected = 0): Promise<void> {
-    this.say('', title, `$ escrow ${argv.map((word) => shellWord(word)).join(' ')}`)
+    this.say('', title, `$ escrow ${argv.map((word) => shellWord(this.shorten(word))).join(' ')}`)
     const { terminal } = this.context
     const indented: Terminal = {
       ...terminal,
-      out: (line) => this.say(`  ${line}`),
-      err: (line) => this.say(`  ${line}`),
+      out: (line) => this.say(`  ${this.shorten(line)}`),
+      err: (line) => this.say(`  ${this.shorten(line)}`),
       redraw: (text) => terminal.redraw(`  ${text}`),
       interactive: terminal.interactive && !this.context.json,
     }
-    const exitCode = await this.timed(title, () => runEscrow(argv, indented, this.context.signal), false)
+    const exitCode = await this.timed(title, () => this.context.run(argv, indented, this.context.signal), false)
     this.context.signal.throwIfAborted()
     if (exitCode !== expected) throw new EscrowError('RESTORE_MISMATCH', `${title}: expected exit code ${expected}, got ${exitCode}`)
   }
@@ -251,6 +250,11 @@ class DemoWalk {
 
   private share(party: string, epoch: number): string {
     return this.at('vault', 'shares', `${party}-epoch-${epoch}.age`)
+  }
+
+  /** Paths as they are seen from the demo's folder. */
+  private shorten(text: string): string {
+    return text.replaceAll(`${this.folder}/`, '')
   }
 
   private atHome(): readonly string[] {

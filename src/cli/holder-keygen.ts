@@ -40,7 +40,8 @@ export async function keygen(_context: CommandContext, options: KeygenOptions, f
     ['party', `${party.card.party} (${party.card.role})`],
     ['fingerprint', fingerprint],
     ['recipient', party.card.recipient ?? '-'],
-    ['keys in', `${folder}; give others only ${folder}/party.json, and read the fingerprint to them over another channel`],
+    ['keys in', folder],
+    ['give others', `${folder}/party.json, and read them the fingerprint over another channel`],
   ])
   return { json: { party: party.card.party, fingerprint, recipient: party.card.recipient, folder }, lines }
 }

@@ -48,7 +48,7 @@ function buildProgram(terminal: Terminal, signal: AbortSignal, ending: Ending): 
     async (...given: unknown[]): Promise<void> => {
       const command = given.at(-1) as Command
       const { home, json } = command.optsWithGlobals<{ home: string; json: boolean }>()
-      const context = commandContext({ terminal, json, home, signal })
+      const context = commandContext({ terminal, json, home, signal, run: runEscrow })
       const args = given.slice(0, -2).flatMap((one) => one as string | string[])
       const run = await load()
       const result = await run(context, command.opts<Options & object>(), ...args)

@@ -3,37 +3,14 @@ import { Clock } from '../core/environment.js'
 import { EscrowError } from '../core/errors.js'
 import { Database } from '../db/database.js'
 import type { ReportProgress } from '../deposit/progress.js'
-import type { Finding, Manifest } from '../format/manifest.js'
-import type { ReplicaFault } from '../store/replica.js'
 import { AgreementShelf, type KnownAgreement } from './agreement-shelf.js'
 import { LeaseKeeper } from './lease-keeper.js'
 import type { Lease, SourceKey } from './lease.table.js'
 import { RecordOutcome } from './record-outcome.js'
+import type { Mirrored } from './source-at-work.js'
 import { ResumeDeposit } from './resume-deposit.js'
 import { findSource, type SourceRow } from './source.table.js'
 import { TakeSourceDeposit } from './take-source-deposit.js'
-
-/** What mirroring a source came to. */
-export type Mirrored =
-  | { readonly outcome: 'unchanged'; readonly source: SourceKey; readonly sequence: number }
-  | {
-      readonly outcome: 'deposited'
-      readonly source: SourceKey
-      readonly depositId: string
-      readonly manifest: Manifest
-      readonly manifestDigest: string
-      readonly findings: readonly Finding[]
-      /** An earlier run had stored it; this one published it. */
-      readonly resumed: boolean
-      readonly late: readonly ReplicaFault[]
-    }
-
-/** What every step of a deposit works with. */
-export interface SourceAtWork {
-  readonly known: KnownAgreement
-  readonly key: SourceKey
-  readonly row: SourceRow
-}
 
 /** Takes a deposit of one pulled source, under its lease, from wherever an earlier run stopped. */
 @Injectable()

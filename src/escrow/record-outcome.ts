@@ -5,7 +5,7 @@ import { Database, type Tx } from '../db/database.js'
 import type { EventDraft } from '../log/event-log.js'
 import { EventLog } from '../log/event-log.js'
 import { holdLease, type Lease } from './lease.table.js'
-import type { SourceAtWork } from './mirror-source.js'
+import type { SourceAtWork } from './source-at-work.js'
 import { timingAfter } from './publish-deposit.js'
 import { recordFailure, recordUnchanged } from './source.table.js'
 

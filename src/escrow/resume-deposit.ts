@@ -10,7 +10,7 @@ import { listOpenAttempts, moveAttempt, type AttemptRow } from './attempt.table.
 import { findDeposit, findLatestDeposit } from './deposit.table.js'
 import { holdLease, type Lease } from './lease.table.js'
 import { manifestKeysOf } from './manifest-keys.js'
-import type { Mirrored } from './mirror-source.js'
+import type { Mirrored } from './source-at-work.js'
 import { PublishDeposit } from './publish-deposit.js'
 import { chainRetainUntil } from './retention.js'
 import { findSource } from './source.table.js'

@@ -14,7 +14,7 @@ import { findCurrentEpoch, type VaultEpochRow } from './agreement.table.js'
 import { DepositSteps } from './deposit-steps.js'
 import { EscrowOptions } from './escrow-options.js'
 import type { Lease } from './lease.table.js'
-import type { Mirrored, SourceAtWork } from './mirror-source.js'
+import type { Mirrored, SourceAtWork } from './source-at-work.js'
 import { requireJurisdiction } from './require-jurisdiction.js'
 import { chainRetainUntil, fullDue } from './retention.js'
 

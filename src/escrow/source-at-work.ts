@@ -1,0 +1,27 @@
+import type { Finding, Manifest } from '../format/manifest.js'
+import type { ReplicaFault } from '../store/replica.js'
+import type { KnownAgreement } from './agreement-shelf.js'
+import type { SourceKey } from './lease.table.js'
+import type { SourceRow } from './source.table.js'
+
+/** What mirroring a source came to. */
+export type Mirrored =
+  | { readonly outcome: 'unchanged'; readonly source: SourceKey; readonly sequence: number }
+  | {
+      readonly outcome: 'deposited'
+      readonly source: SourceKey
+      readonly depositId: string
+      readonly manifest: Manifest
+      readonly manifestDigest: string
+      readonly findings: readonly Finding[]
+      /** An earlier run had stored it; this one published it. */
+      readonly resumed: boolean
+      readonly late: readonly ReplicaFault[]
+    }
+
+/** What every step of a deposit works with. */
+export interface SourceAtWork {
+  readonly known: KnownAgreement
+  readonly key: SourceKey
+  readonly row: SourceRow
+}
