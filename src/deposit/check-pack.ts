@@ -64,7 +64,7 @@ export async function checkFullPack(pack: PackToCheck, fsck: FsckReport, signal?
  * @throws EscrowError `PACK_CORRUPT` for an object that cannot be parsed; what reading a known-objects file throws, but for a file that is
  *   damaged or of another key, which needs a full; `DEPOSIT_TOO_LARGE` for a folder or message beyond `linkedObjectBytesMax`.
  *
- * 264 objects take about 60 ms, nearly all of it the start of git.
+ * 264 objects of express took 150 to 210 ms on two busy cores, nearly all of it git starting four times.
  */
 export async function checkIncrementalPack(pack: PackToCheck, chain: KnownChain, signal?: AbortSignal): Promise<CheckedPack | NeedsFull> {
   const oidBytes = oidBytesOf(pack.objectFormat)
