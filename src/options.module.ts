@@ -64,6 +64,7 @@ function escrowOptions(config: Config, own: { readonly logKey: string; readonly 
     packBytesMax: config.deposit.packBytesMax,
     remoteRules: config.remotes,
     leaseMs,
+    lockAheadDays: config.retention.lockAheadDays,
     version: version(),
     holder: own.holder,
   }

@@ -1,9 +1,10 @@
+import { ExtendRetention, type ExtendedRetention } from '../escrow/extend-retention.js'
 import { CheckFixity, type Checked } from '../verify/check-fixity.js'
 import { RepairObject } from '../verify/repair-object.js'
 import { withService } from './agent-context.js'
 import { publishLog } from './agent-log.js'
 import type { CommandContext, CommandResult } from './command.js'
-import { exitCodeOf } from './exit-code.js'
+import { exitCodeOf, type ExitCode } from './exit-code.js'
 import { formatBytes, formatCount } from './terminal.js'
 
 /** Read stored copies again. Exit 3 when one is not as it must be. */
@@ -16,14 +17,40 @@ export async function check(
       context.progress({ phase: 'checking', done: copies, unit: 'objects', bytes })
     const checked = await app.get(CheckFixity).run({ all: options.all, replica: options.replica ?? null, onCopy }, context.signal)
     if (checked.bad.length > 0) await publishLog(app, context.signal)
-    return presentCheck(checked)
+    return presentCheck(checked, await app.get(ExtendRetention).run(context.signal))
   })
 }
 
-function presentCheck({ copies, bytes, bad }: Checked): CommandResult {
+function presentCheck(checked: Checked, retention: ExtendedRetention): CommandResult {
+  const { lines, json, exitCode } = presentFixity(checked)
+  const failed = retention.failed.map(
+    ({ replica, error }) => `replica ${replica} did not lengthen its locks: ${error.message} [${error.code}]`,
+  )
+  const locks = retention.extended === 0 ? [] : [`${formatCount(retention.extended)} locks lengthened`]
+  const [first] = retention.failed
+  return {
+    json: {
+      ...json,
+      locksExtended: retention.extended,
+      locksFailed: retention.failed.map(({ replica, error }) => ({ replica, code: error.code })),
+    },
+    lines: [...lines, ...locks, ...failed],
+    exitCode: exitCode !== 0 || first === undefined ? exitCode : exitCodeOf(first.error),
+  }
+}
+
+function presentFixity({ copies, bytes, bad }: Checked): {
+  readonly json: object
+  readonly lines: readonly string[]
+  readonly exitCode: ExitCode
+} {
   const read = `${formatCount(copies)} copies, ${formatBytes(bytes)}`
   if (bad.length === 0)
-    return { json: { copies, bytes, bad }, lines: [copies === 0 ? 'nothing is due to be checked' : `${read}: every one matches`] }
+    return {
+      json: { copies, bytes, bad },
+      lines: [copies === 0 ? 'nothing is due to be checked' : `${read}: every one matches`],
+      exitCode: 0,
+    }
   const lines = bad.map(({ key, replica, outcome }) => `  ${outcome}  ${replica}  ${key}`)
   return {
     json: { copies, bytes, bad },

@@ -88,7 +88,9 @@ function addServiceCommands(program: Command, action: Action): void {
     .action(action(async () => (await import('./agent-receive.js')).receive))
   program
     .command('check')
-    .description('read stored objects again and compare their digests; exit 3 when one is not as it must be')
+    .description(
+      'read stored objects again, compare their digests, and lengthen locks that end soon; exit 3 when something is not as it must be',
+    )
     .option('--all', 'everything, not only what is due', false)
     .option('--replica <name>', 'only this replica')
     .action(action(async () => (await import('./agent-check.js')).check))

@@ -14,6 +14,8 @@ export abstract class EscrowOptions {
   abstract readonly remoteRules: RemoteRules
   /** A source that nobody renews for so long may be taken over. */
   abstract readonly leaseMs: number
+  /** While an agreement goes on, nothing of it is ever locked for less than this. */
+  abstract readonly lockAheadDays: number
   /** Of this software, for manifests. */
   abstract readonly version: string
   /** Names this process to those who are refused. */

@@ -6,6 +6,7 @@ import { BeginService } from './begin-service.js'
 import { CompleteCopies } from './complete-copies.js'
 import { DepositSteps } from './deposit-steps.js'
 import { DescribeAgreement } from './describe-agreement.js'
+import { ExtendRetention } from './extend-retention.js'
 import { IssueReceipts } from './issue-receipts.js'
 import { LeaseKeeper } from './lease-keeper.js'
 import { ListSources } from './list-sources.js'
@@ -22,7 +23,17 @@ import { StoreDocument } from './store-document.js'
 import { StoreReadme } from './store-readme.js'
 import { TakeSourceDeposit } from './take-source-deposit.js'
 
-const useCases = [ArmVault, DescribeAgreement, IssueReceipts, ListSources, MirrorSource, PublishLog, RegisterAgreement, StoreReadme]
+const useCases = [
+  ArmVault,
+  DescribeAgreement,
+  ExtendRetention,
+  IssueReceipts,
+  ListSources,
+  MirrorSource,
+  PublishLog,
+  RegisterAgreement,
+  StoreReadme,
+]
 const steps = [
   AgreementShelf,
   BeginService,

@@ -30,7 +30,7 @@ const context = () => {
     redraw: () => undefined,
     interactive: false,
   }
-  return commandContext({ terminal, json: false, home: folder, signal: stop.controller.signal })
+  return commandContext({ terminal, json: false, home: folder, signal: stop.controller.signal, run: async () => 0 })
 }
 
 test('it listens until it is stopped, and says its verifier key', async () => {
