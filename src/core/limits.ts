@@ -103,8 +103,11 @@ export const witnessEvidenceMax = 100
 export const witnessLogsMax = 1000
 /** Leaves that one sequencing step takes. */
 export const sequenceBatchMax = 2048
-/** How often an event takes the next number of its chain because somebody else had the one before. */
-export const appendAttemptsMax = 10
+/**
+ * How often an event takes the next number of its chain because another process had the one before. Whoever was quicker is a little ahead the
+ * next time too, so ten were not enough for two processes that recorded without pause.
+ */
+export const appendAttemptsMax = 50
 /** Event files written to the store at once. */
 export const eventWritesMax = 16
 /** The right to sequence lapses after so long without a word; one step takes seconds. */

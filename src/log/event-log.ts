@@ -7,6 +7,7 @@ import { Event, EventRecord } from '../format/event.js'
 import { eventDigest, formatLogEntry, logTag, saltBytes } from '../format/log-entry.js'
 import { leafHash } from '../format/merkle.js'
 import { parseBody } from '../format/parse-body.js'
+import { KeyedTurns } from '../store/keyed-turns.js'
 import { objectKeys } from '../store/object-key.js'
 import type { ReplicaSet } from '../store/replica-set.js'
 import { requireEvery } from '../store/replica.js'
@@ -42,6 +43,8 @@ export type RetainUntil = (at: Date) => Date
  * transaction: the file is an orphan that no leaf names, and nothing has happened. After it: the sequencer will find the entry.
  */
 export class EventLog {
+  readonly #turns = new KeyedTurns()
+
   constructor(
     private readonly database: Database,
     private readonly replicas: ReplicaSet,
@@ -77,23 +80,31 @@ export class EventLog {
    * @param recordings - 1 to `sequenceBatchMax`.
    * @returns in the order of `recordings`. @throws as `record`
    */
-  async recordAll(
-    recordings: readonly Recording[],
-    change: (tx: Tx, recorded: readonly Recorded[]) => Promise<void>,
-    signal?: AbortSignal,
-  ): Promise<readonly Recorded[]> {
+  async recordAll(recordings: readonly Recording[], change: Change, signal?: AbortSignal): Promise<readonly Recorded[]> {
     assert(recordings.length > 0 && recordings.length <= sequenceBatchMax, `1 to ${sequenceBatchMax} events at once`)
+    const tags = recordings.map(({ draft, tagSecret }) => hex(logTag(tagSecret, draft.subject)))
+    return this.#inTurn(tags, () => this.#attempt({ recordings, tags, change }, signal))
+  }
+
+  /**
+   * In one process the events of a subject wait for each other: an event that finds its number taken has left an orphan in the store. Always
+   * in the order of the tags, so that two who record several cannot wait for each other.
+   */
+  #inTurn<T>(tags: readonly string[], work: () => Promise<T>): Promise<T> {
+    return [...new Set(tags)].sort().reduceRight<() => Promise<T>>((inner, tag) => () => this.#turns.run(tag, inner), work)()
+  }
+
+  async #attempt({ recordings, tags, change }: Batch, signal?: AbortSignal): Promise<readonly Recorded[]> {
     for (let attempt = 1; ; attempt += 1) {
       const at = this.clock.now()
-      const entries = await this.#chain(recordings, at)
+      const entries = await this.#chain(recordings, tags, at)
       await this.#store(entries, this.retainUntil(at), signal)
       if (await this.#commit(entries, change, attempt < appendAttemptsMax)) return entries.map(({ recorded }) => recorded)
     }
   }
 
   /** Give each event the next number of its tag, as far as is known now; the transaction finds out whether that was so. */
-  async #chain(recordings: readonly Recording[], at: Date): Promise<readonly ChainedEntry[]> {
-    const tags = recordings.map(({ draft, tagSecret }) => hex(logTag(tagSecret, draft.subject)))
+  async #chain(recordings: readonly Recording[], tags: readonly string[], at: Date): Promise<readonly ChainedEntry[]> {
     const known = await this.database.query((db) => findChainEnds(db, [...new Set(tags)]))
     const ends = new Map<string, ChainEnd>(known.map((end) => [end.tag, end]))
     return recordings.map(({ draft }, place) => {
@@ -135,11 +146,7 @@ export class EventLog {
   }
 
   /** @returns false when the numbers were taken and another attempt is worth it. */
-  async #commit(
-    entries: readonly ChainedEntry[],
-    change: (tx: Tx, recorded: readonly Recorded[]) => Promise<void>,
-    mayRetry: boolean,
-  ): Promise<boolean> {
+  async #commit(entries: readonly ChainedEntry[], change: Change, mayRetry: boolean): Promise<boolean> {
     try {
       await this.database.transaction(async (tx) => {
         // The entries first: who is too late finds out before the change does any work.
@@ -171,6 +178,15 @@ export class EventLog {
       throw error
     }
   }
+}
+
+type Change = (tx: Tx, recorded: readonly Recorded[]) => Promise<void>
+
+interface Batch {
+  readonly recordings: readonly Recording[]
+  /** In hex, in the order of the recordings. */
+  readonly tags: readonly string[]
+  readonly change: Change
 }
 
 interface ChainedEntry {

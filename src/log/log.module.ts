@@ -2,11 +2,26 @@ import { Module } from '@nestjs/common'
 import { Clock, Entropy } from '../core/environment.js'
 import { Database } from '../db/database.js'
 import { ReplicaSet } from '../store/replica-set.js'
+import { AskWitnesses } from './ask-witnesses.js'
 import { EventLog } from './event-log.js'
 import { LogOptions } from './log-options.js'
 import { LogReader } from './log-reader.js'
 import { LogStore } from './log-store.js'
 import { Sequencer } from './sequencer.js'
+import type { CheckpointWitnesses } from './witness-round.js'
+
+interface Asking {
+  readonly database: Database
+  readonly store: LogStore
+  readonly reader: LogReader
+  readonly clock: Clock
+}
+
+/** Who asks the witnesses; whatever the identity brings when no addresses are configured. */
+function witnessesOf({ identity, policy, witnessAddresses: addresses = [] }: LogOptions, asking: Asking): CheckpointWitnesses | null {
+  if (addresses.length === 0) return identity.witnesses
+  return new AskWitnesses(asking.database, asking.store, asking.reader, asking.clock, { policy, addresses })
+}
 
 /** The verifiable log: events in, tiles and proofs out. */
 @Module({
@@ -20,9 +35,9 @@ import { Sequencer } from './sequencer.js'
     },
     {
       provide: Sequencer,
-      inject: [Database, LogStore, Clock, LogOptions],
-      useFactory: (database: Database, store: LogStore, clock: Clock, { identity }: LogOptions) =>
-        new Sequencer(database, store, clock, identity),
+      inject: [Database, LogStore, LogReader, Clock, LogOptions],
+      useFactory: (database: Database, store: LogStore, reader: LogReader, clock: Clock, options: LogOptions) =>
+        new Sequencer(database, store, clock, { ...options.identity, witnesses: witnessesOf(options, { database, store, reader, clock }) }),
     },
     {
       provide: LogReader,

@@ -59,10 +59,10 @@ export class LogFixture {
     readonly writes: FailingWrites,
   ) {}
 
-  static async open(names: readonly string[] = ['north', 'south']): Promise<LogFixture> {
+  static async open(names: readonly string[] = ['north', 'south'], index?: TestDatabase): Promise<LogFixture> {
     const home = await mkdtemp(join(tmpdir(), 'escrow-log-'))
     const writes = new FailingWrites()
-    const inner = await testDatabase()
+    const inner = index ?? (await testDatabase())
     const heads: FailingHeads[] = []
     const replicas = await Promise.all(
       names.map(async (name) => {
@@ -81,6 +81,7 @@ export class LogFixture {
     return new LogStore(this.replicas)
   }
 
+  /** An event log as a new process makes it. */
   events(): EventLog {
     return new EventLog(this.database, this.replicas, this.clock, new SystemEntropy(), this.retainUntil)
   }

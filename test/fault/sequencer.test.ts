@@ -3,11 +3,10 @@ import { chmod, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { EscrowError } from '../../src/core/errors.js'
-import { openCheckpoint, signCheckpoint } from '../../src/format/checkpoint.js'
-import { parseEntryBundle } from '../../src/format/tile.js'
-import { NaiveMerkle } from '../doubles/naive-merkle.js'
+import { signCheckpoint } from '../../src/format/checkpoint.js'
+import { expectNoForkOf, publishedAt, surviveEveryWrite } from './published-log.js'
 import { writeFaults } from '../doubles/failing-writes.js'
-import { LogFixture, logKey, missed, origin, policy } from '../doubles/log-fixture.js'
+import { LogFixture, logKey, missed, origin } from '../doubles/log-fixture.js'
 import { findEntry, listChain, listLeaves, readHead, takeHeadLease } from '../../src/log/log.table.js'
 
 let log: LogFixture
@@ -19,30 +18,8 @@ afterEach(() => log.close())
 const refused = (code: string) => expect.objectContaining({ name: 'EscrowError', code })
 const at = (replica: string, ...path: string[]) => join(log.home, replica, ...path)
 
-/** What anybody can see: checkpoint, and every entry from the bundles; the naive tree over them must have the signed root. */
-async function published(replica = 'north'): Promise<{ size: number; entries: string[] }> {
-  const checkpoint = openCheckpoint(await readFile(at(replica, 'heads', 'checkpoint')), policy)
-  const entries: Uint8Array[] = []
-  for (let index = 0; index * 256 < checkpoint.size; index += 1) {
-    const width = Math.min(256, checkpoint.size - index * 256)
-    const name = `tile/entries/00${index}`
-    const file = width === 256 ? at(replica, 'store', name) : at(replica, 'heads', `${name}.p/${width}`)
-    entries.push(...parseEntryBundle(await readFile(file), width))
-  }
-  expect(Buffer.from(checkpoint.root).equals(new NaiveMerkle(entries).root(0, checkpoint.size))).toBe(true)
-  return { size: checkpoint.size, entries: entries.map((entry) => Buffer.from(entry).toString()) }
-}
-
-/** Every checkpoint that any replica was ever asked to show must be a beginning of what is shown now. */
-async function expectNoFork(): Promise<void> {
-  const { entries } = await published()
-  const tree = new NaiveMerkle(entries.map((entry) => Buffer.from(entry)))
-  const seen = log.heads.flatMap(({ written }) => written).filter(({ name }) => name === 'checkpoint')
-  for (const { bytes } of seen) {
-    const { size, root } = openCheckpoint(bytes, policy)
-    expect(tree.root(0, size).equals(root)).toBe(true)
-  }
-}
+const published = (replica = 'north') => publishedAt(log, replica)
+const expectNoFork = () => expectNoForkOf(log)
 
 test('recorded events are published in their order, on every replica, with event files behind them', async () => {
   await log.record(3, 'engine')
@@ -137,30 +114,11 @@ test.for(writeFaults)('recording survives a fault at every write: %s', async (fa
   const rows = await log.inner.query((db) => listLeaves(db, 0, size))
   for (const { leafHash } of rows) await readFile(at('south', 'store', 'events', `${leafHash}.json`))
 })
-test.for(writeFaults)('sequencing survives a fault at every write: %s', async (fault) => {
-  let expected = 0
-  let sequencer = log.sequencer()
-  // A batch that fills one tile and begins another, then small ones.
-  await log.seed(300)
-  for (let write = 1; ; write += 1) {
-    await log.seed(1)
-    expected = 300 + write
-    log.writes.plan(write, fault)
-    try {
-      await sequencer.run()
-    } catch (error) {
-      expect(error).toBeInstanceOf(EscrowError)
-      sequencer = log.sequencer()
-    }
-    const { struck } = log.writes
-    log.writes.revive()
-    expect(await sequencer.run()).toMatchObject({ size: expected })
-    if (!struck) break
-  }
-  expect((await published('north')).size).toBe(expected)
-  expect(await published('south')).toEqual(await published('north'))
-  expect(log.writes.count).toBeGreaterThan(5)
-  await expectNoFork()
+// Those where the machine dies, on two replicas, are in sequencer.slow.test.ts.
+test.for(['not stored', 'answer lost'] as const)('sequencing survives a fault at every write: %s', async (fault) => {
+  const one = await LogFixture.open(['north'])
+  expect(await surviveEveryWrite(one, fault)).toBeGreaterThan(10)
+  await one.close()
 })
 
 test('a database older than the published log is refused, and nothing is signed', async () => {
