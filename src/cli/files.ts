@@ -1,5 +1,5 @@
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { EscrowError } from '../core/errors.js'
 
 /** Codes of the operating system that a person can do something about. */
@@ -85,5 +85,28 @@ export async function freshFolder(path: string): Promise<void> {
     if ((await readdir(path)).length > 0) throw new EscrowError('FOLDER_NOT_EMPTY', `${path} is not empty`)
   } catch (error) {
     throw error instanceof EscrowError ? error : fileFault(path, error)
+  }
+}
+
+/** Force a finished folder to disk: every file, then every folder, then its own name. @throws EscrowError `FILE_UNREADABLE` */
+export async function syncTree(path: string): Promise<void> {
+  try {
+    for (const entry of await readdir(path, { withFileTypes: true })) {
+      const below = join(path, entry.name)
+      if (entry.isDirectory()) await syncTree(below)
+      else if (entry.isFile()) await syncOne(below)
+    }
+    await syncOne(path)
+  } catch (error) {
+    throw error instanceof EscrowError ? error : fileFault(path, error)
+  }
+}
+
+async function syncOne(path: string): Promise<void> {
+  const file = await open(path, 'r')
+  try {
+    await file.sync()
+  } finally {
+    await file.close()
   }
 }

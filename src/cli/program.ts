@@ -223,8 +223,8 @@ function addEveryonesCommands(program: Command, action: Action): void {
   program.commandsGroup('Everybody (offline):')
   program
     .command('verify')
-    .argument('<folder>', 'a copy of the archive')
-    .description('verify signatures, chains and digests of an archive without any secret; exit 3 when something does not hold')
+    .argument('<path>', 'a copy of the archive, or a single receipt.json')
+    .description('verify signatures, chains, receipts and digests without any secret; exit 3 when something does not hold')
     .option('--agreement <file>', 'the agreement as you pinned it; without it the folder is only checked against itself')
     .action(action(async () => (await import('./verify.js')).verifyArchive))
   program

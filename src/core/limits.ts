@@ -38,6 +38,10 @@ export const documentSignaturesMax = 1024
 export const documentSignatureChecksMax = 16_384
 /** An inventory names every ref, so it may be large. */
 export const inventoryBytesMax = 256 * MiB
+/** Objects below one agreement: a hundred thousand sources with a hundred deposits of six files each. A longer listing is no archive. */
+export const archiveObjectsMax = 60_000_000
+/** Explanations of one deposit: one for each finding is usual. */
+export const explanationsMax = 100
 /** The header of a bundle: `refsMax` refs with names of 60 bytes, twice over. */
 export const bundleHeaderBytesMax = 128 * MiB
 /** Nesting of canonical JSON: ours is at most 8 deep. */

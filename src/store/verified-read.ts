@@ -8,9 +8,12 @@ import type { ObjectKey } from './object-key.js'
 import type { ObjectStore } from './object-store.js'
 import { faultOfAll, type Replica, type ReplicaFault } from './replica.js'
 
+/** A store to read from, and what it is called in refusals: a replica is one. */
+export type NamedStore = Pick<Replica, 'name' | 'store'>
+
 /** Where good bytes were found. */
 export interface GoodCopy {
-  readonly replica: Replica
+  readonly replica: NamedStore
   /** Undefined: the newest version. */
   readonly versionId: string | undefined
 }
@@ -27,7 +30,7 @@ export interface Search {
  *
  * @throws EscrowError `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_UNREACHABLE`, `STORE_REFUSED` when no replica has them.
  */
-export async function readWhole(replicas: readonly Replica[], search: Search, signal?: AbortSignal): Promise<Uint8Array> {
+export async function readWhole(replicas: readonly NamedStore[], search: Search, signal?: AbortSignal): Promise<Uint8Array> {
   const { key, expected } = search
   if (expected.sizeBytes > inventoryBytesMax) {
     throw new EscrowError('STORE_REFUSED', `${key} has ${expected.sizeBytes} bytes, more than is read at once`)
@@ -48,7 +51,7 @@ export async function readWhole(replicas: readonly Replica[], search: Search, si
  *
  * @throws EscrowError as `readWhole`, at any block.
  */
-export async function* readStream(replicas: readonly Replica[], search: Search, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+export async function* readStream(replicas: readonly NamedStore[], search: Search, signal?: AbortSignal): AsyncIterable<Uint8Array> {
   const { key, expected } = search
   if (expected.partSha256 === undefined && expected.sizeBytes > partBytes) {
     const { copy } = await firstGood(inOrder(replicas), search, (store, versionId) => digestOf(store, search, versionId, signal), signal)
@@ -66,7 +69,7 @@ export async function* readStream(replicas: readonly Replica[], search: Search, 
 }
 
 /** Replicas in their order, but the copy that was good just now first. */
-function inOrder(replicas: readonly Replica[], last: GoodCopy | null = null): readonly GoodCopy[] {
+function inOrder(replicas: readonly NamedStore[], last: GoodCopy | null = null): readonly GoodCopy[] {
   const newest = replicas.map((replica) => ({ replica, versionId: undefined }))
   return last === null ? newest : [last, ...newest.filter((copy) => copy.replica !== last.replica || last.versionId !== undefined)]
 }

@@ -1,0 +1,55 @@
+// A receipt, verified with nothing but an agreement: docs/formats/receipt.md, "Verifying", steps 1, 3 and 4. Step 2, the comparison with a
+// manifest, is `checkReceipt`.
+import { EscrowError } from '../core/errors.js'
+import { canonicalize } from './canonical-json.js'
+import { checkpointPolicy, type OpenedCheckpoint } from './checkpoint.js'
+import { eventDigest, formatLogEntry } from './log-entry.js'
+import { leafHash } from './merkle.js'
+import { parseProof, verifyProof } from './proof.js'
+import { Receipt } from './receipt.js'
+import { keysOf, type SignedAgreement } from './signed-agreement.js'
+import { openDocument } from './signed-document.js'
+
+/** A receipt that holds. */
+export interface VerifiedReceipt {
+  readonly receipt: Receipt
+  readonly digest: string
+  /** The log's word that the proof leads to: signed by the log's key, and by `cosignatures` witnesses of the agreement. */
+  readonly checkpoint: OpenedCheckpoint
+  /** Fewer witnesses than the agreement demands have cosigned: stored and logged, but a log that shows others another tree would pass. */
+  readonly degraded: boolean
+}
+
+/**
+ * Verify a receipt.
+ *
+ * @param bytes - attacker-controlled.
+ * @param agreement - trusted; the receipt must name it.
+ * @throws EscrowError `FORMAT_INVALID`, `SIGNATURE_INVALID`; `AGREEMENT_DIGEST` when it is for another agreement; `PROOF_INVALID`,
+ *   `CHECKPOINT_INVALID`
+ */
+export function verifyReceipt(bytes: Uint8Array, agreement: SignedAgreement): VerifiedReceipt {
+  const { body } = agreement
+  const { body: receipt, digest } = openDocument(bytes, { schema: Receipt, keys: keysOf(body, 'agent'), what: 'receipt' })
+  if (receipt.agreement !== agreement.digest || receipt.agreementId !== body.agreement || receipt.origin !== body.origin) {
+    throw new EscrowError('AGREEMENT_DIGEST', `receipt: expected one for agreement ${agreement.digest}, got one for ${receipt.agreement}`)
+  }
+  const { log } = receipt
+  requireEqual('event', log.event.agreement, body.agreement)
+  requireEqual('event', `${log.event.source} ${log.event.sequence}`, `${receipt.source} ${receipt.sequence}`)
+  requireEqual('manifest digest in the event', log.event.manifest, receipt.manifest)
+  const salted = eventDigest(Buffer.from(log.salt, 'hex'), canonicalize(log.event))
+  const entry = formatLogEntry({ tag: Buffer.from(log.tag, 'hex'), digest: salted })
+  requireEqual('leaf', log.leafHash, Buffer.from(leafHash(entry)).toString('hex'))
+  const proof = parseProof(log.proof)
+  requireEqual('index', String(log.index), String(proof.index))
+  const policy = checkpointPolicy(body.log)
+  requireEqual('log', log.origin, policy.origin)
+  // The quorum is not demanded but reported: too few witnesses make a receipt degraded, not wrong.
+  const checkpoint = verifyProof(proof, entry, { ...policy, witnessQuorum: 0 })
+  return { receipt, digest, checkpoint, degraded: checkpoint.cosignatures.length < policy.witnessQuorum }
+}
+
+function requireEqual(what: string, got: string, expected: string): void {
+  if (got !== expected) throw new EscrowError('PROOF_INVALID', `receipt: expected ${what} ${expected}, got ${got}`)
+}
