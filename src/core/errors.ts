@@ -65,6 +65,10 @@ export const ERROR_ADVICE = {
   STATEMENT_INVALID: 'the statement does not fit its agreement or epoch; ask the signer for a correct one',
   VAULT_INVALID: 'the vault was dealt wrongly; refuse it and tell the depositor',
   VAULT_NOT_ARMED: 'every custodian must first run `escrow vault accept`',
+  // release
+  ORDER_STATE: 'see the history of the order; the message says in which states this is possible',
+  REQUEST_STATE: 'see the history of the request; the message says in which states this is possible',
+  SIGNER_REFUSED: 'this statement needs another signer; the message says who may sign it',
   // verification
   CHAIN_BROKEN: 'deposits are missing or altered; obtain the folder again or report this to the agent',
   DIGEST_MISMATCH: 'the bytes are not those that were signed; obtain them again or run `escrow repair`',

@@ -1,0 +1,286 @@
+/**
+ * The state machine of a release request (DESIGN section 7), as a pure fold over what was recorded: verified signed statements, acts
+ * of the agent that the log shows, and elapsed clocks.
+ *
+ *   submitted -> admitted -> notice -> approval -> coolingOff -> releasing -> released -> closed
+ *      |            |-> contested -> (ruling) -> approval | rejected   |-> vetoed -> approval, once
+ *      -> rejected    any open state -> withdrawn | expired | held and back
+ *
+ * It trusts nothing but the frame, which was frozen at submission, and `verify`, which checks a signature each time it is asked.
+ * Silence is refusal: no clock leads to `releasing`; only the end of the cooling-off does, and only if the votes still suffice.
+ */
+import { assert, EscrowError, unreachable } from '../core/errors.js'
+import { requireShares } from './share-relay.js'
+import { recordStatement } from './release-statement.js'
+import {
+  end,
+  endHold,
+  judgeVotes,
+  move,
+  note,
+  openApproval,
+  openNotice,
+  openReleasing,
+  patch,
+  windowOf,
+  type Turn,
+} from './release-step.js'
+import {
+  isOpen,
+  type Advance,
+  type EventCause,
+  type ReleaseProgress,
+  type ReleaseState,
+  type RequestFrame,
+  type TerminalState,
+} from './release-state.js'
+import type { VerifyStatement } from './quorum.js'
+
+/** What can happen to a request. */
+export type ReleaseInput =
+  /** A signed statement, by digest; `verify` loads it. */
+  | { readonly kind: 'statement'; readonly digest: string }
+  /** Time has passed. Always safe to give, as often as wanted. */
+  | { readonly kind: 'clock' }
+  /** The agent has read the request against the agreement; `reasonDigest` names its written reason when it does not pass. */
+  | { readonly kind: 'formal-check'; readonly passed: boolean; readonly reasonDigest: string | null }
+  /** The depositor was served; the digest is that of the proof of service. */
+  | { readonly kind: 'notice-served'; readonly proofDigest: string }
+  /** Parties that now lack share, key or standing; replaces the list given before. */
+  | { readonly kind: 'unavailable'; readonly parties: readonly string[] }
+  /** The relay holds these share-release statements; they are verified and counted here. */
+  | { readonly kind: 'shares'; readonly digests: readonly string[] }
+  /** The beneficiaries have what they came for. */
+  | { readonly kind: 'grant-finished' }
+
+/** What an input is judged by. */
+export interface Surroundings {
+  readonly frame: RequestFrame
+  /** The clock of whoever records; may go back, and is then taken to stand still. */
+  readonly now: Date
+  readonly verify: VerifyStatement
+}
+
+/** Longest run of windows of length zero: submitted to approval, plus one vote. */
+const settleStepsMax = 8
+
+/**
+ * Start a request.
+ *
+ * @returns the request in its first state that takes time, and the events on the way there; the depositor's own requests and those of
+ *   an order begin in `approval`.
+ */
+export function submit(surroundings: Surroundings): Advance {
+  const { frame, now } = surroundings
+  const { terms } = frame
+  const at = now.toISOString()
+  const endsAt = new Date(now.getTime() + terms.clocks.requestDaysMax * 86_400_000).toISOString()
+  const progress: ReleaseProgress = {
+    request: frame.request,
+    digest: frame.digest,
+    agreement: frame.agreement,
+    state: windowOf('submitted', surroundings),
+    votes: [],
+    seen: [frame.digest],
+    round: 1,
+    vetoedAt: null,
+    contested: false,
+    heldMs: 0,
+    unavailable: [],
+    clock: at,
+    endsAt,
+    events: 0,
+  }
+  const cause = {
+    kind: 'statement',
+    digest: frame.digest,
+    type: 'escrow/statement/release-request/v1',
+    party: frame.requesters[0] ?? '',
+  } as const
+  return settle(note({ progress, events: [] }, cause, surroundings), surroundings)
+}
+
+/**
+ * Apply one input. Clocks that have run out are applied before it, so a vote that comes with the end of its window comes too late.
+ *
+ * @param progress - as an earlier call returned it.
+ * @returns the request afterwards and its events. The same request and no event when the input was known already or no clock is due.
+ * @throws EscrowError `AGREEMENT_DIGEST` for a frame of another agreement version; `REQUEST_STATE` when the input does not fit the
+ *   state; `STATEMENT_*`, `SIGNATURE_INVALID`, `SIGNER_REFUSED` when a statement is refused. A refused input changes nothing.
+ */
+export function advance(progress: ReleaseProgress, input: ReleaseInput, surroundings: Surroundings): Advance {
+  const { frame, verify } = surroundings
+  if (frame.digest !== progress.digest || frame.agreement !== progress.agreement) {
+    throw new EscrowError('AGREEMENT_DIGEST', 'expected the agreement version in force at submission, got another')
+  }
+  const now = new Date(Math.max(surroundings.now.getTime(), Date.parse(progress.clock)))
+  const turn: Turn = { frame, now, verify }
+  const due = settle(elapse({ progress, events: [] }, turn), turn)
+  return settle(apply(due, input, turn), turn)
+}
+
+/**
+ * Make a request again from its recorded inputs.
+ *
+ * @param inputs - in the order of the log, each with the moment at which it was recorded.
+ * @throws EscrowError as `advance` does: a history that does not replay was altered.
+ */
+export function replay(
+  inputs: readonly { readonly input: ReleaseInput; readonly at: Date }[],
+  started: { readonly frame: RequestFrame; readonly at: Date; readonly verify: VerifyStatement },
+): Advance {
+  const { frame, verify } = started
+  let step = submit({ frame, verify, now: started.at })
+  for (const { input, at } of inputs) {
+    const next = advance(step.progress, input, { frame, verify, now: at })
+    step = { progress: next.progress, events: [...step.events, ...next.events] }
+  }
+  return step
+}
+
+function apply(step: Advance, input: ReleaseInput, turn: Turn): Advance {
+  const { state } = step.progress
+  switch (input.kind) {
+    case 'clock':
+      return step
+    case 'statement':
+      return step.progress.seen.includes(input.digest) ? step : recordStatement(step, turn.verify(input.digest), turn)
+    case 'formal-check':
+      return formalCheck(step, input, turn)
+    case 'notice-served':
+      if (state.name !== 'admitted') throw wrongState(step, 'admitted')
+      return openNotice(step, input.proofDigest, agentAct('notice-served', input.proofDigest), turn)
+    case 'unavailable':
+      return changeAvailability(step, input.parties, turn)
+    case 'shares':
+      return acceptShares(step, input.digests, turn)
+    case 'grant-finished':
+      if (state.name !== 'released') throw wrongState(step, 'released')
+      return end(step, { name: 'closed', reason: 'grant-over' }, agentAct('grant-finished', null), turn)
+    default:
+      return unreachable(input)
+  }
+}
+
+/** At most one window ends in a call: the next one has its whole length, even when the service was down for longer. */
+function elapse(step: Advance, turn: Turn): Advance {
+  const { state, endsAt } = step.progress
+  const now = turn.now.toISOString()
+  if (isOpen(state) && now >= endsAt) return end(step, { name: 'expired', reason: 'too-long' }, clock('requestDaysMax'), turn)
+  switch (state.name) {
+    case 'closed':
+    case 'rejected':
+    case 'withdrawn':
+    case 'expired':
+      return step
+    case 'held':
+      return now >= state.until ? endHold(step, state, clock(state.hold === null ? 'freezeDaysMax' : 'hold'), turn) : step
+    case 'releasing':
+      if (now < state.until) return now >= (state.overdueAt ?? state.until) ? alarmDelivery(step, turn) : step
+      return end(step, { name: 'expired', reason: 'shares-missing' }, clock('releasingDays'), turn)
+    case 'submitted':
+    case 'admitted':
+    case 'notice':
+    case 'contested':
+    case 'approval':
+    case 'coolingOff':
+    case 'vetoed':
+    case 'released':
+      return now >= state.until ? endWindow(step, state, turn) : step
+    default:
+      return unreachable(state)
+  }
+}
+
+type PlainState = Exclude<ReleaseState, TerminalState | { readonly name: 'held' | 'releasing' }>
+
+function endWindow(step: Advance, state: PlainState, turn: Turn): Advance {
+  switch (state.name) {
+    case 'submitted':
+      // The agent's silence cannot stall a request: the check is formal, and everybody later sees that it was not made.
+      return move(step, windowOf('admitted', turn), clock('formalCheckBusinessDays'), turn, turn.frame.cause.kind === 'beneficiary')
+    case 'admitted':
+      return openNotice(step, null, clock('noticeServedBusinessDays'), turn)
+    case 'notice':
+      return openApproval(step, clock('objectionBusinessDays'), turn)
+    case 'contested':
+      return openApproval(step, clock(state.docketed ? 'contestDaysMax' : 'docketDays'), turn)
+    case 'approval':
+      return end(step, { name: 'expired', reason: 'silence' }, clock('approvalHours'), turn)
+    case 'vetoed':
+      return openApproval(step, clock('coolingOffHours'), turn)
+    case 'coolingOff':
+      return endCoolingOff(step, turn)
+    case 'released':
+      return end(step, { name: 'closed', reason: 'grant-over' }, clock('grantDays'), turn)
+    default:
+      return unreachable(state)
+  }
+}
+
+/** The one way into `releasing`: the votes are verified and counted again, and approvals must be alive now. */
+function endCoolingOff(step: Advance, turn: Turn): Advance {
+  const judged = judgeVotes(step, turn)
+  return judged.progress.state.name === 'coolingOff' ? openReleasing(judged, clock('coolingOffHours'), turn) : judged
+}
+
+/** Windows of length zero are passed at once; each transition still leaves its event. */
+function settle(step: Advance, turn: Turn): Advance {
+  let settled = step
+  for (let steps = 0; hasNoLength(settled.progress); steps += 1) {
+    assert(steps < settleStepsMax, 'windows of length zero do not form a ring')
+    settled = elapse(settled, turn)
+  }
+  return settled
+}
+
+function hasNoLength({ state }: ReleaseProgress): boolean {
+  return 'until' in state && state.until <= state.since
+}
+
+function formalCheck(step: Advance, input: { readonly passed: boolean; readonly reasonDigest: string | null }, turn: Turn): Advance {
+  if (step.progress.state.name !== 'submitted') throw wrongState(step, 'submitted')
+  const cause = agentAct(input.passed ? 'formal-check-passed' : 'formal-check-failed', input.reasonDigest)
+  if (input.passed) return move(step, windowOf('admitted', turn), cause, turn)
+  if (input.reasonDigest === null)
+    throw new EscrowError('ARGUMENT_INVALID', 'expected a written reason for turning a request down, got none')
+  return end(step, { name: 'rejected', reason: 'formal-check' }, cause, turn)
+}
+
+function changeAvailability(step: Advance, parties: readonly string[], turn: Turn): Advance {
+  if (!isOpen(step.progress.state)) throw wrongState(step, 'any open state')
+  const unavailable = [...new Set(parties)].sort()
+  if (unavailable.join(' ') === step.progress.unavailable.join(' ')) return step
+  const changed = note(patch(step, { unavailable }), agentAct('availability-changed', null), turn, true)
+  const { state } = changed.progress
+  const frozen = state.name === 'held' && state.reason === 'quorum-impossible'
+  return frozen ? openApproval(changed, agentAct('availability-changed', null), turn) : judgeVotes(changed, turn)
+}
+
+/** Votes first, then shares: shares of custodians whose approval no longer stands release nothing. */
+function acceptShares(step: Advance, digests: readonly string[], turn: Turn): Advance {
+  if (step.progress.state.name !== 'releasing') throw wrongState(step, 'releasing')
+  const judged = judgeVotes(step, turn)
+  if (judged.progress.state.name !== 'releasing') return judged
+  requireShares(digests, judged.progress, turn)
+  const seen = [...judged.progress.seen, ...digests]
+  return move(patch(judged, { seen }), windowOf('released', turn), agentAct('shares-relayed', null), turn)
+}
+
+function alarmDelivery(step: Advance, turn: Turn): Advance {
+  const { state } = step.progress
+  assert(state.name === 'releasing', 'only a delivery can be overdue')
+  return move(step, { ...state, overdueAt: null }, clock('deliveryHours'), turn, true)
+}
+
+function clock(name: Extract<EventCause, { readonly kind: 'clock' }>['clock']): EventCause {
+  return { kind: 'clock', clock: name }
+}
+
+function agentAct(act: string, digest: string | null): EventCause {
+  return { kind: 'agent', act, digest }
+}
+
+function wrongState(step: Advance, expected: string): EscrowError {
+  return new EscrowError('REQUEST_STATE', `expected the request in ${expected}, got ${step.progress.state.name}`)
+}
