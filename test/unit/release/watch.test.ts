@@ -1,0 +1,191 @@
+// The dead man's switch, orders against the agent, and drills: what is decided beside a release.
+import { describe, expect, test } from 'vitest'
+import { silenceCondition, watchSilence, type SilenceWatch, type SignsOfLife } from '../../../src/release/dead-mans-switch.js'
+import { drillDigest, overdueDrills, reportApprovalDrill, reportRestoreDrill, type DrillSummons } from '../../../src/release/drill.js'
+import { advanceLegalOrder, legalChecklist, openChecks, registerLegalOrder, type LegalAdvance } from '../../../src/release/legal-order.js'
+import { parseReleasePolicy } from '../../../src/release/release-policy.js'
+import { sortShares } from '../../../src/release/share-relay.js'
+import { Consortium, dayMs, hourMs, later, monday, open, refusal, releasePart } from '../../doubles/consortium.js'
+
+const house = new Consortium()
+const policy = parseReleasePolicy(releasePart)
+
+describe('the dead man’s switch', () => {
+  const present: SilenceWatch = { name: 'present' }
+  const silent: SignsOfLife = { depositDueAt: monday, heartbeatAt: null, expectedFrom: monday }
+  const look = (watch: SilenceWatch, days: number, signs = silent) =>
+    watchSilence(watch, signs, policy.silence, later(monday, days * dayMs))
+
+  test('a week after the deposit was due the depositor is told, a week later a request is proposed, and nothing more', () => {
+    expect(look(present, 6.99)).toEqual({ watch: present, events: [] })
+    const told = look(present, 7)
+    expect(told).toMatchObject({ watch: { name: 'noticed', reasons: ['deposits-missed'] }, events: ['notice-due'] })
+    expect(look(told.watch, 13.99).events).toEqual([])
+    const proposed = look(told.watch, 14)
+    expect(proposed).toMatchObject({ watch: { name: 'proposed' }, events: ['request-proposed'] })
+    expect(look(proposed.watch, 30).events).toEqual([])
+    expect(look(proposed.watch, 44)).toMatchObject({ watch: { name: 'noticed' }, events: ['proposal-lapsed'] })
+  })
+
+  test('after a year’s outage the depositor is told first and still has its whole week', () => {
+    const told = look(present, 365)
+    expect(told.events).toEqual(['notice-due'])
+    expect(look(told.watch, 371.9).events).toEqual([])
+  })
+
+  test.for(['noticed', 'proposed'] as const)('a sign of life ends %s at once', (name) => {
+    const watch = { name, since: monday.toISOString(), until: later(monday, dayMs).toISOString(), reasons: ['deposits-missed'] } as const
+    expect(look(watch, 0.5, { ...silent, depositDueAt: null })).toEqual({ watch: present, events: ['sign-of-life'] })
+  })
+
+  test('a clock that goes back proposes nothing', () => {
+    const told = look(present, 7)
+    expect(look(told.watch, -400).events).not.toContain('request-proposed')
+  })
+
+  test('heartbeats count only where they are agreed', () => {
+    const limits = { ...policy.silence, heartbeatDays: 3 }
+    const signs = { depositDueAt: null, heartbeatAt: monday, expectedFrom: monday }
+    expect(watchSilence(present, signs, limits, later(monday, 3 * dayMs)).watch).toMatchObject({ reasons: ['heartbeats-missed'] })
+    expect(watchSilence(present, signs, policy.silence, later(monday, 300 * dayMs)).watch).toEqual(present)
+  })
+
+  test('only an automatic condition proposes', () => {
+    expect(silenceCondition(policy)).toBe('silent')
+    const manual = { ...releasePart, conditions: [{ condition: 'silent', kind: 'missed-deposits' }] }
+    expect(silenceCondition(parseReleasePolicy(manual))).toBeNull()
+  })
+})
+
+describe('an order against the agent', () => {
+  const [calendar] = policy.calendars
+  function registered(noticeForbidden: boolean): LegalAdvance {
+    const matter = {
+      kind: 'disclosure' as const,
+      issuer: 'Court',
+      jurisdiction: 'CH',
+      reference: 'X 1',
+      documents: [],
+      receivedAt: monday.toISOString(),
+    }
+    const digest = house.sign('legal-order', 'agent', { ...matter, contestUntil: null, noticeForbidden })
+    const { statement } = house.verify(digest)
+    if (statement.type !== 'escrow/statement/legal-order/v1' || calendar === undefined) throw new Error('expected a legal order')
+    return registerLegalOrder(digest, statement, { calendar, now: monday })
+  }
+
+  test('parties are notified at once, and there are ten business days to contest', () => {
+    const { progress, events } = registered(false)
+    expect(events).toEqual(['registered', 'notify-parties'])
+    expect(progress.state).toMatchObject({ until: '2026-12-07T23:00:00.000Z' })
+  })
+
+  test('where notice is forbidden, lifting the silence is asked for every month, and notice follows when it is allowed', () => {
+    const { progress } = registered(true)
+    expect(openChecks(progress)).not.toContain('notice')
+    const month = advanceLegalOrder(progress, { kind: 'clock' }, later(monday, 30 * dayMs))
+    expect(month.events).toEqual(['ask-to-lift-silence', 'answer-overdue'])
+    const allowed = advanceLegalOrder(month.progress, { kind: 'notice-allowed' }, later(monday, 31 * dayMs))
+    expect(allowed.events).toContain('notify-parties')
+    expect(openChecks(allowed.progress)).toContain('notice')
+  })
+
+  test('the clock alarms but never answers; answering needs the whole checklist', () => {
+    let { progress } = registered(false)
+    for (const days of [20, 40, 60]) progress = advanceLegalOrder(progress, { kind: 'clock' }, later(monday, days * dayMs)).progress
+    expect(progress.state.name).toBe('overdue')
+    const answer = { kind: 'answered', outcome: 'nothing-held' } as const
+    const now = later(monday, 61 * dayMs)
+    expect(refusal(() => advanceLegalOrder(progress, answer, now))).toBe('ORDER_STATE')
+    for (const check of legalChecklist)
+      progress = advanceLegalOrder(progress, { kind: 'check-done', check, proof: 'aa'.repeat(32) }, now).progress
+    progress = advanceLegalOrder(progress, answer, now).progress
+    expect(progress.state).toMatchObject({ name: 'answered', outcome: 'nothing-held' })
+    expect(refusal(() => advanceLegalOrder(progress, answer, now))).toBe('ORDER_STATE')
+  })
+
+  test('a contest stops the clock until its own end', () => {
+    const { progress } = registered(false)
+    const contested = advanceLegalOrder(progress, { kind: 'contested', until: later(monday, 90 * dayMs) }, later(monday, dayMs))
+    expect(advanceLegalOrder(contested.progress, { kind: 'clock' }, later(monday, 60 * dayMs)).events).toEqual([])
+  })
+})
+
+describe('drills', () => {
+  const story = open(house)
+  const summons: DrillSummons = {
+    type: 'escrow/approval-drill/v1',
+    origin: house.agreement.origin,
+    agreement: house.digest,
+    epoch: 1,
+    condition: 'insolvent',
+    recipients: [...story.frame.recipients],
+    nonce: 'ab'.repeat(16),
+    summonedAt: monday.toISOString(),
+    endsAt: later(monday, 48 * hourMs).toISOString(),
+  }
+  const drill = drillDigest(summons)
+  const vote = (party: string, minutes: number) => {
+    const recordedAt = later(monday, minutes * 60_000)
+    const covers = [{ ...story.cover(), requestDigest: drill }]
+    return { digest: house.sign('approval', party, { covers, reason: 'Drill.' }, { at: monday }), recordedAt: recordedAt.toISOString() }
+  }
+  const report = (votes: readonly ReturnType<typeof vote>[]) => reportApprovalDrill(summons, story.frame, votes, house.verify)
+
+  test('an approval drill tells who answered, how fast, and whether it would have been enough', () => {
+    const passed = report([vote('c1', 5), vote('legal1', 10), vote('c2', 20), vote('c3', 90), vote('c4', 200)])
+    expect(passed).toMatchObject({ outcome: 'pass', verdict: 'approved', quorumMinutes: 90 })
+    expect(passed.answers).toContainEqual({ person: 'c5', body: 'custodians', vote: 'silent', answerMinutes: null })
+    expect(passed.answers).toContainEqual({ person: 'c2', body: 'custodians', vote: 'approval', answerMinutes: 20 })
+  })
+
+  test('answers after its end come too late', () => {
+    expect(report([vote('c1', 5), vote('legal1', 10), vote('c2', 20), vote('c3', 48 * 60)])).toMatchObject({
+      outcome: 'fail',
+      quorumMinutes: null,
+    })
+  })
+
+  test('approvals of a drill approve no request, and shares given in one are refused by the relay', () => {
+    const real = open(house)
+    real.reachApproval()
+    expect(refusal(() => real.give({ kind: 'statement', digest: vote('c1', 5).digest }))).toBe('STATEMENT_INVALID')
+    const share = real.share('c1', { requestDigest: drill })
+    const { refused } = sortShares([share], real.progress, { frame: real.frame, now: real.now, verify: house.verify })
+    expect(refused).toMatchObject([{ problem: 'other-request' }])
+  })
+
+  test.for([
+    [
+      'pass',
+      {
+        verifiedAt: later(monday, 30 * 60_000).toISOString(),
+        takenAt: later(monday, -hourMs).toISOString(),
+        canaryFound: true,
+        fault: null,
+      },
+    ],
+    [
+      'fail',
+      {
+        verifiedAt: later(monday, 30 * 60_000).toISOString(),
+        takenAt: later(monday, -hourMs).toISOString(),
+        canaryFound: false,
+        fault: null,
+      },
+    ],
+    ['fail', { verifiedAt: null, takenAt: null, canaryFound: false, fault: null }],
+    ['error', { verifiedAt: null, takenAt: null, canaryFound: false, fault: 'no space left' }],
+  ] as const)('a restore drill ends in %s', ([outcome, measured]) => {
+    const restored = reportRestoreDrill({ startedAt: monday.toISOString(), ...measured })
+    expect(restored.outcome).toBe(outcome)
+    if (outcome === 'pass') expect(restored).toMatchObject({ recoveryTimeMinutes: 30, recoveryPointMinutes: 60 })
+  })
+
+  test('overdue drills are found, the most overdue first', () => {
+    const last = { approval: null, restore: monday.toISOString(), 'share-health': null }
+    const rules = { intervals: policy.drills, since: monday.toISOString() }
+    expect(overdueDrills(last, { ...rules, now: later(monday, 90 * dayMs) })).toEqual([])
+    expect(overdueDrills(last, { ...rules, now: later(monday, 200 * dayMs) }).map(({ kind }) => kind)).toEqual(['share-health', 'restore'])
+  })
+})
