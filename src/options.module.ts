@@ -10,7 +10,7 @@ import { AgentKeys } from './escrow/agent-keys.js'
 import { EscrowOptions } from './escrow/escrow-options.js'
 import { checkpointPolicy } from './format/checkpoint.js'
 import { keyFileNames } from './format/key-file.js'
-import { formatNoteKey, noteKey, signatureType } from './format/note.js'
+import { formatNoteKey, noteKey, parseNoteKey, signatureType } from './format/note.js'
 import { openRemote } from './git/open-remote.js'
 import { RemoteOpener } from './git/remote-opener.js'
 import { LogOptions } from './log/log-options.js'
@@ -60,6 +60,8 @@ function escrowOptions(config: Config, own: { readonly logKey: string; readonly 
     origin: config.origin,
     logKey: own.logKey,
     logOrigin: config.origin,
+    witnesses: config.log.witnesses.map((witness) => witness.key),
+    witnessQuorum: config.log.witnessQuorum,
     scratch: { root: config.scratch.folder, ephemeral: config.scratch.ephemeral },
     packBytesMax: config.deposit.packBytesMax,
     remoteRules: config.remotes,
@@ -81,6 +83,7 @@ function logOptions(config: Config, own: { readonly keys: AgentKeys; readonly lo
       witnesses: null,
     },
     policy: checkpointPolicy({ origin: config.origin, key: own.logKey, witnessQuorum, witnesses: witnesses.map((witness) => witness.key) }),
+    witnessAddresses: witnesses.map(({ url, key }) => ({ url, key: parseNoteKey(key) })),
   }
 }
 

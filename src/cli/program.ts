@@ -87,6 +87,10 @@ function addServiceCommands(program: Command, action: Action): void {
     .description('store a deposit that the depositor has sealed, and countersign it')
     .action(action(async () => (await import('./agent-receive.js')).receive))
   program
+    .command('log')
+    .description('bring pending entries into the log, ask the witnesses, issue receipts, and show how it stands; exit 3 when degraded')
+    .action(action(async () => (await import('./agent-log.js')).log))
+  program
     .command('check')
     .description(
       'read stored objects again, compare their digests, and lengthen locks that end soon; exit 3 when something is not as it must be',
@@ -220,6 +224,15 @@ function addCustodyCommands(program: Command, action: Action): void {
 }
 
 function addEveryonesCommands(program: Command, action: Action): void {
+  program
+    .command('witness')
+    .argument('<folder>', 'where it keeps its key and what it has seen; one process at a time')
+    .description('watch logs and cosign their checkpoints, on a machine of your own; refuses forks')
+    .requiredOption('--name <name>', 'its key name, like witness.partner.example/escrow')
+    .requiredOption('--log <key>', 'verifier key of a log to watch, as in service.json; may be given again', collect)
+    .option('--host <address>', 'where to listen', '127.0.0.1')
+    .option('--port <n>', 'where to listen; 0 for any free one', wholeNumber(0, 65_535), 8095)
+    .action(action(async () => (await import('./witness-command.js')).witness))
   program.commandsGroup('Everybody (offline):')
   program
     .command('verify')

@@ -6,6 +6,9 @@ export abstract class EscrowOptions {
   abstract readonly origin: string
   /** The verifier key (vkey) of the log, as agreements pin it. */
   abstract readonly logKey: string
+  /** Verifier keys of the witnesses that are asked, and how many must cosign before a receipt is final. */
+  abstract readonly witnesses: readonly string[]
+  abstract readonly witnessQuorum: number
   /** `origin` of the log's checkpoints. */
   abstract readonly logOrigin: string
   /** Scratch folder, and whether it lies on a volume under a key that a power cut destroys. */

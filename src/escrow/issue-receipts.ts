@@ -16,6 +16,7 @@ import { AgreementShelf, type KnownAgreement } from './agreement-shelf.js'
 import { listUnreceipted, recordReceipt, type DepositRow } from './deposit.table.js'
 import { EscrowOptions } from './escrow-options.js'
 import { placeOf } from './deposit-place.js'
+import { findObject } from './object.table.js'
 import { ReadDocument } from './read-document.js'
 import { StoreDocument } from './store-document.js'
 
@@ -48,10 +49,7 @@ export class IssueReceipts {
       const page: readonly DepositRow[] = await this.database.query((db) => listUnreceipted(db, after, pageSize))
       for (const row of page) {
         signal?.throwIfAborted()
-        const proven = await this.log.proveLeaf(row.leafHash, 'newest', signal)
-        if (proven === null) continue
-        await this.issue(row, proven, signal)
-        issued += 1
+        if (await this.issueFor(row, signal)) issued += 1
       }
       const last = page.at(-1)
       if (last === undefined) return issued
@@ -59,7 +57,27 @@ export class IssueReceipts {
     }
   }
 
-  private async issue(row: DepositRow, proven: LeafProof, signal?: AbortSignal): Promise<void> {
+  /**
+   * A receipt under a checkpoint that the witness quorum has cosigned is final. Until there is one, a degraded receipt says at least what
+   * the log says; it is replaced as soon as the witnesses are back.
+   */
+  private async issueFor(row: DepositRow, signal?: AbortSignal): Promise<boolean> {
+    const witnessed = await this.log.proveLeaf(row.leafHash, 'witnessed', signal)
+    if (witnessed !== null) {
+      const digest = await this.issue(row, witnessed, signal)
+      await this.database.transaction((tx) => recordReceipt(tx, row.depositId, digest))
+      return true
+    }
+    const key = objectKeys.receipt(placeOf(row))
+    if ((await this.database.query((db) => findObject(db, key))) !== null) return false
+    const newest = await this.log.proveLeaf(row.leafHash, 'newest', signal)
+    if (newest === null) return false
+    await this.issue(row, newest, signal)
+    return true
+  }
+
+  /** @returns the digest of the receipt. */
+  private async issue(row: DepositRow, proven: LeafProof, signal?: AbortSignal): Promise<string> {
     const known = await this.shelf.get(row.agreementId)
     const { body: manifest, digest } = await this.documents.manifest(known, row, signal)
     const receipt = await this.compose(known, { row, proven, envelope: manifest.envelope.sha256 }, signal)
@@ -67,9 +85,8 @@ export class IssueReceipts {
     const bytes = signDocument({ body: receipt, schema: Receipt, key: this.keys.signingKey })
     const place = placeOf(row)
     const kept = { agreementId: place.agreement, attemptId: null, retainUntil: new Date(receipt.log.event.retainUntil) }
-    // If we stop after this, the next run makes another receipt with another date; the first stays beside it as an older version.
     await this.store.replace({ key: objectKeys.receipt(place), bytes, purpose: 'receipt', ...kept }, signal)
-    await this.database.transaction((tx) => recordReceipt(tx, row.depositId, digestOf(receipt)))
+    return digestOf(receipt)
   }
 
   private async compose(

@@ -152,6 +152,24 @@ export async function recordObject(tx: Db, object: NewObject): Promise<number> {
   return known.objectId
 }
 
+/**
+ * Record what a document is from now on, where an earlier one under its key may lie. Only for what may change: receipts.
+ *
+ * @returns its number. Copies of other bytes are superseded.
+ */
+export async function replaceObject(tx: Tx, object: NewObject): Promise<number> {
+  const before = await findObject(tx, object.key)
+  if (before === null || before.digest === object.digest) return recordObject(tx, object)
+  const { digest: replaced, sizeBytes, partBytes, partDigests } = object
+  const { objectId } = before
+  await tx
+    .update(storedObjectTable)
+    .set({ digest: replaced, sizeBytes, partBytes, partDigests })
+    .where(eq(storedObjectTable.objectId, objectId))
+  await tx.update(replicaCopyTable).set({ state: 'superseded', nextCheckAt: null }).where(eq(replicaCopyTable.objectId, objectId))
+  return objectId
+}
+
 /** What is recorded under a key, or null. */
 export async function findObject(db: Db, key: string): Promise<StoredObjectRow | null> {
   return first(await db.select().from(storedObjectTable).where(eq(storedObjectTable.key, key)))

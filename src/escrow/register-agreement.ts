@@ -84,6 +84,10 @@ export class RegisterAgreement {
     if (agent?.keys.some((key) => sameKey(key, own)) !== true || agent.recipient !== this.keys.recipient) {
       throw new EscrowError('AGREEMENT_INVALID', 'expected the agreement to pin the keys of this agent')
     }
+    const unknown = body.log.witnesses.filter((witness) => !this.options.witnesses.includes(witness))
+    if (unknown.length > 0 || body.log.witnessQuorum > this.options.witnessQuorum) {
+      throw new EscrowError('AGREEMENT_INVALID', 'expected an agreement whose witnesses and quorum this service is configured to ask for')
+    }
     if (body.log.key !== this.options.logKey)
       throw new EscrowError('AGREEMENT_INVALID', 'expected the agreement to pin the key of this log')
   }

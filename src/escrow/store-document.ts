@@ -6,7 +6,7 @@ import { Database, type Tx } from '../db/database.js'
 import type { ObjectKey } from '../store/object-key.js'
 import { ReplicaSet } from '../store/replica-set.js'
 import { requireEvery, type Placement } from '../store/replica.js'
-import { recordCopy, recordObject, type NewObject, type Purpose } from './object.table.js'
+import { recordCopy, recordObject, replaceObject, type NewObject, type Purpose } from './object.table.js'
 
 /** A document that is to be stored. */
 export interface DocumentToStore {
@@ -46,8 +46,8 @@ export class StoreDocument {
   }
 
   /**
-   * Store a document that an earlier run, which died before it was recorded, may have stored with other bytes: the newest version counts.
-   * Only for what holds no secret, because a copy may exist that the index does not know.
+   * Store a document in the place of an earlier one: the newest version counts. Only for what holds no secret, because if we stop before it
+   * is recorded, a copy exists that the index does not know.
    *
    * @throws EscrowError `STORE_*` unless every replica took it
    */
@@ -57,7 +57,7 @@ export class StoreDocument {
     requireEvery(placement)
     const storedAt = this.clock.now()
     await this.database.transaction(async (tx) => {
-      const objectId = await recordObject(tx, newObject(document, digestParts(bytes)))
+      const objectId = await replaceObject(tx, newObject(document, digestParts(bytes)))
       await recordPlacement(tx, { objectId, placement, nextCheckAt: storedAt, storedAt })
     })
   }
