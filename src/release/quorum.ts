@@ -19,7 +19,9 @@ export interface VerifiedStatement {
 
 /**
  * Load a recorded document by digest and verify it: signature by a key pinned for `signer` in the frame's agreement, canonical bytes.
- * Throws EscrowError `SIGNATURE_INVALID`, `STATEMENT_INVALID` or `NOT_FOUND`; never answers from memory of an earlier verdict.
+ * Where the statement names a party of this agreement whose key signed it, that party is `signer`. Throws EscrowError
+ * `SIGNATURE_INVALID`, `STATEMENT_INVALID` or `NOT_FOUND`. It may remember a verdict for one turn over many requests (one approval
+ * covers five hundred of them), never from one turn to the next, and never from a row.
  */
 export type VerifyStatement = (digest: string) => VerifiedStatement
 
