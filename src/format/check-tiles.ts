@@ -5,7 +5,7 @@
 import { tileWidth } from '../core/limits.js'
 import { EscrowError } from '../core/errors.js'
 import type { Checkpoint } from './checkpoint.js'
-import { hashBytes, leafHash, sameHash } from './merkle.js'
+import { leafHashes, sameHash } from './merkle.js'
 import { parseEntryBundle, parseHashTile, tileOf, tilePath, type Tile } from './tile.js'
 import type { ReadTile } from './tile-proof.js'
 import { TreeEdge, type HashTile } from './tree-edge.js'
@@ -103,8 +103,7 @@ async function readStretch(tile: Tile & { readonly level: number }, read: ReadTi
     check.attempt(bundle, async () => parseEntryBundle(await read(bundle), tile.width)),
   ])
   if (entries === null) return { entries, hashes: stored }
-  const hashes = Buffer.allocUnsafe(tile.width * hashBytes)
-  for (const [at, entry] of entries.entries()) hashes.set(leafHash(entry), at * hashBytes)
+  const hashes = leafHashes(entries)
   if (stored === null || sameHash(hashes, stored)) return { entries, hashes }
   check.add(tilePath(tile), 'mismatch', `the leaf hashes differ from those of the entries in ${tilePath(bundle)}`)
   // One of the two is wrong; the tile goes on to the root, which decides.

@@ -57,6 +57,27 @@ export function leafHash(entry: Uint8Array): Uint8Array {
   return digest(input)
 }
 
+/** Longer entries get an input of their own. */
+const leafInput = Buffer.alloc(1 + 1024, leafPrefix)
+
+/**
+ * The leaf hashes of many entries, one behind the other: what a whole log's check spends its time on, so nothing is allocated for each.
+ *
+ * @returns 32 bytes for each entry.
+ */
+export function leafHashes(entries: readonly Uint8Array[]): Uint8Array {
+  const hashes = Buffer.allocUnsafe(entries.length * hashBytes)
+  for (const [at, entry] of entries.entries()) {
+    if (entry.length < leafInput.length) {
+      leafInput.set(entry, 1)
+      hashes.write(hash('sha256', leafInput.subarray(0, 1 + entry.length), 'binary'), at * hashBytes, 'latin1')
+    } else {
+      hashes.set(leafHash(entry), at * hashBytes)
+    }
+  }
+  return hashes
+}
+
 /** The hash of an inner node over its two children (32 bytes each). */
 export function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
   nodeInput.set(left, 1)
@@ -163,7 +184,7 @@ export function perfectRoot(hashes: Uint8Array): Uint8Array {
     const above = Buffer.allocUnsafe(level.length / 2)
     for (let at = 0; at < above.length; at += hashBytes) {
       nodeInput.set(level.subarray(2 * at, 2 * (at + hashBytes)), 1)
-      above.write(hash('sha256', nodeInput, 'binary'), at, 'binary')
+      above.write(hash('sha256', nodeInput, 'binary'), at, 'latin1')
     }
     level = above
   }

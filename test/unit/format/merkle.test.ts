@@ -6,6 +6,7 @@ import {
   inclusionRanges,
   joinHashes,
   leafHash,
+  leafHashes,
   nodeHash,
   perfectNodes,
   verifyConsistency,
@@ -25,6 +26,11 @@ test('leaf, node and empty hashes are those of the reference tree', () => {
   expect(entries.map((entry) => Buffer.from(leafHash(entry)).toString('hex'))).toEqual(vectors.leafHashes)
   const [one = '', two = ''] = vectors.leafHashes
   expect(Buffer.from(nodeHash(hex(one), hex(two))).toString('hex')).toBe(vectors.roots[1])
+})
+
+test('many leaf hashes at once are those of each entry, whatever its length', () => {
+  const many = [0, 1, 105, 1023, 1024, 1025, 65_535].map((sizeBytes) => new Uint8Array(sizeBytes).fill(sizeBytes))
+  expect(Buffer.from(leafHashes(many)).equals(Buffer.concat(many.map((entry) => leafHash(entry))))).toBe(true)
 })
 
 test('the oracle agrees with the reference tree, so that it may judge', () => {
