@@ -17,6 +17,8 @@ import { FsObjectStore } from './store/fs-object-store.js'
 import { makeStoreFolder } from './store/fs-store-folder.js'
 import { ReplicaSet } from './store/replica-set.js'
 import type { Replica } from './store/replica.js'
+import { makeStoreBuckets } from './store/s3-bucket.js'
+import type { S3Address } from './store/s3-connection.js'
 import { S3LogHeadStore } from './store/s3-log-head-store.js'
 import { S3ObjectStore } from './store/s3-object-store.js'
 
@@ -59,11 +61,19 @@ export async function openAdapters(config: Config, surroundings?: Surroundings, 
   return { config, clock, entropy, database, replicas, remotes, close }
 }
 
-/** Make the folders of the configured folder replicas, for `escrow init`. Idempotent; buckets are made by their operators. */
-export async function makeReplicaFolders(replicas: readonly ReplicaConfig[]): Promise<void> {
+/**
+ * Make what the configured replicas need, for `escrow init`: folders, or a bucket with object lock and an unlocked one beside it. Idempotent;
+ * what exists is left as it is, and the start-up check says whether it will do.
+ *
+ * @throws EscrowError `STORE_REFUSED`, `STORE_UNREACHABLE`, `FILE_UNREADABLE`
+ */
+export async function makeReplicas(replicas: readonly ReplicaConfig[], signal?: AbortSignal): Promise<void> {
   for (const replica of replicas) {
-    if (replica.kind !== 'folder') continue
-    for (const folder of Object.values(foldersOf(replica.path))) await makeStoreFolder(folder)
+    if (replica.kind === 'folder') for (const folder of Object.values(foldersOf(replica.path))) await makeStoreFolder(folder)
+    else {
+      const address = await addressOf(replica)
+      await makeStoreBuckets({ ...address, bucket: replica.bucket }, { ...address, bucket: replica.headBucket }, signal)
+    }
   }
 }
 
@@ -109,9 +119,7 @@ async function openReplica(replica: ReplicaConfig, { clock, entropy }: Surroundi
     const { objects, heads } = foldersOf(replica.path)
     return { name, country, control, store: new FsObjectStore(objects, clock, entropy), heads: new FsLogHeadStore(heads, entropy) }
   }
-  const accessKey = (await readSecretFile(replica.accessKeyFile)).trim()
-  const secretKey = (await readSecretFile(replica.secretKeyFile)).trim()
-  const address = { url: replica.endpoint, region: replica.region, accessKey, secretKey }
+  const address = await addressOf(replica)
   return {
     name,
     country,
@@ -119,6 +127,12 @@ async function openReplica(replica: ReplicaConfig, { clock, entropy }: Surroundi
     store: new S3ObjectStore({ ...address, bucket: replica.bucket }),
     heads: new S3LogHeadStore({ ...address, bucket: replica.headBucket }),
   }
+}
+
+async function addressOf(replica: Extract<ReplicaConfig, { kind: 's3' }>): Promise<Omit<S3Address, 'bucket'>> {
+  const accessKey = (await readSecretFile(replica.accessKeyFile)).trim()
+  const secretKey = (await readSecretFile(replica.secretKeyFile)).trim()
+  return { url: replica.endpoint, region: replica.region, accessKey, secretKey }
 }
 
 /** What a folder replica has in the place of two buckets. */

@@ -4,41 +4,47 @@ import { configFileName, loadConfig } from '../../config/load.js'
 import { laptopConfig } from '../../config/laptop.js'
 import { SystemEntropy } from '../core/environment.js'
 import { EscrowError } from '../core/errors.js'
+import { configBytesMax } from '../core/limits.js'
 import { generateSigningSeed, signingKeyFromSeed } from '../crypto/signature.js'
 import { encodeSigningKeyFile, keyFileNames } from '../format/key-file.js'
 import { formatNoteKey, noteKey, signatureType } from '../format/note.js'
 import { StoreReadme } from '../escrow/store-readme.js'
-import { makeReplicaFolders } from '../adapters.module.js'
+import { makeReplicas } from '../adapters.module.js'
 import { withService } from './agent-context.js'
 import type { ServiceCard } from './agreement-draft.js'
-import { columns, type CommandContext, type CommandResult } from './command.js'
-import { exists, writeNamedFile } from './files.js'
+import { columns, required, type CommandContext, type CommandResult } from './command.js'
+import { exists, readNamedFile, writeNamedFile } from './files.js'
 import { createPartyFolder } from './party-folder.js'
 
 interface InitOptions {
-  readonly origin: string
+  readonly origin?: string
+  readonly config?: string
   readonly organisation: string
   readonly country: string
   readonly control?: string
 }
 
-/** Make a home folder of the laptop footprint. @throws EscrowError `FOLDER_NOT_EMPTY` when there is one, `CONFIG_INVALID` */
+/**
+ * Make a home folder: of the laptop footprint, or of the one that a configuration file describes.
+ *
+ * @throws EscrowError `FOLDER_NOT_EMPTY` when there is one, `CONFIG_INVALID`, `STORE_*`
+ */
 export async function init(context: CommandContext, options: InitOptions): Promise<CommandResult> {
   const { home } = context
   if (await exists(join(home, configFileName))) throw new EscrowError('FOLDER_NOT_EMPTY', `there is a home folder at ${home} already`)
   const control = options.control ?? options.country
   await mkdir(home, { recursive: true, mode: 0o700 })
-  await writeNamedFile(join(home, configFileName), laptopConfig({ origin: options.origin, country: options.country, control }))
+  await writeNamedFile(join(home, configFileName), await configOf(options, control))
   const config = await loadConfig(home)
-  await makeReplicaFolders(config.replicas)
+  await makeReplicas(config.replicas, context.signal)
   const entropy = new SystemEntropy()
   const standing = { country: options.country, control, foreignCapitalLargestPercent: 0, foreignCapitalTotalPercent: 0 }
   const description = { party: 'agent', role: 'agent' as const, name: options.organisation, organisation: options.organisation, standing }
   const agent = await createPartyFolder(config.keysFolder, description, entropy)
   const seed = generateSigningSeed(entropy)
   await writeNamedFile(join(config.keysFolder, keyFileNames.log), encodeSigningKeyFile(seed), { secret: true, replace: false })
-  const key = formatNoteKey(noteKey(options.origin, signatureType.ed25519, signingKeyFromSeed(seed).publicKey))
-  const card: ServiceCard = { type: 'escrow/service/v1', origin: options.origin, log: { origin: options.origin, key } }
+  const key = formatNoteKey(noteKey(config.origin, signatureType.ed25519, signingKeyFromSeed(seed).publicKey))
+  const card: ServiceCard = { type: 'escrow/service/v1', origin: config.origin, log: { origin: config.origin, key } }
   await writeNamedFile(join(home, 'service.json'), `${JSON.stringify(card, undefined, 2)}\n`)
   await withService(context, (app) => app.get(StoreReadme).run(context.signal))
   const lines = columns([
@@ -48,5 +54,10 @@ export async function init(context: CommandContext, options: InitOptions): Promi
     ['log', key],
     ['give others', `${join(home, 'service.json')} and ${join(config.keysFolder, keyFileNames.card)}`],
   ])
-  return { json: { home, origin: options.origin, agent: agent.signingKey.fingerprint, log: key }, lines }
+  return { json: { home, origin: config.origin, agent: agent.signingKey.fingerprint, log: key }, lines }
+}
+
+async function configOf(options: InitOptions, control: string): Promise<Uint8Array | string> {
+  if (options.config !== undefined) return readNamedFile(options.config, configBytesMax)
+  return laptopConfig({ origin: required(options.origin, '--origin, or a file with --config'), country: options.country, control })
 }

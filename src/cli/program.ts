@@ -68,8 +68,12 @@ function addServiceCommands(program: Command, action: Action): void {
   program.commandsGroup('Operator (works on --home):')
   program
     .command('init')
-    .description('make a home folder: configuration, keys, index, two directory replicas')
-    .requiredOption('--origin <name>', 'the name of this service in statements and in the log, like escrow.example/1')
+    .description('make a home folder: configuration, keys, index and replicas')
+    .option('--origin <name>', 'the name of this service in statements and in the log, like escrow.example/1')
+    .option(
+      '--config <file>',
+      'a configuration like config/escrow.example.yaml, for PostgreSQL and S3; default: two folders and a built-in index',
+    )
     .option('--organisation <name>', 'who operates it', 'Reduit operator')
     .option('--country <code>', 'country of seat of the operator and its stores', 'CH')
     .option('--control <code>', 'country of ultimate control (default: --country)')

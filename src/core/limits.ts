@@ -71,6 +71,8 @@ export const sourcesMax = 100_000
 export const chainLengthMaxDefault = 120
 /** Days until a full deposit is due again. */
 export const fullEveryDaysDefault = 30
+/** Nothing is locked beyond this: a store that counts seconds in 32 bits (Ceph 16) would take 2126 for 1990. Locks are lengthened as time passes. */
+export const retainUntilMaxMs = Date.UTC(2100, 0, 1)
 /** Findings of one code that are listed in full; the count is always exact. */
 export const findingsListedMax = 200
 

@@ -1,4 +1,5 @@
 // Pure: until when objects are locked. A chain is locked as one: whoever can still read its last incremental can read its base.
+import { retainUntilMaxMs } from '../core/limits.js'
 import type { Agreement, Source } from '../format/agreement.js'
 
 const dayMs = 86_400_000
@@ -14,13 +15,17 @@ export function chainRetainUntil(
   source: Pick<Source, 'fullEveryDays'>,
   baseTakenAt: Date,
 ): Date {
-  return new Date(baseTakenAt.getTime() + (agreement.retentionDays + source.fullEveryDays) * dayMs)
+  return capped(baseTakenAt.getTime() + (agreement.retentionDays + source.fullEveryDays) * dayMs)
 }
 
 /** Until when the agreement's own documents are locked: as long as the last chain that begins before its end. */
 export function documentRetainUntil(agreement: Pick<Agreement, 'endsAt' | 'retentionDays' | 'sources'>): Date {
   const longest = Math.max(0, ...agreement.sources.map((source) => source.fullEveryDays))
-  return new Date(Date.parse(agreement.endsAt) + (agreement.retentionDays + longest) * dayMs)
+  return capped(Date.parse(agreement.endsAt) + (agreement.retentionDays + longest) * dayMs)
+}
+
+function capped(untilMs: number): Date {
+  return new Date(Math.min(untilMs, retainUntilMaxMs))
 }
 
 /** Why a full deposit is due, or null while an incremental will do. */

@@ -4,7 +4,8 @@ import { objectKeys } from '../store/object-key.js'
 import { storeReadme } from '../store/readme-text.js'
 import { StoreDocument } from './store-document.js'
 
-const keptDays = 36_500
+/** Lengthened like everything else while the service runs. */
+const keptDays = 3650
 
 /** Puts README.txt into every replica: how to restore, for a reader who has only the bucket. */
 @Injectable()

@@ -23,11 +23,12 @@ export class EscrowHome {
    * Init, keys, deal, agree, register, accept, arm.
    *
    * @param sources - lines of a draft's `sources`.
+   * @param config - gives the text of the configuration; the laptop footprint when left out.
    */
-  static async make(sources: readonly string[]): Promise<EscrowHome> {
+  static async make(sources: readonly string[], config?: (folder: string) => string): Promise<EscrowHome> {
     const made = new EscrowHome()
     try {
-      await made.partiesAndVault()
+      await made.partiesAndVault(config)
       await made.agree(sources)
       await made.arm()
     } catch (error) {
@@ -112,8 +113,12 @@ export class EscrowHome {
     rmSync(this.folder, { recursive: true, force: true })
   }
 
-  private async partiesAndVault(): Promise<void> {
-    await this.must('init', '--origin', 'test.example/1')
+  private async partiesAndVault(config?: (folder: string) => string): Promise<void> {
+    if (config === undefined) await this.must('init', '--origin', 'test.example/1')
+    else {
+      writeFileSync(this.at('escrow.yaml'), config(this.folder))
+      await this.must('init', '--config', this.at('escrow.yaml'))
+    }
     const keygen = (party: string, role: string, country: string) =>
       this.must('keygen', this.party(party), '--party', party, '--role', role, '--country', country)
     await keygen('vendor', 'depositor', 'US')

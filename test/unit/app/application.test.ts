@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { laptopConfig } from '../../../config/laptop.js'
 import { parseConfig } from '../../../config/load.js'
 import { CONFIG, type Config } from '../../../config/schema.js'
-import { makeReplicaFolders, openAdapters } from '../../../src/adapters.module.js'
+import { makeReplicas, openAdapters } from '../../../src/adapters.module.js'
 import { startApplication } from '../../../src/app.module.js'
 import { Clock } from '../../../src/core/environment.js'
 import { Database } from '../../../src/db/database.js'
@@ -25,8 +25,8 @@ afterEach(() => rm(home, { recursive: true }))
 
 test('a home folder serves one application at a time, keeps its rows and is free when that is closed', async () => {
   await expect(openAdapters(config)).rejects.toMatchObject({ code: 'STORE_UNREACHABLE' })
-  await makeReplicaFolders(config.replicas)
-  await makeReplicaFolders(config.replicas)
+  await makeReplicas(config.replicas)
+  await makeReplicas(config.replicas)
   await fillDatabaseFolder(join(home, 'db'))
   const first = await startApplication(await openAdapters(config))
   expect(first.get(CONFIG)).toBe(config)
