@@ -111,7 +111,7 @@ test('a witness that failed is left alone for a while, and asked again when it i
   expect(await sequencer.run()).toMatchObject({ witnessed: false })
   Object.assign(panel[0]!.address, { url })
   expect(await sequencer.run()).toMatchObject({ witnessed: false, published: 0 })
-  log.clock.advance(16)
+  log.clock.advance(16_000)
   expect(await sequencer.run()).toMatchObject({ witnessed: true, published: 0 })
 })
 
@@ -124,7 +124,7 @@ test('a clock that went back does not keep a witness waiting', async () => {
   const sequencer = log.sequencer(ask)
   await sequencer.run()
   Object.assign(panel[0]!.address, { url })
-  log.clock.advance(-86_400)
+  log.clock.advance(-86_400_000)
   expect(await sequencer.run()).toMatchObject({ witnessed: true })
 })
 
@@ -166,7 +166,7 @@ test('a witness that comes back with a larger checkpoint of ours stops the log',
   const sequencer = fresh.sequencer(panelOf(fresh, panel, 1).ask)
   expect(await sequencer.run()).toMatchObject({ size: 3, witnessed: false })
   Object.assign(panel[0]!.address, { url })
-  fresh.clock.advance(16)
+  fresh.clock.advance(16_000)
   for (let times = 0; times < 2; times += 1) await expect(sequencer.run()).rejects.toThrow(refused('LOG_ROLLED_BACK'))
   await fresh.close()
 })

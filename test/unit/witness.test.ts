@@ -117,7 +117,7 @@ test('a fork of one size is kept as evidence: two notes that only the log could 
 
 test('a witness that starts again remembers, and a clock that went back does not make it forget', async () => {
   await (await open()).addCheckpoint(request(0, 8))
-  clock.advance(-1_000_000)
+  clock.advance(-1_000_000_000)
   const again = await open()
   expect(await again.inspect()).toEqual([{ origin, size: 8 }])
   expect((await again.addCheckpoint(request(0, 3))).status).toBe(409)
