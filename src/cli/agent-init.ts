@@ -5,8 +5,7 @@ import { laptopConfig } from '../../config/laptop.js'
 import { SystemEntropy } from '../core/environment.js'
 import { EscrowError } from '../core/errors.js'
 import { configBytesMax } from '../core/limits.js'
-import { generateSigningSeed, signingKeyFromSeed } from '../crypto/signature.js'
-import { encodeSigningKeyFile, keyFileNames } from '../format/key-file.js'
+import { keyFileNames } from '../format/key-file.js'
 import { formatNoteKey, noteKey, signatureType } from '../format/note.js'
 import { StoreReadme } from '../escrow/store-readme.js'
 import { makeReplicas } from '../adapters.module.js'
@@ -14,7 +13,7 @@ import { withService } from './agent-context.js'
 import type { ServiceCard } from './agreement-draft.js'
 import { columns, required, type CommandContext, type CommandResult } from './command.js'
 import { exists, readNamedFile, writeNamedFile } from './files.js'
-import { createPartyFolder } from './party-folder.js'
+import { createAgentFolder } from './party-folder.js'
 
 interface InitOptions {
   readonly origin?: string
@@ -37,13 +36,10 @@ export async function init(context: CommandContext, options: InitOptions): Promi
   await writeNamedFile(join(home, configFileName), await configOf(options, control))
   const config = await loadConfig(home)
   await makeReplicas(config.replicas, context.signal)
-  const entropy = new SystemEntropy()
   const standing = { country: options.country, control, foreignCapitalLargestPercent: 0, foreignCapitalTotalPercent: 0 }
   const description = { party: 'agent', role: 'agent' as const, name: options.organisation, organisation: options.organisation, standing }
-  const agent = await createPartyFolder(config.keysFolder, description, entropy)
-  const seed = generateSigningSeed(entropy)
-  await writeNamedFile(join(config.keysFolder, keyFileNames.log), encodeSigningKeyFile(seed), { secret: true, replace: false })
-  const key = formatNoteKey(noteKey(config.origin, signatureType.ed25519, signingKeyFromSeed(seed).publicKey))
+  const { party: agent, logKey } = await createAgentFolder(config.keysFolder, description, new SystemEntropy())
+  const key = formatNoteKey(noteKey(config.origin, signatureType.ed25519, logKey.publicKey))
   const card: ServiceCard = { type: 'escrow/service/v1', origin: config.origin, log: { origin: config.origin, key } }
   await writeNamedFile(join(home, 'service.json'), `${JSON.stringify(card, undefined, 2)}\n`)
   await withService(context, (app) => app.get(StoreReadme).run(context.signal))

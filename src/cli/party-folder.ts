@@ -53,6 +53,25 @@ export async function createPartyFolder(path: string, description: PartyDescript
 }
 
 /**
+ * Make the keys of a service: those of a party, and one more that signs the log's checkpoints.
+ *
+ * @returns the folder, and the log's key; its seed is on disk only.
+ * @throws EscrowError as `createPartyFolder`
+ */
+export async function createAgentFolder(
+  path: string,
+  description: PartyDescription,
+  entropy: Entropy,
+): Promise<{ readonly party: PartyFolder; readonly logKey: SigningKey }> {
+  const party = await createPartyFolder(path, description, entropy)
+  const seed = generateSigningSeed(entropy)
+  await writeNamedFile(join(path, keyFileNames.log), encodeSigningKeyFile(seed), { secret: true, replace: false })
+  const logKey = signingKeyFromSeed(seed)
+  seed.fill(0)
+  return { party, logKey }
+}
+
+/**
  * Open a folder that `createPartyFolder` made.
  *
  * @throws EscrowError `KEY_MISSING` when there are no keys; `KEY_INVALID` when keys and card do not belong together; `FORMAT_INVALID`

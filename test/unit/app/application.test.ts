@@ -7,11 +7,15 @@ import { parseConfig } from '../../../config/load.js'
 import { CONFIG, type Config } from '../../../config/schema.js'
 import { makeReplicas, openAdapters } from '../../../src/adapters.module.js'
 import { startApplication } from '../../../src/app.module.js'
-import { Clock } from '../../../src/core/environment.js'
+import { createAgentFolder } from '../../../src/cli/party-folder.js'
+import { SystemEntropy } from '../../../src/core/environment.js'
 import { Database } from '../../../src/db/database.js'
-import { listReplicas, recordReplica } from '../../../src/escrow/object.table.js'
+import { listReplicas } from '../../../src/escrow/object.table.js'
 import { ReplicaSet } from '../../../src/store/replica-set.js'
 import { fillDatabaseFolder } from '../../doubles/test-database.js'
+
+const standing = { country: 'CH', control: 'CH', foreignCapitalLargestPercent: 0, foreignCapitalTotalPercent: 0 }
+const agent = { party: 'agent', role: 'agent' as const, name: 'Agent', organisation: 'Agent', standing }
 
 let home: string
 let config: Config
@@ -28,19 +32,22 @@ test('a home folder serves one application at a time, keeps its rows and is free
   await makeReplicas(config.replicas)
   await makeReplicas(config.replicas)
   await fillDatabaseFolder(join(home, 'db'))
+  await createAgentFolder(config.keysFolder, agent, new SystemEntropy())
   const first = await startApplication(await openAdapters(config))
   expect(first.get(CONFIG)).toBe(config)
   expect(first.get(ReplicaSet).replicas.map((replica) => replica.name)).toEqual(['a', 'b'])
-  const addedAt = first.get(Clock).now()
-  const replica = { replica: 'a', country: 'CH', control: 'CH', addedAt }
-  await first.get(Database).transaction((tx) => recordReplica(tx, replica))
+  const known = await first.get(Database).query(listReplicas)
+  expect(known.map((row) => [row.replica, row.state])).toEqual([
+    ['a', 'active'],
+    ['b', 'active'],
+  ])
   await expect(openAdapters(config)).rejects.toMatchObject({ code: 'HOME_LOCKED' })
   await first.close()
   expect(await readdir(join(home, 'db.lock'))).toEqual([])
   await expect(first.get(Database).query(listReplicas)).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE' })
 
   const second = await startApplication(await openAdapters(config))
-  expect(await second.get(Database).query(listReplicas)).toEqual([{ ...replica, state: 'active' }])
+  expect(await second.get(Database).query(listReplicas)).toEqual(known)
   await second.close()
 })
 
@@ -50,4 +57,12 @@ test('a store that the policy of the operator excludes stops the service before 
   await expect(refused).rejects.toMatchObject({ code: 'REPLICA_POLICY', message: expect.stringContaining('storeCountries') as string })
   await expect(refused).rejects.toThrow('storeControlExcluded')
   expect(await readdir(home)).toEqual([])
+})
+
+test('without the keys of the agent nothing starts, and nothing stays open', async () => {
+  await makeReplicas(config.replicas)
+  await fillDatabaseFolder(join(home, 'db'))
+  await expect(openAdapters(config).then((adapters) => startApplication(adapters))).rejects.toMatchObject({ code: 'FILE_UNREADABLE' })
+  const again = await openAdapters(config)
+  await again.close()
 })
