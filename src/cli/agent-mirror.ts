@@ -9,7 +9,7 @@ import { withService } from './agent-context.js'
 import { columns, type CommandContext, type CommandResult } from './command.js'
 import { exitCodeOf, type ExitCode } from './exit-code.js'
 import { publishLog } from './agent-log.js'
-import { formatBytes, formatCount, type Progress } from './terminal.js'
+import { formatBytes, formatCount, inTerminal } from './terminal.js'
 
 interface MirrorOptions {
   readonly agreement?: string
@@ -47,21 +47,6 @@ async function mirrorOne(
     if (!isEscrowError(error)) throw error
     return { key, error }
   }
-}
-
-/** A deposit's progress as the terminal shows it. */
-export function inTerminal(source: string, { phase, objects, objectsTotal, bytes, bytesTotal }: DepositProgress): Progress {
-  const name = `${source}: ${phase}`
-  if (objects !== undefined) {
-    return {
-      phase: name,
-      done: objects,
-      unit: 'objects',
-      ...(objectsTotal === undefined ? {} : { total: objectsTotal }),
-      ...(bytes === undefined ? {} : { bytes }),
-    }
-  }
-  return { phase: name, done: bytes ?? 0, unit: 'bytes', ...(bytesTotal === undefined ? {} : { total: bytesTotal }) }
 }
 
 async function titlesOf(shelf: AgreementShelf, sources: readonly SourceKey[]): Promise<ReadonlyMap<string, string>> {

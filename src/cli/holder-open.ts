@@ -13,7 +13,7 @@ import { combineFiles, type CombinedShares } from './holder-shares.js'
 import { restoreChain, type Restored } from './holder-restore.js'
 import { openPartyFolder } from './party-folder.js'
 import { formatCount } from './terminal.js'
-import { openArchive } from './verify.js'
+import { openArchive } from './open-archive.js'
 
 interface OpenOptions {
   readonly as: string

@@ -95,6 +95,11 @@ function addServiceCommands(program: Command, action: Action): void {
     .description('bring pending entries into the log, ask the witnesses, issue receipts, and show how it stands; exit 3 when degraded')
     .action(action(async () => (await import('./agent-log.js')).log))
   program
+    .command('record')
+    .argument('<statement...>', 'statements that a party has signed, as `escrow explain` makes them')
+    .description("record a depositor's explanations of findings, beside their deposits and in the log")
+    .action(action(async () => (await import('./agent-record.js')).record))
+  program
     .command('check')
     .description(
       'read stored objects again, compare their digests, and lengthen locks that end soon; exit 3 when something is not as it must be',
@@ -168,8 +173,20 @@ function addPartyCommands(program: Command, action: Action): void {
     .requiredOption('--source <name>', 'the source in the agreement')
     .requiredOption('--state <folder>', "the depositor's own record of earlier deposits of this source")
     .requiredOption('--out <folder>', 'where the sealed deposit will lie, for `escrow receive`')
+    .option('--receipt <file>', 'what the agent gave back for the deposit before: accepted.json or its receipt.json')
+    .option('--epoch <n>', "epoch of the vault to seal to (default: the agreement's first)", wholeNumber(1, 1_000_000))
     .option('--full', 'a full deposit even where an incremental would do', false)
     .action(action(async () => (await import('./holder-deposit.js')).depositSealed))
+  program
+    .command('explain')
+    .argument('<manifest.json>', 'of the deposit, in a copy of the archive')
+    .description('depositor: explain blocking findings of a deposit, so that beneficiaries open it by default again')
+    .requiredOption('--as <folder>', 'the keys of the depositor')
+    .requiredOption('--agreement <file>', 'the registered agreement.json')
+    .requiredOption('--explanation <text>', 'what happened, in words for the other parties')
+    .requiredOption('--out <file>', 'where the signed statement will lie, for `escrow record`')
+    .option('--code <finding>', 'only this finding; may be repeated (default: every blocking one)', collect)
+    .action(action(async () => (await import('./holder-explain.js')).explain))
 }
 
 function addCustodyCommands(program: Command, action: Action): void {

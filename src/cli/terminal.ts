@@ -1,4 +1,5 @@
 import { monotonicMs } from '../core/environment.js'
+import type { DepositProgress } from '../deposit/progress.js'
 
 /** Where a command writes; the demo and the tests pass their own. */
 export interface Terminal {
@@ -84,6 +85,21 @@ export function describeProgress(progress: Progress, elapsedMs: number): string 
   if (elapsedMs >= 500) parts.push(`${count(Math.round(perSecond))}/s`)
   if (elapsedMs >= 500 && total !== undefined && perSecond > 0) parts.push(`${formatDuration(((total - done) / perSecond) * 1000)} left`)
   return parts.join('  ')
+}
+
+/** A deposit's progress as the terminal shows it. */
+export function inTerminal(source: string, { phase, objects, objectsTotal, bytes, bytesTotal }: DepositProgress): Progress {
+  const name = `${source}: ${phase}`
+  if (objects !== undefined) {
+    return {
+      phase: name,
+      done: objects,
+      unit: 'objects',
+      ...(objectsTotal === undefined ? {} : { total: objectsTotal }),
+      ...(bytes === undefined ? {} : { bytes }),
+    }
+  }
+  return { phase: name, done: bytes ?? 0, unit: 'bytes', ...(bytesTotal === undefined ? {} : { total: bytesTotal }) }
 }
 
 /** A number with commas: `1,234`. */

@@ -1,15 +1,14 @@
 import { stat } from 'node:fs/promises'
-import { SystemClock, SystemEntropy } from '../core/environment.js'
+import { SystemClock } from '../core/environment.js'
 import { EscrowError } from '../core/errors.js'
 import { signedDocumentBytesMax } from '../core/limits.js'
 import { openAgreement, requireSignatures, type SignedAgreement } from '../format/signed-agreement.js'
 import { verifyReceipt } from '../format/verify-receipt.js'
-import { ArchiveReader } from '../store/archive-reader.js'
 import { unexplainedFindings } from '../store/archived-deposit.js'
-import { FsObjectStore } from '../store/fs-object-store.js'
 import { newestOpenable } from '../store/source-history.js'
 import { columns, type CommandContext, type CommandResult } from './command.js'
 import { exists, fileFault, readNamedFile } from './files.js'
+import { openArchive } from './open-archive.js'
 import { formatBytes, formatCount } from './terminal.js'
 import { verifyAgreement, type VerifiedAgreement, type VerifiedSource } from './verify-archive.js'
 
@@ -38,11 +37,6 @@ export async function verifyArchive(context: CommandContext, options: VerifyOpti
   const agreements: VerifiedAgreement[] = []
   for (const id of wanted) agreements.push(await verifyAgreement(reader, id, wish, context.signal))
   return presentArchive(agreements, present.length - wanted.length)
-}
-
-/** Read a folder as an archive. Nothing is written to it. */
-export function openArchive(path: string): ArchiveReader {
-  return new ArchiveReader(new FsObjectStore(path, new SystemClock(), new SystemEntropy()))
 }
 
 async function noArchive(path: string, pinned: SignedAgreement | null): Promise<EscrowError> {

@@ -22,6 +22,8 @@ export interface PreviousDeposit {
   readonly knownObjects: () => Iterable<AsyncIterable<Uint8Array>>
   /** Size of the bundle of the chain's full deposit. */
   readonly fullBundleBytes: number
+  /** When the chain's full deposit was taken, where the caller asks this record whether a full one is due. */
+  readonly fullTakenAt?: Date
 }
 
 /** What is to be deposited, and under which agreement. */

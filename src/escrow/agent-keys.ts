@@ -1,8 +1,7 @@
-import { createHmac } from 'node:crypto'
 import { openOwnBytes } from '../crypto/open-own-bytes.js'
 import { identityToRecipient } from '../crypto/recipient.js'
 import { signingKeyFromSeed, type SigningKey } from '../crypto/signature.js'
-import { KnownObjectsKey } from '../format/known-objects.js'
+import { knownObjectsKeyOf, type KnownObjectsKey } from '../format/known-objects.js'
 import { parseIdentityFile, parseSecretFile, parseSigningKeyFile } from '../format/key-file.js'
 
 /** The texts of the agent's key files, as `config/` reads them. Secret. */
@@ -49,9 +48,4 @@ export class AgentKeys {
   knownObjectsKey(agreement: string, source: string): KnownObjectsKey {
     return knownObjectsKeyOf(this.#knownObjectsSecret, agreement, source)
   }
-}
-
-/** A source's own key, derived from the secret of whoever makes its deposits. */
-export function knownObjectsKeyOf(secret: Uint8Array, agreement: string, source: string): KnownObjectsKey {
-  return new KnownObjectsKey(createHmac('sha256', secret).update(`escrow-known-objects/v1\n${agreement}\n${source}`).digest())
 }

@@ -113,3 +113,25 @@ export async function moveAttempt(
     throw new EscrowError('DEPOSIT_STATE', `expected attempt ${move.attemptId} to be ${move.from} before it becomes ${move.to}`)
   }
 }
+
+/**
+ * Take up an abandoned attempt again, as `sealed`. Only for envelopes that came sealed: whoever sealed here has lost the file key.
+ *
+ * @returns false when this source has no such abandoned attempt.
+ */
+export async function reviveAttempt(tx: Tx, held: HeldLease, attemptId: string): Promise<boolean> {
+  const { agreementId, source, fencingToken } = held
+  const revived = await tx
+    .update(attemptTable)
+    .set({ state: 'sealed', fencingToken, finishedAt: null, failureCode: null })
+    .where(
+      and(
+        eq(attemptTable.attemptId, attemptId),
+        eq(attemptTable.agreementId, agreementId),
+        eq(attemptTable.source, source),
+        eq(attemptTable.state, 'abandoned'),
+      ),
+    )
+    .returning({ attemptId: attemptTable.attemptId })
+  return revived.length === 1
+}

@@ -15,6 +15,8 @@ import { ReadPreviousDeposit } from './previous-deposit.js'
 import { PublishDeposit } from './publish-deposit.js'
 import { PublishLog } from './publish-log.js'
 import { ReadDocument } from './read-document.js'
+import { ReceiveDeposit } from './receive-deposit.js'
+import { RecordExplanation } from './record-explanation.js'
 import { RecordOutcome } from './record-outcome.js'
 import { RegisterAgreement } from './register-agreement.js'
 import { ResumeDeposit } from './resume-deposit.js'
@@ -31,6 +33,8 @@ const useCases = [
   ListSources,
   MirrorSource,
   PublishLog,
+  ReceiveDeposit,
+  RecordExplanation,
   RegisterAgreement,
   StoreReadme,
 ]

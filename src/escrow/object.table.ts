@@ -1,4 +1,4 @@
-import { and, asc, eq, inArray, isNull, lt, ne, or, sql } from 'drizzle-orm'
+import { and, asc, eq, gt, inArray, isNull, lt, ne, or, sql } from 'drizzle-orm'
 import { index, integer, pgTable, text, uniqueIndex } from 'drizzle-orm/pg-core'
 import { BugError } from '../core/errors.js'
 import { count, digest, digests, instant, oneOf } from '../db/columns.js'
@@ -188,6 +188,29 @@ export async function listObjectsOfDeposits(db: Db, depositIds: readonly string[
 /** The objects that an attempt recorded, by key; empty when it never got so far. */
 export async function listObjectsOfAttempt(db: Db, attemptId: string): Promise<readonly StoredObjectRow[]> {
   return db.select().from(storedObjectTable).where(eq(storedObjectTable.attemptId, attemptId)).orderBy(asc(storedObjectTable.key))
+}
+
+/**
+ * Objects that belong to deposits, and those that no attempt wrote, by number: everything but orphans.
+ *
+ * @param from.agreementId - only its objects and those of no agreement; null for all.
+ * @param from.after - the last number of the page before; 0 for the first.
+ */
+export async function listPublishedObjects(
+  db: Db,
+  from: { readonly agreementId: string | null; readonly after: number },
+  limit: number,
+): Promise<readonly StoredObjectRow[]> {
+  const { agreementId, after } = from
+  const published = or(isNull(storedObjectTable.attemptId), sql`${storedObjectTable.depositId} is not null`)
+  const wanted =
+    agreementId === null ? undefined : or(isNull(storedObjectTable.agreementId), eq(storedObjectTable.agreementId, agreementId))
+  return db
+    .select()
+    .from(storedObjectTable)
+    .where(and(gt(storedObjectTable.objectId, after), published, wanted))
+    .orderBy(asc(storedObjectTable.objectId))
+    .limit(page(limit))
 }
 
 /** Give the objects of an attempt to its deposit. Those that an earlier deposit brought (attachments) stay with that one. */

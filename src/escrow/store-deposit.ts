@@ -1,19 +1,27 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { Clock } from '../core/environment.js'
+import { EscrowError } from '../core/errors.js'
 import { Database } from '../db/database.js'
 import type { EnvelopeRecord, PreparedDeposit } from '../deposit/deposit-request.js'
 import { Manifest } from '../format/manifest.js'
-import { digestOf, signDocument } from '../format/signed-document.js'
+import { countersign, digestOf, signDocument } from '../format/signed-document.js'
 import { requireEvery, type ReplicaFault } from '../store/replica.js'
 import { AgentKeys } from './agent-keys.js'
-import { insertAttempt, moveAttempt } from './attempt.table.js'
+import { insertAttempt, moveAttempt, reviveAttempt } from './attempt.table.js'
 import { holdLease, type Lease } from './lease.table.js'
 import { findObject, recordObject } from './object.table.js'
 import { objectDigests, recordPlacement, StoreDocument } from './store-document.js'
 
+/** What is to be stored: a deposit that was just prepared, or one that its depositor has sealed and signed. */
+export type DepositToStore = Pick<PreparedDeposit, 'place' | 'attempt' | 'manifest' | 'envelope' | 'knownObjects'> & {
+  readonly inventory: Pick<PreparedDeposit['inventory'], 'key' | 'bytes'>
+  /** The manifest with the signatures that it already has; the agent adds its own. */
+  readonly signed?: Uint8Array
+}
+
 /** A deposit whose objects are in the store and whose manifest is signed; what is missing is its publication. */
 export interface StoredDeposit {
-  readonly prepared: PreparedDeposit
+  readonly prepared: DepositToStore
   readonly manifestDigest: string
   /** As signed. */
   readonly manifestBytes: Uint8Array
@@ -58,17 +66,37 @@ export class StoreDeposit {
   }
 
   /**
+   * As `recordEnvelope`, for an envelope that somebody else has sealed: the same one may come again after an attempt with it was given up.
+   *
+   * @throws EscrowError `OBJECT_EXISTS` when its name was used for other bytes; `LEASE_LOST`
+   */
+  async recordReceived(
+    lease: Lease,
+    record: EnvelopeRecord,
+    wish: { readonly baseSequence: number; readonly epoch: number },
+  ): Promise<void> {
+    const known = await this.database.query((db) => findObject(db, record.key))
+    if (known !== null && (known.digest !== record.envelope.sha256 || known.attemptId !== record.attempt)) {
+      throw new EscrowError('OBJECT_EXISTS', `${record.key} was received before with other bytes; seal the deposit again`)
+    }
+    const revived = await this.database.transaction(async (tx) => reviveAttempt(tx, await holdLease(tx, lease), record.attempt))
+    if (!revived) await this.recordEnvelope(lease, record, wish)
+  }
+
+  /**
    * Store inventory and known objects of a deposit whose envelope is stored and checked, then sign and record its manifest.
    *
    * @returns with the attempt in state `stored`: if we stop after this, the next run publishes just this manifest.
    * @throws EscrowError `STORE_*`, `LEASE_LOST`
    */
-  async run(lease: Lease, prepared: PreparedDeposit, retainUntil: Date, signal?: AbortSignal): Promise<StoredDeposit> {
+  async run(lease: Lease, prepared: DepositToStore, retainUntil: Date, signal?: AbortSignal): Promise<StoredDeposit> {
     const { place, attempt: attemptId } = prepared
     if (prepared.envelope.placement.stored.length === 0) requireEvery(prepared.envelope.placement)
     await this.recordEnvelopeCopies(prepared)
     const kept = { agreementId: place.agreement, attemptId, retainUntil }
-    const manifest = signDocument({ body: prepared.manifest, schema: Manifest, key: this.keys.signingKey })
+    const key = this.keys.signingKey
+    const { signed } = prepared
+    const manifest = signed === undefined ? signDocument({ body: prepared.manifest, schema: Manifest, key }) : countersign(signed, key)
     const documents = [
       { key: prepared.inventory.key, bytes: prepared.inventory.bytes, purpose: 'inventory' as const },
       { key: prepared.knownObjects.key, bytes: prepared.knownObjects.bytes, purpose: 'known-objects' as const },
@@ -85,7 +113,7 @@ export class StoreDeposit {
     return { prepared, manifestDigest: digestOf(prepared.manifest), manifestBytes: manifest, replicas, failed: [...failed.values()] }
   }
 
-  private async recordEnvelopeCopies(prepared: PreparedDeposit): Promise<void> {
+  private async recordEnvelopeCopies(prepared: DepositToStore): Promise<void> {
     const object = await this.database.query((db) => findObject(db, prepared.envelope.key))
     if (object === null) return
     const { placement } = prepared.envelope

@@ -3,9 +3,10 @@ import { Clock, Entropy } from '../core/environment.js'
 import { EscrowError } from '../core/errors.js'
 import { Database } from '../db/database.js'
 import type { DepositRequest, DepositTools, PreviousDeposit } from '../deposit/deposit-request.js'
+import { fullDue } from '../deposit/full-due.js'
+import { inventoryRecipients } from '../deposit/inventory-recipients.js'
 import { prepareDeposit } from '../deposit/prepare-deposit.js'
 import type { ReportProgress } from '../deposit/progress.js'
-import type { Agreement } from '../format/agreement.js'
 import type { DepositKind } from '../format/manifest.js'
 import { RemoteOpener } from '../git/remote-opener.js'
 import { ReplicaSet } from '../store/replica-set.js'
@@ -16,7 +17,7 @@ import { EscrowOptions } from './escrow-options.js'
 import type { Lease } from './lease.table.js'
 import type { Mirrored, SourceAtWork } from './source-at-work.js'
 import { requireJurisdiction } from './require-jurisdiction.js'
-import { chainRetainUntil, fullDue } from './retention.js'
+import { chainRetainUntil } from './retention.js'
 
 /** One deposit of a pulled source: steps 1 to 7 of DESIGN section 4. */
 @Injectable()
@@ -73,7 +74,7 @@ export class TakeSourceDeposit {
       mode: work.row.mode,
       url: work.row.url ?? '',
       vault: { recipient: epoch.recipient, epoch: epoch.epoch, exposed: epoch.state === 'exposed' },
-      inventoryRecipients: inventoryRecipients(body, epoch.recipient),
+      inventoryRecipients: inventoryRecipients(body, { vault: epoch.recipient, mode: work.row.mode }),
       previous,
       full: basis.full || fullDue(work.row, now) !== null,
       retainUntil: (kind: DepositKind) =>
@@ -101,10 +102,4 @@ export class TakeSourceDeposit {
       ...(job.onProgress === undefined ? {} : { onProgress: job.onProgress }),
     }
   }
-}
-
-/** Who may open an inventory: the vault, the parties that may see names, and the agent. */
-export function inventoryRecipients(agreement: Agreement, vaultRecipient: string): readonly string[] {
-  const named = agreement.parties.filter((party) => ['depositor', 'beneficiary', 'agent', 'supervisor'].includes(party.role))
-  return [...new Set([vaultRecipient, ...named.flatMap((party) => (party.recipient === null ? [] : [party.recipient]))])]
 }

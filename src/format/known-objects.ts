@@ -1,6 +1,6 @@
 // Which git objects an archive holds, told only to whoever has the source's key: a sorted list of truncated HMACs, one file per deposit.
 // The store and its operator see a count and noise; without the key nobody can ask whether a known file is in a deposit.
-import { hash } from 'node:crypto'
+import { createHmac, hash } from 'node:crypto'
 import { endianness } from 'node:os'
 import { assert, EscrowError } from '../core/errors.js'
 
@@ -49,6 +49,11 @@ export class KnownObjectsKey {
     for (let index = 0; index < inner.length; index++) this.outerBlock[blockBytes + index] = inner.charCodeAt(index)
     return hash('sha256', this.outerBlock, 'binary')
   }
+}
+
+/** A source's own key, derived from the secret of whoever makes its deposits. */
+export function knownObjectsKeyOf(secret: Uint8Array, agreement: string, source: string): KnownObjectsKey {
+  return new KnownObjectsKey(createHmac('sha256', secret).update(`escrow-known-objects/v1\n${agreement}\n${source}`).digest())
 }
 
 /**

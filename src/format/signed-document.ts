@@ -98,6 +98,16 @@ export function openDocument<Body>(bytes: Uint8Array, expected: Expectation<Body
   return { body, payload, digest: sha256Hex(payload), signedBy }
 }
 
+/**
+ * The body of a document that nobody has verified yet: good for finding the keys to verify it with, and for nothing else.
+ *
+ * @param bytes - attacker-controlled.
+ * @throws EscrowError `FORMAT_INVALID`
+ */
+export function readUnverified<Body>(bytes: Uint8Array, schema: z.ZodType<Body>, what: string): Body {
+  return readPayload(parseSignedDocument(bytes).payload, schema, what)
+}
+
 function requireSigner(signedBy: readonly VerifyingKey[], keys: readonly VerifyingKey[], what: string): readonly VerifyingKey[] {
   if (signedBy.length > 0) return signedBy
   const names = keys.slice(0, 4).map((key) => keyidOf(key))

@@ -4,7 +4,12 @@ import { LogModule } from '../log/log.module.js'
 import { CheckFixity } from './check-fixity.js'
 import { RecordFixity } from './record-fixity.js'
 import { RepairObject } from './repair-object.js'
+import { ReplicateArchive } from './replicate-archive.js'
 
 /** Checking again what was stored, and repairing it. Needs `VerifyOptions`. */
-@Module({ imports: [LogModule, EscrowModule], providers: [CheckFixity, RecordFixity, RepairObject], exports: [CheckFixity, RepairObject] })
+@Module({
+  imports: [LogModule, EscrowModule],
+  providers: [CheckFixity, RecordFixity, RepairObject, ReplicateArchive],
+  exports: [CheckFixity, RepairObject, ReplicateArchive],
+})
 export class VerifyModule {}

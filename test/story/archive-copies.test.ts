@@ -327,3 +327,49 @@ describe('verify', () => {
     expect([ran.exitCode, ran.err]).toEqual([2, expect.stringContaining('try ')])
   })
 })
+
+describe('replicate', () => {
+  test('a copy is made from good bytes only, opens, and is brought up to date by the next run', async () => {
+    const target = home.at('partner-replica')
+    const damaged = fileOf(home.replica, 1, '.bundle.age')
+    chmodSync(damaged, 0o644)
+    flip(damaged)
+    const first = await home.json<{ objects: number; faults: { replica: string; key: string }[] }>('replicate', '--to', target)
+    flip(damaged)
+    expect(first.faults).toEqual([expect.objectContaining({ replica: 'a', key: expect.stringContaining('.bundle.age') as string })])
+    expect(await verify(target)).toEqual({ exitCode: 0, codes: [] })
+    expect(filesIn(target).filter((path) => path.includes('.incoming'))).toEqual([])
+    expect(existsSync(join(target, 'checkpoint'))).toBe(true)
+    const events = (folder: string) =>
+      readdirSync(join(folder, 'events'))
+        .filter((name) => !name.startsWith('.'))
+        .sort()
+    expect(events(target)).toEqual(events(home.replica))
+    const shares = await home.release()
+    await home.must(...home.opening(target), ...shares, '--sequence', '3', '--to', home.at('from-copy.git'))
+    expect(describeRepository(home.at('from-copy.git'))).toEqual(states[2])
+    rmSync(fileOf(target, 2, 'manifest.json'))
+    await home.must('replicate', '--to', target)
+    expect(await verify(target)).toEqual({ exitCode: 0, codes: [] })
+  }, 60_000)
+})
+
+describe('explain', () => {
+  test('an explained deposit is opened by default again, in every copy', async () => {
+    const manifest = fileOf(home.replica, 3, 'manifest.json')
+    const explain = ['explain', manifest, '--agreement', home.agreement, '--explanation', 'a secret was removed']
+    await home.must(...explain, '--as', home.party('vendor'), '--out', home.at('explanation.json'))
+    await home.must(...explain, '--as', home.party('partner'), '--out', home.at('not-the-vendor.json'))
+    const refused = await home.run('record', home.at('not-the-vendor.json'))
+    expect([refused.exitCode, refused.err]).toEqual([6, expect.stringContaining('SIGNATURE_INVALID')])
+    expect(await home.must('record', home.at('explanation.json'))).toContain('every blocking finding is explained')
+    expect(await home.must('record', home.at('explanation.json'))).toContain('every blocking finding is explained')
+    expect(await home.must('verify', home.replica, '--agreement', home.agreement)).not.toContain('unexplained')
+    const out = await home.must(...home.opening(home.replica), ...(await home.release()), '--to', home.at('explained.git'))
+    expect(out).toContain('deposit 3 of product is restored')
+    const folder = copy()
+    const statement = readdirSync(depositFolder(folder, 3)).find((name) => name.startsWith('explanation-')) ?? ''
+    flip(join(depositFolder(folder, 3), statement))
+    expect((await verify(folder)).exitCode).toBe(3)
+  }, 60_000)
+})

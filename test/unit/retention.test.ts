@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { retainUntilMaxMs } from '../../src/core/limits.js'
-import { chainRetainUntil, documentRetainUntil, fullDue } from '../../src/escrow/retention.js'
+import { fullDue } from '../../src/deposit/full-due.js'
+import { chainRetainUntil, documentRetainUntil } from '../../src/escrow/retention.js'
 
 const day = 86_400_000
 const taken = new Date('2026-11-22T10:00:00.000Z')

@@ -1,0 +1,193 @@
+import { rm } from 'node:fs/promises'
+import { isAbsolute, join, resolve } from 'node:path'
+import { SystemClock, SystemEntropy } from '../core/environment.js'
+import { EscrowError } from '../core/errors.js'
+import { packBytesMaxDefault, remoteIdleTimeoutMs, signedDocumentBytesMax } from '../core/limits.js'
+import type { DepositProgress } from '../deposit/progress.js'
+import type { DepositRequest, DepositTools, PreparedDeposit, PreviousDeposit } from '../deposit/deposit-request.js'
+import { fullDue } from '../deposit/full-due.js'
+import { inventoryRecipients } from '../deposit/inventory-recipients.js'
+import { prepareDeposit } from '../deposit/prepare-deposit.js'
+import type { Source } from '../format/agreement.js'
+import { knownObjectsKeyOf } from '../format/known-objects.js'
+import { Manifest } from '../format/manifest.js'
+import { epochOf, openAgreement, partyOf, requireSignatures, type SignedAgreement } from '../format/signed-agreement.js'
+import { signDocument } from '../format/signed-document.js'
+import { DepositStatement } from '../format/statement.js'
+import { CapabilityCache } from '../git/http-remote.js'
+import { HttpTransport } from '../git/http-transport.js'
+import { openRemote } from '../git/open-remote.js'
+import { FsLogHeadStore } from '../store/fs-log-head-store.js'
+import { FsObjectStore } from '../store/fs-object-store.js'
+import { makeStoreFolder } from '../store/fs-store-folder.js'
+import { objectKeys } from '../store/object-key.js'
+import { ReplicaSet } from '../store/replica-set.js'
+import { requireEvery } from '../store/replica.js'
+import { columns, type CommandContext, type CommandResult } from './command.js'
+import { freshFolder, readNamedFile } from './files.js'
+import { DepositorState } from './holder-state.js'
+import { openPartyFolder, readKnownObjectsSecret, type PartyFolder } from './party-folder.js'
+import { firstFieldsOf } from './statement-fields.js'
+import { formatBytes, formatCount, inTerminal } from './terminal.js'
+import { softwareVersion } from './version.js'
+
+interface DepositOptions {
+  readonly as: string
+  readonly agreement: string
+  readonly source: string
+  readonly state: string
+  readonly out: string
+  readonly full: boolean
+  readonly receipt?: string
+  readonly epoch?: number
+}
+
+/** Days that the operator may take to receive it. */
+const offerDays = 90
+
+/** What one sealed deposit is made with. */
+interface Sealing {
+  readonly options: DepositOptions
+  readonly agreement: SignedAgreement
+  readonly source: Source
+  readonly party: PartyFolder
+  readonly state: DepositorState
+  readonly previous: PreviousDeposit | null
+}
+
+/**
+ * Take a deposit at the depositor: list, fetch, check and seal here, with the same code as a worker, into a folder for `escrow receive`.
+ *
+ * @returns `unchanged` when there is nothing new since the deposit that the agent has accepted last.
+ * @throws EscrowError as `prepareDeposit`; `FOLDER_NOT_EMPTY`; `ARGUMENT_INVALID` when the source is not of mode sealed. `--out` is gone then
+ */
+export async function depositSealed(context: CommandContext, options: DepositOptions, repository: string): Promise<CommandResult> {
+  const party = await openPartyFolder(options.as)
+  const agreement = openAgreement(await readNamedFile(options.agreement, signedDocumentBytesMax))
+  requireSignatures(agreement, { agent: true })
+  const { role } = partyOf(agreement.body, party.card.party)
+  const source = agreement.body.sources.find((known) => known.source === options.source)
+  if (role !== 'depositor')
+    throw new EscrowError('ARGUMENT_INVALID', `expected the keys of the depositor, got those of ${party.card.party}, a ${role}`)
+  if (source?.mode !== 'sealed') {
+    throw new EscrowError(
+      'ARGUMENT_INVALID',
+      `expected a source ${options.source} of mode sealed in the agreement, got ${source?.mode ?? 'none'}`,
+    )
+  }
+  const state = new DepositorState(options.state, { agreement, source: options.source })
+  await state.settle(options.receipt)
+  const previous = await state.previous()
+  await freshFolder(options.out)
+  try {
+    const result = await seal(context, { options, agreement, source, party, state, previous }, repository)
+    if (result === null) await rm(options.out, { recursive: true, force: true })
+    return result === null ? unchanged(options.source, previous) : present(options, result)
+  } catch (error) {
+    await rm(options.out, { recursive: true, force: true })
+    throw error
+  }
+}
+
+async function seal(context: CommandContext, sealing: Sealing, repository: string): Promise<PreparedDeposit | null> {
+  const { options, state } = sealing
+  const [clock, entropy] = [new SystemClock(), new SystemEntropy()]
+  await makeStoreFolder(options.out)
+  const store = new FsObjectStore(options.out, clock, entropy)
+  const replicas = new ReplicaSet([
+    { name: 'outbox', store, heads: new FsLogHeadStore(options.out, entropy), country: 'ZZ', control: 'ZZ' },
+  ])
+  // Whoever runs this chose the repository: their own machine and network are theirs.
+  const rules = { allowHttp: true, allowPrivateAddresses: true, allowLocalPaths: true }
+  const transport = new HttpTransport({ rules, idleTimeoutMs: remoteIdleTimeoutMs })
+  const url = /^[a-z][a-z0-9+.-]*:/i.test(repository) || isAbsolute(repository) ? repository : resolve(repository)
+  const secret = await readKnownObjectsSecret(options.as)
+  try {
+    const tools: DepositTools = {
+      remote: openRemote(url, { rules, transport, cache: new CapabilityCache() }),
+      replicas,
+      clock,
+      entropy,
+      knownObjectsKey: knownObjectsKeyOf(secret, sealing.agreement.body.agreement, options.source),
+      // Plaintext may be here: the repository itself is.
+      scratch: { root: join(options.state, 'scratch'), ephemeral: true },
+      version: softwareVersion(),
+      onProgress: (progress: DepositProgress) => context.progress(inTerminal(options.source, progress)),
+    }
+    const result = await prepareDeposit(requestOf(sealing, { url, now: clock.now() }), tools, context.signal)
+    if (result.outcome === 'unchanged') return null
+    await offer(sealing, { deposit: result.deposit, replicas, now: clock.now() }, context.signal)
+    await state.offered(result.deposit, options.out)
+    await writeManifest(sealing, { deposit: result.deposit, replicas, now: clock.now() }, context.signal)
+    return result.deposit
+  } finally {
+    secret.fill(0)
+    transport.close()
+  }
+}
+
+function requestOf({ options, agreement, source, previous }: Sealing, at: { readonly url: string; readonly now: Date }): DepositRequest {
+  const { body, digest } = agreement
+  const epoch = epochOf(body, options.epoch ?? body.vault.epochs[0]?.epoch ?? 1)
+  return {
+    agreement: body.agreement,
+    agreementDigest: digest,
+    source: source.source,
+    mode: 'sealed',
+    url: at.url,
+    vault: { recipient: epoch.recipient, epoch: epoch.epoch, exposed: false },
+    inventoryRecipients: inventoryRecipients(body, { vault: epoch.recipient, mode: 'sealed' }),
+    previous,
+    full: options.full || fullDue({ ...source, ...chainOf(previous) }, at.now) !== null,
+    // The outbox is a folder of ours, on its way to be sent; locks begin where it is stored.
+    retainUntil: () => at.now,
+    packBytesMax: packBytesMaxDefault,
+  }
+}
+
+function chainOf(previous: PreviousDeposit | null): { readonly fullAt: Date | null; readonly chainLength: number } {
+  if (previous === null) return { fullAt: null, chainLength: 0 }
+  const { sequence, base } = previous.manifest
+  return { fullAt: previous.fullTakenAt ?? new Date(previous.manifest.takenAt), chainLength: sequence - base }
+}
+
+interface Outgoing {
+  readonly deposit: PreparedDeposit
+  readonly replicas: ReplicaSet
+  readonly now: Date
+}
+
+/** Everything but the manifest, which makes it a finished offer. */
+async function offer({ agreement, party }: Sealing, { deposit, replicas, now }: Outgoing, signal: AbortSignal): Promise<void> {
+  const { manifest, place } = deposit
+  const { source, takenAt, objectFormat, refsDigest, refCount, envelope, bundle } = manifest
+  const fields = firstFieldsOf(agreement, { party, epoch: envelope.epoch, now, days: offerDays })
+  const matter = { source, takenAt, objectFormat, refsDigest, refCount, packChecksum: bundle.packChecksum }
+  const body = { type: 'escrow/statement/deposit-statement/v1' as const, ...fields, ...matter }
+  const statement = signDocument({ body, schema: DepositStatement, key: party.signingKey })
+  const documents = [deposit.inventory, deposit.knownObjects, { key: objectKeys.depositStatement(place), bytes: statement }]
+  for (const { key, bytes } of documents) requireEvery(await replicas.putBytes(key, bytes, { retainUntil: now }, signal))
+}
+
+async function writeManifest({ party }: Sealing, { deposit, replicas, now }: Outgoing, signal: AbortSignal): Promise<void> {
+  const bytes = signDocument({ body: deposit.manifest, schema: Manifest, key: party.signingKey })
+  requireEvery(await replicas.putBytes(objectKeys.manifest(deposit.place), bytes, { retainUntil: now }, signal))
+}
+
+function unchanged(source: string, previous: PreviousDeposit | null): CommandResult {
+  const sequence = previous?.manifest.sequence ?? 0
+  return { json: { outcome: 'unchanged', source, sequence }, lines: [`${source}: unchanged since deposit ${sequence}`] }
+}
+
+function present(options: DepositOptions, { manifest, findings }: PreparedDeposit): CommandResult {
+  const { bundle, envelope, sequence, kind } = manifest
+  const lines = columns([
+    ['deposit', `${sequence}, ${kind}, of ${manifest.source}`],
+    ['refs', formatCount(manifest.refCount)],
+    ['objects', `${formatCount(bundle.objectCount)} in ${formatBytes(bundle.sizeBytes)}`],
+    ['sealed', `${formatBytes(envelope.sizeBytes)} to ${envelope.recipient.slice(0, 16)}..., epoch ${envelope.epoch}`],
+    ...findings.map(({ code, severity, subject }): [string, string] => ['finding', `${severity}: ${code} ${subject}`]),
+    ['send', `${options.out} to the operator (escrow receive)`],
+  ])
+  return { json: { outcome: 'sealed', source: manifest.source, sequence, kind, manifest, findings, out: options.out }, lines }
+}
