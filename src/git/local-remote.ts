@@ -20,6 +20,12 @@ import { writeBlocks } from './write-blocks.js'
 /** A git that has closed its output early is about to go; we wait so long for its last words. */
 const exitPatienceMs = 2_000
 
+/** One conversation with `git upload-pack`. */
+interface Talk {
+  readonly run: GitRun
+  readonly reader: PacketReader
+}
+
 /** Where the repository is and which git reads it. */
 export interface LocalRemoteOptions {
   /** Absolute path of a repository: bare, or a work tree with its `.git` folder. */
@@ -53,7 +59,7 @@ export class LocalRemote extends GitRemote {
     } catch (error) {
       throw await explain(error, talk.run, signal)
     } finally {
-      talk.run.kill()
+      release(talk)
     }
   }
 
@@ -69,11 +75,11 @@ export class LocalRemote extends GitRemote {
     } catch (error) {
       throw await explain(error, talk.run, signal)
     } finally {
-      talk.run.kill()
+      release(talk)
     }
   }
 
-  async #start(signal?: AbortSignal): Promise<{ run: GitRun; reader: PacketReader }> {
+  async #start(signal?: AbortSignal): Promise<Talk> {
     signal?.throwIfAborted()
     const gitDir = await findGitDir(this.#options.path)
     const options = {
@@ -85,6 +91,12 @@ export class LocalRemote extends GitRemote {
     const idleTimeoutMs = this.#options.idleTimeoutMs ?? remoteIdleTimeoutMs
     return { run, reader: new PacketReader(withIdleLimit(run.stdout, idleTimeoutMs)) }
   }
+}
+
+/** Nobody reads to the end of what git says, so the stream has to be ended, and with it the timer that watches it. */
+function release({ run, reader }: Talk): void {
+  run.kill()
+  reader.close().catch(() => undefined)
 }
 
 /** Resolved to its real place, so that the ownership exception names exactly one folder. */

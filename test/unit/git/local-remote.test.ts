@@ -26,6 +26,16 @@ describe.each(['sha1', 'sha256'] as const)('a local %s repository', (objectForma
     expect(named.get('refs/remotes/origin/HEAD')?.symref).toBe('refs/heads/main')
   })
 
+  test('a listing and a pack leave nothing behind that keeps a process from ending', async () => {
+    const timers = () => process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout').length
+    const remote = new LocalRemote({ path: fixture.path, idleTimeoutMs: 600_000 })
+    const before = timers()
+    const { refs } = await remote.listRefs()
+    expect(timers()).toBe(before)
+    await collect(remote.fetchPack({ objectFormat, wants: refs.map((ref) => ref.oid), haves: [] }))
+    expect(timers()).toBe(before)
+  })
+
   test('a full pack holds every object that is reachable, and nothing is reported', async () => {
     const remote = new LocalRemote({ path: fixture.path })
     const { refs } = await remote.listRefs()
