@@ -3,6 +3,7 @@ import type { DepositProgress } from '../deposit/progress.js'
 import { AgreementShelf } from '../escrow/agreement-shelf.js'
 import { ListSources } from '../escrow/list-sources.js'
 import { MirrorSource } from '../escrow/mirror-source.js'
+import { RecordMissed, type MissedPeriod } from '../escrow/record-missed.js'
 import type { Mirrored } from '../escrow/source-at-work.js'
 import type { SourceKey } from '../escrow/lease.table.js'
 import { withService } from './agent-context.js'
@@ -10,6 +11,9 @@ import { columns, type CommandContext, type CommandResult } from './command.js'
 import { exitCodeOf, type ExitCode } from './exit-code.js'
 import { publishLog } from './agent-log.js'
 import { formatBytes, formatCount, inTerminal } from './terminal.js'
+
+/** Missed deadlines that are listed for a person; all of them are recorded. */
+const missedShownMax = 20
 
 interface MirrorOptions {
   readonly agreement?: string
@@ -26,12 +30,37 @@ export async function mirror(context: CommandContext, options: MirrorOptions): P
     const sources = await app.get(ListSources).pulled(wanted)
     if (sources.length === 0)
       throw new EscrowError('NOT_FOUND', 'there is no source to mirror; register an agreement and arm its vault first')
+    const missed = await app.get(RecordMissed).run(context.signal)
     const ended: Ended[] = []
     for (const key of sources) ended.push(await mirrorOne(context, { key, full: options.full, mirrorSource: app.get(MirrorSource) }))
     await publishLog(app, context.signal)
     const titles = await titlesOf(app.get(AgreementShelf), sources)
-    return present(ended, titles)
+    const shown = present(ended, titles)
+    return { ...shown, json: { ...jsonOfMissed(missed), ...shown.json }, lines: [...linesOfMissed(missed), ...shown.lines] }
   })
+}
+
+/** Record deadlines that have passed. Exit 3 when there were any. */
+export async function tick(context: CommandContext): Promise<CommandResult> {
+  return withService(context, async (app) => {
+    const missed = await app.get(RecordMissed).run(context.signal)
+    await publishLog(app, context.signal)
+    const lines = missed.length === 0 ? ['no deadline has passed'] : linesOfMissed(missed)
+    return { json: jsonOfMissed(missed), lines, exitCode: missed.length === 0 ? 0 : 3 }
+  })
+}
+
+function linesOfMissed(missed: readonly MissedPeriod[]): readonly string[] {
+  const shown = missed.slice(0, missedShownMax).map(({ source, periodAt, deadlineAt }) => {
+    return `${source}: nothing came for ${periodAt.toISOString()} until ${deadlineAt.toISOString()}: recorded as missed`
+  })
+  return missed.length > shown.length ? [...shown, `and ${formatCount(missed.length - shown.length)} more`] : shown
+}
+
+function jsonOfMissed(missed: readonly MissedPeriod[]) {
+  return {
+    missed: missed.map(({ agreementId, source, periodAt, deadlineAt }) => ({ agreement: agreementId, source, periodAt, deadlineAt })),
+  }
 }
 
 async function mirrorOne(
@@ -54,7 +83,10 @@ async function titlesOf(shelf: AgreementShelf, sources: readonly SourceKey[]): P
   return new Map(await Promise.all(ids.map(async (id): Promise<[string, string]> => [id, (await shelf.get(id)).row.title])))
 }
 
-function present(ended: readonly Ended[], titles: ReadonlyMap<string, string>): CommandResult {
+function present(
+  ended: readonly Ended[],
+  titles: ReadonlyMap<string, string>,
+): CommandResult & { readonly json: { readonly sources: readonly unknown[] } } {
   const failed = ended.flatMap((one) => ('error' in one ? [one.error] : []))
   const exitCode: ExitCode = failed[0] === undefined ? 0 : exitCodeOf(failed[0])
   const lines = ended.flatMap((one) => [`${one.key.source}  (${titles.get(one.key.agreementId) ?? one.key.agreementId})`, ...linesOf(one)])

@@ -96,6 +96,7 @@ export const shareAcceptanceTable = pgTable(
     version: integer('version').notNull(),
     custodianIndex: integer('custodian_index').notNull(),
     statementDigest: digest('statement_digest').notNull(),
+    /** When it signed. */
     acceptedAt: instant('accepted_at').notNull(),
   },
   (t) => [

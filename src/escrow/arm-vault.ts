@@ -95,9 +95,16 @@ export class ArmVault {
       await this.store.run({ key, bytes: acceptance.bytes, purpose: 'statement', agreementId, attemptId: null, retainUntil }, signal)
     }
     const current = custodian.own.find((acceptance) => acceptance.body.epoch === known.signed.body.vault.epochs[0]?.epoch)
-    const statementDigest = current?.digest ?? ''
+    if (current === undefined) return
+    const statementDigest = current.digest
     await this.database.transaction((tx) =>
-      insertAcceptance(tx, { agreementId, version, custodianIndex: custodian.index, statementDigest, acceptedAt: this.clock.now() }),
+      insertAcceptance(tx, {
+        agreementId,
+        version,
+        custodianIndex: custodian.index,
+        statementDigest,
+        acceptedAt: new Date(current.body.issuedAt),
+      }),
     )
   }
 
@@ -117,8 +124,8 @@ export class ArmVault {
       reserveEpoch: reserve.epoch,
       acceptances: [...acceptances],
     }
-    await this.log.record({ draft, tagSecret: Buffer.from(known.annex.tagSecret, 'hex') }, async (tx) => {
-      await moveAgreement(tx, { agreementId, from: 'registered', to: 'armed', at: this.clock.now() })
+    await this.log.record({ draft, tagSecret: Buffer.from(known.annex.tagSecret, 'hex') }, async (tx, { event }) => {
+      await moveAgreement(tx, { agreementId, from: 'registered', to: 'armed', at: new Date(event.at) })
       await moveEpoch(tx, { agreementId, epoch: current.epoch, from: 'dealt', to: 'armed' })
       for (const { epoch } of [reserve, ...later]) await moveEpoch(tx, { agreementId, epoch, from: 'dealt', to: 'reserve' })
       await moveSources(tx, agreementId, 'waiting', 'active')

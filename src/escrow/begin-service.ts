@@ -42,20 +42,19 @@ export class BeginService implements OnModuleInit {
 
   /** Every party's log says where its deposits lie from now on. */
   private async add({ name, country, control }: Replica): Promise<void> {
-    const row = { replica: name, country, control, addedAt: this.clock.now() }
-    const change = (tx: Tx) => recordReplica(tx, row)
+    const change = (tx: Tx, addedAt: Date) => recordReplica(tx, { replica: name, country, control, addedAt })
     let recorded = false
     for (let after = ''; ;) {
       const page = await this.shelf.list(after, pageSize)
       for (const { signed, annex } of page) {
         const agreement = signed.body.agreement
         const draft = { type: 'escrow/event/replica-added/v1' as const, agreement, subject: agreement, replica: name, country, control }
-        await this.log.record({ draft, tagSecret: Buffer.from(annex.tagSecret, 'hex') }, change)
+        await this.log.record({ draft, tagSecret: Buffer.from(annex.tagSecret, 'hex') }, (tx, { event }) => change(tx, new Date(event.at)))
         recorded = true
         after = agreement
       }
       if (page.length === 0) break
     }
-    if (!recorded) await this.database.transaction(change)
+    if (!recorded) await this.database.transaction((tx) => change(tx, this.clock.now()))
   }
 }

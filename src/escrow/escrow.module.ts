@@ -17,6 +17,7 @@ import { PublishLog } from './publish-log.js'
 import { ReadDocument } from './read-document.js'
 import { ReceiveDeposit } from './receive-deposit.js'
 import { RecordExplanation } from './record-explanation.js'
+import { RecordMissed } from './record-missed.js'
 import { RecordOutcome } from './record-outcome.js'
 import { RegisterAgreement } from './register-agreement.js'
 import { ResumeDeposit } from './resume-deposit.js'
@@ -35,6 +36,7 @@ const useCases = [
   PublishLog,
   ReceiveDeposit,
   RecordExplanation,
+  RecordMissed,
   RegisterAgreement,
   StoreReadme,
 ]

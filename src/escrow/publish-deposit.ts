@@ -63,7 +63,7 @@ export class PublishDeposit {
       manifestKey: objectKeys.manifest(place),
       retainUntil: retainUntil.toISOString(),
       replicas: this.replicas.replicas.map((replica) => replica.name),
-      dueAt: deposit.source.periodAt.toISOString(),
+      dueAt: metPeriod(deposit.source, new Date(manifest.takenAt)),
     }
     await this.log.record(
       { draft, tagSecret: Buffer.from(known.annex.tagSecret, 'hex') },
@@ -108,6 +108,11 @@ export function depositRow(deposit: {
     blocking: manifest.findings.some((finding) => finding.severity === 'blocking'),
     leafHash,
   }
+}
+
+/** The moment of the schedule that something at `at` answers to; null when the next one has not come yet. */
+export function metPeriod(source: Pick<SourceRow, 'periodAt'>, at: Date): string | null {
+  return at < source.periodAt ? null : source.periodAt.toISOString()
 }
 
 /** What a deposit tells its source. */

@@ -89,8 +89,8 @@ export class RecordExplanation {
     let settled = false
     await this.log.record(
       { draft, tagSecret: Buffer.from(known.annex.tagSecret, 'hex') },
-      async (tx) => {
-        const at = this.clock.now()
+      async (tx, { event }) => {
+        const at = new Date(event.at)
         for (const code of codes) await explainFinding(tx, { depositId: row.depositId, code, statementDigest: statement.digest, at })
         settled = await settleExplained(tx, row.depositId, at)
       },

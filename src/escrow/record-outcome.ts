@@ -6,7 +6,7 @@ import type { EventDraft } from '../log/event-log.js'
 import { EventLog } from '../log/event-log.js'
 import { holdLease, type Lease } from './lease.table.js'
 import type { SourceAtWork } from './source-at-work.js'
-import { timingAfter } from './publish-deposit.js'
+import { metPeriod, timingAfter } from './publish-deposit.js'
 import { recordFailure, recordUnchanged } from './source.table.js'
 
 const retryMs = 15 * 60_000
@@ -23,13 +23,13 @@ export class RecordOutcome {
 
   /** The remote is as the newest deposit has it. */
   async unchanged(lease: Lease, work: SourceAtWork, found: { readonly sequence: number }): Promise<void> {
-    const at = this.clock.now()
-    const change = async (tx: Tx) => recordUnchanged(tx, await holdLease(tx, lease), at, timingAfter(work.row, at))
+    const now = this.clock.now()
     const { row } = work
-    // The period that waits was met only if it has begun; otherwise this look was ahead of its time and no news.
-    if (at < row.periodAt || row.refsDigest === null) return this.database.transaction(change)
+    const change = async (tx: Tx, at: Date) => recordUnchanged(tx, await holdLease(tx, lease), at, timingAfter(row, at))
+    // A look ahead of its time is no news. One that was overdue is, also when the period it is late for was recorded as missed.
+    if ((now < row.periodAt && now < row.dueAt) || row.refsDigest === null) return this.database.transaction((tx) => change(tx, now))
     const { source } = work.key
-    const what = { source, sequence: found.sequence, refsDigest: row.refsDigest, dueAt: row.periodAt.toISOString() }
+    const what = { source, sequence: found.sequence, refsDigest: row.refsDigest, dueAt: metPeriod(row, now) }
     await this.record(work, { type: 'escrow/event/deposit-unchanged/v1', ...this.subject(work), ...what }, change)
   }
 
@@ -44,7 +44,7 @@ export class RecordOutcome {
     // The same failure again in the same period is no news.
     const known = row.failureCode === code && row.failedAt !== null && row.failedAt >= row.periodAt
     if (known) return this.database.transaction(change)
-    const what = { source: work.key.source, code, dueAt: row.periodAt.toISOString() }
+    const what = { source: work.key.source, code, dueAt: metPeriod(row, failure.at) }
     const type = isClaim(code) ? ('escrow/event/deposit-refused/v1' as const) : ('escrow/event/deposit-failed/v1' as const)
     await this.record(work, { type, ...this.subject(work), ...what }, change)
   }
@@ -53,8 +53,10 @@ export class RecordOutcome {
     return { agreement: work.known.signed.body.agreement, subject: work.key.source }
   }
 
-  private async record(work: SourceAtWork, draft: EventDraft, change: (tx: Tx) => Promise<void>): Promise<void> {
-    await this.log.record({ draft, tagSecret: Buffer.from(work.known.annex.tagSecret, 'hex') }, change)
+  private async record(work: SourceAtWork, draft: EventDraft, change: (tx: Tx, at: Date) => Promise<void>): Promise<void> {
+    const tagSecret = Buffer.from(work.known.annex.tagSecret, 'hex')
+    // The row says what the event says, so that a rebuilt index says it too.
+    await this.log.record({ draft, tagSecret }, (tx, { event }) => change(tx, new Date(event.at)))
   }
 }
 

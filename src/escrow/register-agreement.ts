@@ -1,5 +1,4 @@
 import { Inject, Injectable } from '@nestjs/common'
-import { Clock } from '../core/environment.js'
 import { EscrowError } from '../core/errors.js'
 import { keyidOf } from '../crypto/dsse.js'
 import { sha256Hex } from '../crypto/digest.js'
@@ -42,7 +41,6 @@ export class RegisterAgreement {
     @Inject(EventLog) private readonly log: EventLog,
     @Inject(AgentKeys) private readonly keys: AgentKeys,
     @Inject(EscrowOptions) private readonly options: EscrowOptions,
-    @Inject(Clock) private readonly clock: Clock,
   ) {}
 
   /**
@@ -70,7 +68,11 @@ export class RegisterAgreement {
     const draft = { type: 'escrow/event/agreement-registered/v1' as const, ...subject, version: body.version, digest: signed.digest }
     const tagSecret = Buffer.from(annex.tagSecret, 'hex')
     const { credentialFiles } = registration
-    await this.log.record({ draft, tagSecret }, (tx) => this.insert(tx, { signed, annex, credentialFiles }), signal)
+    await this.log.record(
+      { draft, tagSecret },
+      (tx, { event }) => this.insert(tx, { signed, annex, credentialFiles, createdAt: new Date(event.at) }),
+      signal,
+    )
     return signed
   }
 
@@ -103,11 +105,15 @@ export class RegisterAgreement {
 
   private async insert(
     tx: Tx,
-    what: { readonly signed: SignedAgreement; readonly annex: AgreementAnnex; readonly credentialFiles: ReadonlyMap<string, string> },
+    what: {
+      readonly signed: SignedAgreement
+      readonly annex: AgreementAnnex
+      readonly credentialFiles: ReadonlyMap<string, string>
+      readonly createdAt: Date
+    },
   ): Promise<void> {
     const { body, digest } = what.signed
     const agreementId = body.agreement
-    const createdAt = this.clock.now()
     await insertAgreement(tx, agreementRow(body, digest))
     const documentKey = objectKeys.agreement(agreementId, body.version)
     await insertAgreementVersion(tx, {
@@ -116,7 +122,7 @@ export class RegisterAgreement {
       digest,
       documentKey,
       annexKey: objectKeys.annex(agreementId, body.version),
-      createdAt,
+      createdAt: what.createdAt,
     })
     await insertParties(tx, partyRows(body))
     await insertEpochs(

@@ -53,6 +53,11 @@ export function periodsBetween(rhythm: Rhythm, span: { readonly from: Date; read
   return numbers.map((number) => periodNumber(rhythm, number))
 }
 
+/** The period after one of the schedule's own. */
+export function nextPeriod(rhythm: Rhythm, periodAt: Date): Period {
+  return periodNumber(rhythm, Math.round((periodAt.getTime() - rhythm.startsAt.getTime()) / (rhythm.everyHours * hourMs)) + 1)
+}
+
 function periodNumber(rhythm: Rhythm, number: number): Period {
   const periodMs = rhythm.startsAt.getTime() + number * rhythm.everyHours * hourMs
   return { periodAt: new Date(periodMs), deadlineAt: new Date(periodMs + rhythm.graceHours * hourMs) }

@@ -1,6 +1,6 @@
-import { and, asc, eq, gt, lte, sql } from 'drizzle-orm'
+import { and, asc, eq, getTableColumns, gt, lt, lte, sql } from 'drizzle-orm'
 import { index, integer, jsonb, pgTable, primaryKey, text } from 'drizzle-orm/pg-core'
-import type { ErrorCode } from '../core/errors.js'
+import { EscrowError, type ErrorCode } from '../core/errors.js'
 import { count, digest, instant, oneOf } from '../db/columns.js'
 import type { Db, Tx } from '../db/database.js'
 import { first, page } from '../db/rows.js'
@@ -155,14 +155,36 @@ export async function sweepDueSources(
   )
 }
 
-/** Sources that have missed their deadline, longest first; empty when all is well. */
+/** Sources that have missed their deadline while their agreement ran, longest first; empty when all is well. */
 export async function listMissed(db: Db, now: Date, limit: number): Promise<readonly SourceRow[]> {
   return db
-    .select()
+    .select(getTableColumns(sourceTable))
     .from(sourceTable)
-    .where(and(eq(sourceTable.state, 'active'), lte(sourceTable.deadlineAt, now)))
-    .orderBy(asc(sourceTable.deadlineAt))
+    .innerJoin(agreementTable, eq(agreementTable.agreementId, sourceTable.agreementId))
+    .where(and(eq(sourceTable.state, 'active'), lte(sourceTable.deadlineAt, now), lt(sourceTable.periodAt, agreementTable.endsAt)))
+    .orderBy(asc(sourceTable.deadlineAt), asc(sourceTable.agreementId), asc(sourceTable.source))
     .limit(page(limit))
+}
+
+/**
+ * Let a source go on to its next period after one was missed. It stays due: what is late is still wanted.
+ *
+ * @param missed.periodAt - the period that was missed.
+ * @throws EscrowError `DATABASE_CONFLICT` when the source is past that period: somebody else was quicker.
+ */
+export async function missPeriod(
+  tx: Tx,
+  key: SourceKey,
+  missed: { readonly periodAt: Date; readonly next: Pick<Timing, 'periodAt' | 'deadlineAt'> },
+): Promise<void> {
+  const { periodAt, deadlineAt } = missed.next
+  const moved = await tx
+    .update(sourceTable)
+    .set({ periodAt, deadlineAt })
+    .where(and(isSource(key), eq(sourceTable.periodAt, missed.periodAt)))
+    .returning({ source: sourceTable.source })
+  if (moved.length === 0)
+    throw new EscrowError('DATABASE_CONFLICT', `source ${key.source} is past the period of ${missed.periodAt.toISOString()}`)
 }
 
 /** Move the schedule of a source on, as after a missed deadline was recorded. */

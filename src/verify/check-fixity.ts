@@ -87,17 +87,17 @@ export class CheckFixity {
     const read = await this.read({ copy, object }, signal)
     const checkedAt = this.clock.now()
     const nextCheckAt = nextCheck(read.outcome, this.options.everyDays, checkedAt)
-    const record = async (tx: Tx) => {
-      await insertCheck(tx, { copyId: copy.copyId, checkedAt, outcome: read.outcome, foundDigest: read.foundDigest })
-      await markCopy(tx, { copyId: copy.copyId, checkedAt, outcome: read.outcome, nextCheckAt })
+    const record = async (tx: Tx, at = checkedAt) => {
+      await insertCheck(tx, { copyId: copy.copyId, checkedAt: at, outcome: read.outcome, foundDigest: read.foundDigest })
+      await markCopy(tx, { copyId: copy.copyId, checkedAt: at, outcome: read.outcome, nextCheckAt })
     }
     const { outcome } = read
     if (outcome === 'match') {
-      await this.database.transaction(record)
+      await this.database.transaction((tx) => record(tx))
       return null
     }
     // Damage that is known already is no news.
-    if (copy.state === outcome) await this.database.transaction(record)
+    if (copy.state === outcome) await this.database.transaction((tx) => record(tx))
     else await this.events.found({ object, copy, outcome, foundDigest: read.foundDigest }, record, signal)
     return { key: object.key, replica: copy.replica, outcome }
   }

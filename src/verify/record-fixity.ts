@@ -32,14 +32,14 @@ export class RecordFixity {
     @Inject(EventLog) private readonly log: EventLog,
   ) {}
 
-  /** Damage was found. @throws EscrowError as `EventLog.record` */
-  found({ object, copy, outcome, foundDigest }: Damage, change: (tx: Tx) => Promise<void>, signal?: AbortSignal): Promise<void> {
+  /** Damage was found. @param change - gets the event's time, if there is an event. @throws EscrowError as `EventLog.record` */
+  found({ object, copy, outcome, foundDigest }: Damage, change: (tx: Tx, at?: Date) => Promise<void>, signal?: AbortSignal): Promise<void> {
     const what = { key: object.key, replica: copy.replica, versionId: copy.versionId, outcome, expectedDigest: object.digest, foundDigest }
     return this.record(object, (subject) => ({ type: 'escrow/event/fixity-mismatch-found/v1', ...subject, ...what }), change, signal)
   }
 
-  /** Damage was repaired. @throws EscrowError as `EventLog.record` */
-  repaired({ object, ...what }: Repaired, change: (tx: Tx) => Promise<void>, signal?: AbortSignal): Promise<void> {
+  /** Damage was repaired. @param change - as `found`. @throws EscrowError as `EventLog.record` */
+  repaired({ object, ...what }: Repaired, change: (tx: Tx, at?: Date) => Promise<void>, signal?: AbortSignal): Promise<void> {
     const said = { ...what, key: object.key, digest: object.digest }
     return this.record(object, (subject) => ({ type: 'escrow/event/object-repaired/v1', ...subject, ...said }), change, signal)
   }
@@ -47,15 +47,19 @@ export class RecordFixity {
   private async record(
     object: StoredObjectRow,
     draft: (subject: { readonly agreement: AgreementId; readonly subject: string }) => EventDraft,
-    change: (tx: Tx) => Promise<void>,
+    change: (tx: Tx, at?: Date) => Promise<void>,
     signal?: AbortSignal,
   ): Promise<void> {
     // What belongs to the service alone (README, tiles) concerns no party's chain of events.
-    if (object.agreementId === null) return this.database.transaction(change)
+    if (object.agreementId === null) return this.database.transaction((tx) => change(tx))
     const { annex } = await this.shelf.get(object.agreementId)
     const agreement = AgreementId.parse(object.agreementId)
     const subject = { agreement, subject: sourceOfKey(object.key) ?? agreement }
-    await this.log.record({ draft: draft(subject), tagSecret: Buffer.from(annex.tagSecret, 'hex') }, change, signal)
+    await this.log.record(
+      { draft: draft(subject), tagSecret: Buffer.from(annex.tagSecret, 'hex') },
+      (tx, { event }) => change(tx, new Date(event.at)),
+      signal,
+    )
   }
 }
 

@@ -1,0 +1,72 @@
+import { Inject, Injectable } from '@nestjs/common'
+import { Clock } from '../core/environment.js'
+import { isEscrowError } from '../core/errors.js'
+import { Database } from '../db/database.js'
+import { AgreementId } from '../format/ids.js'
+import { EventLog } from '../log/event-log.js'
+import { AgreementShelf } from './agreement-shelf.js'
+import { nextPeriod } from './schedule.js'
+import { listMissed, missPeriod, type SourceRow } from './source.table.js'
+
+/** A period that nothing came for. */
+export interface MissedPeriod {
+  readonly agreementId: string
+  readonly source: string
+  readonly periodAt: Date
+  readonly deadlineAt: Date
+}
+
+const pageSize = 500
+
+/** Records every deadline that has passed without a deposit: silence becomes an event that the parties see. */
+@Injectable()
+export class RecordMissed {
+  constructor(
+    @Inject(Database) private readonly database: Database,
+    @Inject(AgreementShelf) private readonly shelf: AgreementShelf,
+    @Inject(EventLog) private readonly log: EventLog,
+    @Inject(Clock) private readonly clock: Clock,
+  ) {}
+
+  /**
+   * Record what was missed up to now, every period of its own: who was away for a week has missed seven. Idempotent; two at once record
+   * each period once.
+   *
+   * @returns in the order of their deadlines; empty when nothing was missed.
+   * @throws EscrowError as `EventLog.record`; what was recorded before stays recorded
+   */
+  async run(signal?: AbortSignal): Promise<readonly MissedPeriod[]> {
+    const missed: MissedPeriod[] = []
+    const now = this.clock.now()
+    for (;;) {
+      const rows = await this.database.query((db) => listMissed(db, now, pageSize))
+      if (rows.length === 0) return missed
+      for (const row of rows) {
+        signal?.throwIfAborted()
+        if (await this.record(row, signal)) missed.push(row)
+      }
+    }
+  }
+
+  /** @returns false when a deposit, or another process, was quicker. */
+  private async record(row: SourceRow, signal?: AbortSignal): Promise<boolean> {
+    const { annex } = await this.shelf.get(row.agreementId)
+    const { source, periodAt, deadlineAt } = row
+    const draft = {
+      type: 'escrow/event/deposit-missed/v1' as const,
+      agreement: AgreementId.parse(row.agreementId),
+      subject: source,
+      source,
+      dueAt: periodAt.toISOString(),
+      deadlineAt: deadlineAt.toISOString(),
+    }
+    try {
+      const change = { periodAt, next: nextPeriod(row, periodAt) }
+      await this.log.record({ draft, tagSecret: Buffer.from(annex.tagSecret, 'hex') }, (tx) => missPeriod(tx, row, change), signal)
+      return true
+    } catch (error) {
+      if (isEscrowError(error, 'DATABASE_CONFLICT')) return false
+      throw error
+    }
+  }
+}
