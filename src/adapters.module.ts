@@ -34,10 +34,12 @@ export interface Adapters {
   readonly close: () => Promise<void>
 }
 
-/** What tests put in the place of the computer's clock and randomness. */
+/** What tests put in the place of the computer's clock and randomness, and of the configured database. */
 export interface Surroundings {
   readonly clock: Clock
   readonly entropy: Entropy
+  /** Opened; closed with the adapters. */
+  readonly database?: Database
 }
 
 /**
@@ -48,10 +50,10 @@ export interface Surroundings {
  * `CONFIG_INVALID`, `FILE_UNREADABLE`; then nothing stays open.
  */
 export async function openAdapters(config: Config, surroundings?: Surroundings, signal?: AbortSignal): Promise<Adapters> {
-  const { clock, entropy } = surroundings ?? { clock: new SystemClock(), entropy: new SystemEntropy() }
+  const { clock, entropy, database: given }: Surroundings = surroundings ?? { clock: new SystemClock(), entropy: new SystemEntropy() }
   const replicas = new ReplicaSet(await Promise.all(config.replicas.map((replica) => openReplica(replica, { clock, entropy }))))
   await checkReplicas(replicas.replicas, (replica) => verdictOnStore(replica, config.jurisdiction), signal)
-  const database = await openDatabase(config.database)
+  const database = given ?? (await openDatabase(config.database))
   const transport = new HttpTransport({ rules: config.remotes, idleTimeoutMs: config.remotes.idleTimeoutMs })
   const remotes = { rules: config.remotes, transport, cache: new CapabilityCache() }
   const close = () => {

@@ -113,6 +113,15 @@ function addServiceCommands(program: Command, action: Action): void {
     .option('--replica <name>', 'only this replica')
     .action(action(async () => (await import('./agent-check.js')).repair))
   program
+    .command('tick')
+    .description('record deadlines that have passed without a deposit; exit 3 when there were any')
+    .action(action(async () => (await import('./agent-mirror.js')).tick))
+  program
+    .command('rebuild')
+    .description('make the index anew from the replicas and the log alone, after it was lost or is older than the log')
+    .option('--replace', 'set the index that is there aside; without it only an empty one is filled', false)
+    .action(action(async () => (await import('./agent-rebuild.js')).rebuild))
+  program
     .command('replicate')
     .description('copy the ciphertext of the archive into a folder, verified; harmless without a quorum of shares')
     .requiredOption('--to <folder>', 'a new folder, or one that an earlier run has filled')

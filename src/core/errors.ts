@@ -86,6 +86,7 @@ export const ERROR_ADVICE = {
   WITNESS_UNREACHABLE: 'check the address of the witness and the network; receipts are degraded until enough witnesses answer',
   // database
   DATABASE_CONFLICT: 'someone else changed the same thing; reload and try again',
+  DATABASE_NOT_EMPTY: 'run `escrow rebuild --replace`, which keeps the old folder aside, or give an empty PostgreSQL database',
   DATABASE_UNAVAILABLE: 'check the database; nothing is lost, the index can be rebuilt from the store',
 } as const
 

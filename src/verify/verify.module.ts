@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common'
 import { EscrowModule } from '../escrow/escrow.module.js'
 import { LogModule } from '../log/log.module.js'
 import { CheckFixity } from './check-fixity.js'
+import { RebuildIndex } from './rebuild-index.js'
 import { RecordFixity } from './record-fixity.js'
 import { RepairObject } from './repair-object.js'
 import { ReplicateArchive } from './replicate-archive.js'
@@ -9,7 +10,7 @@ import { ReplicateArchive } from './replicate-archive.js'
 /** Checking again what was stored, and repairing it. Needs `VerifyOptions`. */
 @Module({
   imports: [LogModule, EscrowModule],
-  providers: [CheckFixity, RecordFixity, RepairObject, ReplicateArchive],
-  exports: [CheckFixity, RepairObject, ReplicateArchive],
+  providers: [CheckFixity, RebuildIndex, RecordFixity, RepairObject, ReplicateArchive],
+  exports: [CheckFixity, RebuildIndex, RepairObject, ReplicateArchive],
 })
 export class VerifyModule {}

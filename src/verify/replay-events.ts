@@ -1,0 +1,208 @@
+import { EscrowError, unreachable } from '../core/errors.js'
+import { PartsDigester } from '../crypto/digest.js'
+import type { Tx } from '../db/database.js'
+import type { StoredObjectRow } from '../escrow/object.table.js'
+import { depositRow } from '../escrow/publish-deposit.js'
+import { objectDigests } from '../escrow/store-document.js'
+import { openCheckpoint, type CheckpointPolicy } from '../format/checkpoint.js'
+import type { EventOf } from '../format/event.js'
+import { depositIdOf } from '../format/ids.js'
+import { logTag } from '../format/log-entry.js'
+import type { Manifest } from '../format/manifest.js'
+import { parseProof } from '../format/proof.js'
+import type { Receipt } from '../format/receipt.js'
+import type { OpenedDocument } from '../format/signed-document.js'
+import { objectKeys, parseObjectKey, type DepositPlace } from '../store/object-key.js'
+import type { ReplicaSet } from '../store/replica-set.js'
+import type { ArchiveDocuments } from './archive-documents.js'
+import type { CopyEvent } from './copy-history.js'
+import type { HistoryEntry } from './read-history.js'
+import { explainRestored, restoreDeposit, restoreObjects, restoreReplica } from './rebuild.table.js'
+import { ReplayAgreements } from './replay-agreements.js'
+import { objectOfBytes, objectsOfManifest, type NamedObject } from './replayed-objects.js'
+
+/** Rows that an event gives; applied in one transaction with the entry itself. */
+export type Change = (tx: Tx) => Promise<void>
+
+const nothing: Change = async () => undefined
+
+/**
+ * Repeats events on an empty index, one after the other. Documents are read before the transaction; what a deposit's event names, its
+ * manifest proves.
+ */
+export class ReplayEvents {
+  /** What events tell of copies, by replica and key: copies are placed when all events are known. */
+  readonly copyEvents = new Map<string, CopyEvent[]>()
+  readonly agreements: ReplayAgreements
+  private readonly chains = new Map<string, { readonly number: number; readonly leafHash: string }>()
+  private readonly kinds = new Map<string, DepositPlace['kind']>()
+  private readonly replicasSeen = new Set<string>()
+
+  constructor(
+    private readonly documents: ArchiveDocuments,
+    private readonly replicas: ReplicaSet,
+    private readonly policy: CheckpointPolicy,
+  ) {
+    this.agreements = new ReplayAgreements(documents)
+  }
+
+  /**
+   * What an entry changes.
+   *
+   * @throws EscrowError `CHAIN_BROKEN` when it is not the next of its chain, or its tag is not its subject's; `OBJECT_*`, `STORE_*` when a
+   *   document behind it cannot be had
+   */
+  async prepare(entry: HistoryEntry, signal?: AbortSignal): Promise<Change> {
+    const { event } = entry
+    this.checkChain(entry)
+    const change = await this.changeOf(entry, signal)
+    const tag = Buffer.from(logTag(this.agreements.tagSecret(event.agreement), event.subject)).toString('hex')
+    if (tag !== entry.tag) throw new EscrowError('CHAIN_BROKEN', `leaf ${entry.index} does not bear the tag of its subject`)
+    return change
+  }
+
+  private checkChain({ index, tag, leafHash, event }: HistoryEntry): void {
+    const end = this.chains.get(tag)
+    const { number, previous } = event.chain
+    if (number !== (end?.number ?? 0) + 1 || previous !== (end?.leafHash ?? null)) {
+      throw new EscrowError('CHAIN_BROKEN', `leaf ${index} is event ${number} of its chain, expected event ${(end?.number ?? 0) + 1}`)
+    }
+    this.chains.set(tag, { number, leafHash })
+  }
+
+  private async changeOf(entry: HistoryEntry, signal?: AbortSignal): Promise<Change> {
+    const { event } = entry
+    switch (event.type) {
+      case 'escrow/event/agreement-registered/v1':
+        return this.agreements.registered(event, signal)
+      case 'escrow/event/agreement-amended/v1':
+        return this.agreements.amended(event, signal)
+      case 'escrow/event/vault-armed/v1':
+        return this.agreements.armed(event)
+      case 'escrow/event/deposit-stored/v1':
+        return this.deposit(event, entry.leafHash, signal)
+      case 'escrow/event/deposit-unchanged/v1':
+      case 'escrow/event/deposit-missed/v1':
+        this.agreements.sourceEvent(event)
+        return nothing
+      case 'escrow/event/findings-explained/v1':
+        return this.explained(event, signal)
+      case 'escrow/event/fixity-mismatch-found/v1':
+      case 'escrow/event/object-repaired/v1':
+        return this.copyEvent(event)
+      case 'escrow/event/replica-added/v1':
+        return this.replicaAdded(event)
+      case 'escrow/event/agreement-ended/v1':
+      case 'escrow/event/epoch-exposed/v1':
+      case 'escrow/event/epoch-changed/v1':
+        return this.agreements.moved(event)
+      // Failures move no row; locks are read from the store; statements and releases have no rows of their own here.
+      case 'escrow/event/deposit-refused/v1':
+      case 'escrow/event/deposit-failed/v1':
+      case 'escrow/event/retention-extended/v1':
+      case 'escrow/event/statement-recorded/v1':
+      case 'escrow/event/request-advanced/v1':
+      case 'escrow/event/order-advanced/v1':
+      case 'escrow/event/notice-served/v1':
+      case 'escrow/event/grant-given/v1':
+      case 'escrow/event/grant-used/v1':
+      case 'escrow/event/grant-revoked/v1':
+        return nothing
+      default:
+        return unreachable(event)
+    }
+  }
+
+  private copyEvent(event: EventOf<'fixity-mismatch-found'> | EventOf<'object-repaired'>): Change {
+    const place = `${event.replica}/${event.key}`
+    const { versionId } = event
+    const at = new Date(event.at)
+    const found: CopyEvent =
+      event.type === 'escrow/event/object-repaired/v1'
+        ? { kind: 'repaired', versionId, at }
+        : { kind: 'found', versionId, outcome: event.outcome, foundDigest: event.foundDigest, at }
+    this.copyEvents.set(place, [...(this.copyEvents.get(place) ?? []), found])
+    return nothing
+  }
+
+  /** The first event of a replica says since when it is there; each agreement has one. */
+  private replicaAdded({ replica, country, control, at }: EventOf<'replica-added'>): Change {
+    if (this.replicasSeen.has(replica)) return nothing
+    this.replicasSeen.add(replica)
+    return (tx) => restoreReplica(tx, { replica, country, control, addedAt: new Date(at) })
+  }
+
+  private async deposit(event: EventOf<'deposit-stored'>, leafHash: string, signal?: AbortSignal): Promise<Change> {
+    const place = { agreement: event.agreement, source: event.source, sequence: event.sequence, kind: event.kind }
+    const signed = this.agreements.inForce(event.agreement)
+    const manifest = await this.documents.manifest(parseObjectKey(event.manifestKey), event.manifest, signed, signal)
+    const receipt = await this.documents.receipt(place, manifest, signal)
+    const depositId = depositIdOf(manifest.digest)
+    const owner = { agreementId: event.agreement, depositId }
+    const objects = await this.objects(place, manifest, signal)
+    objects.push(objectOfBytes(manifest.key, manifest.bytes, { purpose: 'manifest', ...owner }))
+    if (receipt !== null) objects.push(objectOfBytes(receipt.key, receipt.bytes, { purpose: 'receipt', ...owner, depositId: null }))
+    this.agreements.deposited(event, manifest)
+    this.kinds.set(`${place.agreement}/${place.source}/${place.sequence}`, place.kind)
+    const row = {
+      ...depositRow({ manifest: manifest.body, manifestDigest: manifest.digest, leafHash }),
+      agreementId: event.agreement,
+      source: event.source,
+      explainedAt: null,
+      // A degraded receipt is not the last word: another one is issued when the witnesses are back.
+      receiptDigest: receipt !== null && this.isWitnessed(receipt.body) ? receipt.digest : null,
+    }
+    return async (tx) => {
+      await restoreDeposit(tx, row, manifest.body.findings)
+      await restoreObjects(tx, objects)
+    }
+  }
+
+  private isWitnessed(receipt: Receipt): boolean {
+    return openCheckpoint(parseProof(receipt.log.proof).checkpoint, this.policy).witnessed
+  }
+
+  private async objects(
+    place: DepositPlace,
+    { body, digest }: OpenedDocument<Manifest>,
+    signal?: AbortSignal,
+  ): Promise<Omit<StoredObjectRow, 'objectId'>[]> {
+    const named = objectsOfManifest(place, body, depositIdOf(digest))
+    return Promise.all(named.map((one) => this.withParts(one, signal)))
+  }
+
+  /** Large files whose parts no document names are read once more: the index wants to check them part by part. */
+  private async withParts({ row, partsUnknown }: NamedObject, signal?: AbortSignal): Promise<Omit<StoredObjectRow, 'objectId'>> {
+    if (!partsUnknown) return row
+    const digester = new PartsDigester(row.partBytes)
+    const expected = { sha256: row.digest, sizeBytes: row.sizeBytes }
+    for await (const block of this.replicas.readVerifiedStream(parseObjectKey(row.key), expected, {}, signal)) digester.update(block)
+    return { ...row, ...objectDigests(digester.finish()) }
+  }
+
+  private async explained(event: EventOf<'findings-explained'>, signal?: AbortSignal): Promise<Change> {
+    const { agreement, source, sequence } = event
+    const kind = this.kinds.get(`${agreement}/${source}/${sequence}`)
+    if (kind === undefined)
+      throw new EscrowError('CHAIN_BROKEN', `the log explains deposit ${sequence} of ${source}, which it does not have`)
+    const key = objectKeys.explanation({ agreement, source, sequence, kind }, event.statement)
+    const signed = this.agreements.inForce(event.agreement)
+    const { body, bytes } = await this.documents.explanation(key, event.statement, signed, signal)
+    const owner = { purpose: 'statement' as const, agreementId: event.agreement, depositId: null }
+    const explanation = {
+      depositId: depositIdOf(body.manifest),
+      codes: body.codes,
+      statementDigest: event.statement,
+      at: new Date(event.at),
+    }
+    return async (tx) => {
+      await restoreObjects(tx, [objectOfBytes(key, bytes, owner)])
+      await explainRestored(tx, explanation)
+    }
+  }
+
+  /** What the events of sources came to; to be written when all events are. */
+  finish(tx: Tx): Promise<void> {
+    return this.agreements.writeSources(tx)
+  }
+}

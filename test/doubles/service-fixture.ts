@@ -1,0 +1,238 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { INestApplicationContext } from '@nestjs/common'
+import { laptopConfig } from '../../config/laptop.js'
+import { parseConfig } from '../../config/load.js'
+import type { Config } from '../../config/schema.js'
+import { makeReplicas, openAdapters } from '../../src/adapters.module.js'
+import { startApplication } from '../../src/app.module.js'
+import { createPartyFolder, type PartyFolder } from '../../src/cli/party-folder.js'
+import { SystemEntropy } from '../../src/core/environment.js'
+import { sha256Hex } from '../../src/crypto/digest.js'
+import { dealVault } from '../../src/crypto/holder/vault-shares.js'
+import { sealBytes } from '../../src/crypto/seal-envelope.js'
+import { generateSigningSeed, signingKeyFromSeed } from '../../src/crypto/signature.js'
+import { ArmVault } from '../../src/escrow/arm-vault.js'
+import { MirrorSource } from '../../src/escrow/mirror-source.js'
+import { PublishLog } from '../../src/escrow/publish-log.js'
+import { RegisterAgreement } from '../../src/escrow/register-agreement.js'
+import { StoreReadme } from '../../src/escrow/store-readme.js'
+import { Agreement, type AgreementAnnex, type Role, type Source } from '../../src/format/agreement.js'
+import { remoteDigest } from '../../src/format/agreement-annex.js'
+import { canonicalize } from '../../src/format/canonical-json.js'
+import { newId, type AgreementId } from '../../src/format/ids.js'
+import { encodeSigningKeyFile, keyFileNames } from '../../src/format/key-file.js'
+import { formatNoteKey, noteKey, signatureType } from '../../src/format/note.js'
+import type { SignedAgreement } from '../../src/format/signed-agreement.js'
+import { countersign, signDocument } from '../../src/format/signed-document.js'
+import { ShareAccept } from '../../src/format/statement.js'
+import { writeNamedFile } from '../../src/cli/files.js'
+import type { WitnessAddress } from '../../src/log/witness-client.js'
+import type { TestDatabase } from './test-database.js'
+import { testDatabase } from './test-database.js'
+import { TickingClock } from './ticking-clock.js'
+
+export const hourMs = 3_600_000
+export const dayMs = 24 * hourMs
+const custodians = ['notary', 'university', 'chamber', 'auditor', 'foundation'] as const
+const countries = ['CH', 'DE', 'FR', 'NL', 'AT'] as const
+const origin = 'service.example/1'
+
+/** A source of an agreement under test. */
+export interface SourceWish {
+  readonly source: string
+  readonly url: string
+  readonly schedule?: Partial<Source['schedule']>
+  readonly fullEveryDays?: number
+}
+
+/** What a fixture is made of beside its defaults. */
+export interface ServiceWish {
+  readonly replicas?: readonly string[]
+  readonly witnesses?: readonly WitnessAddress[]
+  readonly witnessQuorum?: number
+}
+
+/** An agreement that was registered and armed. */
+export interface AgreedUpon {
+  readonly signed: SignedAgreement
+  readonly annex: AgreementAnnex
+  readonly id: AgreementId
+}
+
+/** A whole service in this process: real replicas in folders, a real database in memory, real keys; only its clock is ours. */
+export class ServiceFixture {
+  app: INestApplicationContext = null as unknown as INestApplicationContext
+  readonly clock = new TickingClock()
+  readonly parties = new Map<string, PartyFolder>()
+
+  private constructor(
+    readonly home: string,
+    readonly config: Config,
+    public database: TestDatabase,
+  ) {}
+
+  static async open(wish: ServiceWish = {}): Promise<ServiceFixture> {
+    const home = await mkdtemp(join(tmpdir(), 'reduit-service-'))
+    const text = laptopConfig({ origin, country: 'CH', control: 'CH' })
+    const parsed = parseConfig(text, { file: 'escrow.yaml', home, environment: {} })
+    const [first] = parsed.replicas
+    const names = wish.replicas ?? ['a', 'b']
+    const replicas = names.map((name) => ({ ...first!, name, path: join(home, 'replicas', name) })) as Config['replicas']
+    const witnesses = (wish.witnesses ?? []).map(({ url, key }) => ({ url, key: formatNoteKey(key) }))
+    const config: Config = { ...parsed, replicas, log: { ...parsed.log, witnesses, witnessQuorum: wish.witnessQuorum ?? 0 } }
+    await makeReplicas(config.replicas)
+    const fixture = new ServiceFixture(home, config, await testDatabase())
+    await fixture.makeKeys()
+    await fixture.start()
+    await fixture.get(StoreReadme).run()
+    return fixture
+  }
+
+  /** A provider of the application. */
+  get<T>(type: new (...args: never[]) => T): T {
+    return this.app.get<T>(type)
+  }
+
+  /** Start the application on whatever `database` is now. */
+  async start(config = this.config): Promise<void> {
+    const { clock, database } = this
+    this.app = await startApplication(await openAdapters(config, { clock, entropy: new SystemEntropy(), database }))
+  }
+
+  /** Lose the index and start on an empty one. */
+  async loseDatabase(): Promise<void> {
+    await this.app.close()
+    this.database = await testDatabase()
+    await this.start()
+  }
+
+  /** Register and arm an agreement over sources. */
+  async agree(sources: readonly SourceWish[]): Promise<AgreedUpon> {
+    const { agreement, annex } = await this.compose(sources)
+    const [vendor, partner] = [this.party('vendor'), this.party('partner')]
+    const first = signDocument({ body: agreement, schema: Agreement, key: vendor.signingKey })
+    const document = countersign(first, partner.signingKey)
+    const recipients = agreement.parties.flatMap((party) => (party.recipient === null ? [] : [party.recipient]))
+    const sealed = sealBytes(canonicalize(annex), recipients, new SystemEntropy())
+    const signed = await this.get(RegisterAgreement).run({ document, annex: sealed, credentialFiles: new Map() })
+    await this.get(ArmVault).run(this.acceptances(signed))
+    return { signed, annex, id: agreement.agreement }
+  }
+
+  /** Mirror one source. */
+  mirror(agreement: AgreedUpon, source: string): ReturnType<MirrorSource['run']> {
+    return this.get(MirrorSource).run({ agreementId: agreement.id, source }, { full: false })
+  }
+
+  publish(): Promise<unknown> {
+    return this.get(PublishLog).run()
+  }
+
+  party(name: string): PartyFolder {
+    return this.parties.get(name)!
+  }
+
+  /** The folder of a replica's objects or of its log head. */
+  replica(name: string, what: 'objects' | 'heads' = 'objects'): string {
+    return join(this.home, 'replicas', name, what)
+  }
+
+  get logKey(): Promise<string> {
+    return readFile(join(this.home, 'log.vkey'), 'utf8')
+  }
+
+  async close(): Promise<void> {
+    await this.app.close()
+    await rm(this.home, { recursive: true, force: true })
+  }
+
+  private async makeKeys(): Promise<void> {
+    const entropy = new SystemEntropy()
+    const make = async (party: string, role: Role, country: string, path: string) => {
+      const standing = { country, control: country, foreignCapitalLargestPercent: 0, foreignCapitalTotalPercent: 0 }
+      this.parties.set(party, await createPartyFolder(path, { party, role, name: party, organisation: party, standing }, entropy))
+    }
+    await make('agent', 'agent', 'CH', this.config.keysFolder)
+    await make('vendor', 'depositor', 'US', join(this.home, 'parties', 'vendor'))
+    await make('partner', 'beneficiary', 'DE', join(this.home, 'parties', 'partner'))
+    for (const [place, party] of custodians.entries()) await make(party, 'custodian', countries[place]!, join(this.home, 'parties', party))
+    const seed = generateSigningSeed(entropy)
+    await writeNamedFile(join(this.config.keysFolder, keyFileNames.log), encodeSigningKeyFile(seed), { secret: true })
+    await writeNamedFile(
+      join(this.home, 'log.vkey'),
+      formatNoteKey(noteKey(origin, signatureType.ed25519, signingKeyFromSeed(seed).publicKey)),
+    )
+  }
+
+  private async compose(sources: readonly SourceWish[]): Promise<{ readonly agreement: Agreement; readonly annex: AgreementAnnex }> {
+    const entropy = new SystemEntropy()
+    const secret = Buffer.from(entropy.bytes(32))
+    const id = newId('agr', entropy)
+    const remotes = sources.map(({ source, url }) => ({ source, url, salt: Buffer.from(entropy.bytes(32)).toString('hex') }))
+    const createdAt = this.clock.now()
+    const epochs = [1, 2].map((epoch) => {
+      const { recipient, commitments } = dealVault({ threshold: 3, custodians: 5 }, entropy)
+      return { epoch, recipient, commitments: [...commitments] }
+    })
+    const startsAt = new Date(Math.ceil(createdAt.getTime() / 1000) * 1000).toISOString()
+    const agreement = Agreement.parse({
+      type: 'escrow/agreement/v1',
+      agreement: id,
+      version: 1,
+      previous: null,
+      title: 'Continuity of the test product',
+      origin,
+      createdAt: createdAt.toISOString(),
+      endsAt: '2099-01-01T00:00:00.000Z',
+      retentionDays: 30,
+      parties: [...this.parties.values()].map(({ card }) => card),
+      vault: { suite: 'x25519-rfc9591', threshold: 3, custodians: custodians.map((party, place) => ({ index: place + 1, party })), epochs },
+      sources: sources.map(({ source, schedule, fullEveryDays }) => ({
+        source,
+        mode: 'pull',
+        remoteDigest: remoteDigest(remotes.find((remote) => remote.source === source)),
+        schedule: { startsAt, everyHours: 24, graceHours: 12, ...schedule },
+        fullEveryDays: fullEveryDays ?? 30,
+        chainLengthMax: 120,
+      })),
+      jurisdiction: {
+        storeCountries: ['CH'],
+        storeControlExcluded: ['US'],
+        custodianCountriesMin: 3,
+        custodianOrganisationsMin: 3,
+        approverCountries: ['CH', 'DE', 'FR', 'NL', 'AT'],
+      },
+      log: {
+        origin,
+        key: await this.logKey,
+        witnessQuorum: this.config.log.witnessQuorum,
+        witnesses: this.config.log.witnesses.map((witness) => witness.key),
+      },
+      tagSecretDigest: sha256Hex(secret),
+      release: {},
+    })
+    const annex: AgreementAnnex = {
+      type: 'escrow/agreement-annex/v1',
+      agreement: id,
+      version: 1,
+      tagSecret: secret.toString('hex'),
+      remotes,
+    }
+    return { agreement, annex }
+  }
+
+  private acceptances({ body, digest }: SignedAgreement): readonly Uint8Array[] {
+    const issuedAt = this.clock.now()
+    const expiresAt = new Date(issuedAt.getTime() + 30 * dayMs).toISOString()
+    return body.vault.custodians.flatMap(({ index, party }) =>
+      body.vault.epochs.map(({ epoch, recipient }) => {
+        const nonce = Buffer.from(new SystemEntropy().bytes(16)).toString('hex')
+        const first = { origin, agreement: digest, epoch, party, nonce, issuedAt: issuedAt.toISOString(), expiresAt }
+        const statement = { type: 'escrow/statement/share-accept/v1' as const, ...first, index, recipient }
+        return signDocument({ body: statement, schema: ShareAccept, key: this.party(party).signingKey })
+      }),
+    )
+  }
+}
