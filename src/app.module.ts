@@ -3,6 +3,7 @@ import { NestFactory } from '@nestjs/core'
 import { AdaptersModule, type Adapters } from './adapters.module.js'
 import { EscrowModule } from './escrow/escrow.module.js'
 import { OptionsModule } from './options.module.js'
+import { ReleaseModule } from './release/release.module.js'
 import { VerifyModule } from './verify/verify.module.js'
 
 /** The feature modules. Controllers and workers of the service come beside them and change no use case. */
@@ -10,7 +11,10 @@ import { VerifyModule } from './verify/verify.module.js'
 export class AppModule {
   /** @param adapters - opened. */
   static async with(adapters: Adapters): Promise<DynamicModule> {
-    return { module: AppModule, imports: [AdaptersModule.of(adapters), await OptionsModule.of(adapters), EscrowModule, VerifyModule] }
+    return {
+      module: AppModule,
+      imports: [AdaptersModule.of(adapters), await OptionsModule.of(adapters), EscrowModule, VerifyModule, ReleaseModule],
+    }
   }
 }
 

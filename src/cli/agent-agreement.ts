@@ -5,6 +5,7 @@ import { ArmVault } from '../escrow/arm-vault.js'
 import { DescribeAgreement, type AgreementDescription } from '../escrow/describe-agreement.js'
 import { RegisterAgreement } from '../escrow/register-agreement.js'
 import { openAgreement, type SignedAgreement } from '../format/signed-agreement.js'
+import { judgeAgreement } from '../release/judge-agreement.js'
 import { withService } from './agent-context.js'
 import { publishLog } from './agent-log.js'
 import { columns, type CommandContext, type CommandResult } from './command.js'
@@ -20,6 +21,8 @@ export async function registerAgreement(context: CommandContext, options: Regist
   const document = await readNamedFile(path, signedDocumentBytesMax)
   const annex = await readNamedFile(options.annex, signedDocumentBytesMax)
   const credentialFiles = parseCredentials(options.credential ?? [])
+  // A policy that turns out to be impossible on the day of a shutdown is a deposit lost: it is refused before anything is stored.
+  const warnings = judgeAgreement(openAgreement(document).body)
   return withService(context, async (app) => {
     const signed = await app.get(RegisterAgreement).run({ document, annex, credentialFiles }, context.signal)
     await publishLog(app, context.signal)
@@ -30,9 +33,11 @@ export async function registerAgreement(context: CommandContext, options: Regist
       ['digest', signed.digest],
       ['signed by', signed.signedBy.join(', ')],
       ['sources', sources.map((source) => source.source).join(', ')],
+      ...warnings.map((warning): [string, string] => ['warning', warning]),
       ['next', `all ${vault.custodians.length} custodians run \`escrow vault accept\`; then \`escrow vault arm\``],
     ])
-    return { json: { agreement, digest: signed.digest, signedBy: signed.signedBy, sources: sources.map((source) => source.source) }, lines }
+    const json = { agreement, digest: signed.digest, signedBy: signed.signedBy, sources: sources.map((source) => source.source), warnings }
+    return { json, lines }
   })
 }
 

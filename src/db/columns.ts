@@ -26,6 +26,13 @@ export const digests = customType<AsBytes<readonly string[]>>({
     Array.from({ length: bytes.length / digestBytes }, (_, i) => hexOf(bytes.subarray(i * digestBytes, (i + 1) * digestBytes))),
 })
 
+/** A column `bytea` for bytes as they came; a copy, whichever byte array the driver uses. */
+export const byteString = customType<AsBytes<Uint8Array>>({
+  dataType: () => 'bytea',
+  toDriver: (value) => value,
+  fromDriver: (value) => Uint8Array.from(value),
+})
+
 /** A column `timestamptz` with the milliseconds that a `Date` has; the name ends in `_at`. */
 export const instant = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: 'date' })
 

@@ -7,7 +7,14 @@ import { openAgreement, requireSignatures, type SignedAgreement } from '../forma
 import { parseObjectKey } from '../store/object-key.js'
 import { ReplicaSet } from '../store/replica-set.js'
 import { AgentKeys } from './agent-keys.js'
-import { findAgreement, findVersion, listAgreements, type AgreementRow, type AgreementVersionRow } from './agreement.table.js'
+import {
+  findAgreement,
+  findVersion,
+  findVersionByDigest,
+  listAgreements,
+  type AgreementRow,
+  type AgreementVersionRow,
+} from './agreement.table.js'
 import { findObject } from './object.table.js'
 
 /** An agreement that this service serves, with what only its parties and the agent know. */
@@ -35,6 +42,21 @@ export class AgreementShelf {
     const row = await this.database.query((db) => findAgreement(db, agreementId))
     if (row === null) throw new EscrowError('NOT_FOUND', `no agreement is named ${agreementId}`)
     return this.withDocuments(row)
+  }
+
+  /**
+   * The version that a statement or manifest names by its digest, whichever is in force now.
+   *
+   * @throws EscrowError `AGREEMENT_DIGEST` when no agreement here has it; otherwise as `get`
+   */
+  async version(digest: string): Promise<KnownAgreement> {
+    const version = await this.database.query((db) => findVersionByDigest(db, digest))
+    if (version === null) throw new EscrowError('AGREEMENT_DIGEST', `no agreement here has the digest ${digest}`)
+    const row = await this.database.query((db) => findAgreement(db, version.agreementId))
+    if (row === null) throw new EscrowError('NOT_FOUND', `no agreement is named ${version.agreementId}`)
+    const documents = this.opened.get(digest) ?? (await this.read(version))
+    this.opened.set(digest, documents)
+    return { row, ...documents }
   }
 
   /** A page of agreements by id. @param after - the last id of the page before; '' for the first. */

@@ -164,6 +164,16 @@ export async function findVersion(db: Db, agreementId: string, version: number):
   return first(await db.select().from(agreementVersionTable).where(rule))
 }
 
+/** Digests of every version of an agreement, oldest first. */
+export async function listVersionDigests(db: Db, agreementId: string): Promise<readonly string[]> {
+  const rows = await db
+    .select({ digest: agreementVersionTable.digest })
+    .from(agreementVersionTable)
+    .where(eq(agreementVersionTable.agreementId, agreementId))
+    .orderBy(asc(agreementVersionTable.version))
+  return rows.map((row) => row.digest)
+}
+
 /** Agreements in order of their ids. @param after - the last id of the page before; '' for the first. */
 export async function listAgreements(db: Db, after: string, limit: number): Promise<readonly AgreementRow[]> {
   return db

@@ -114,6 +114,13 @@ export async function findLatestOpenable(db: Db, key: SourceKey): Promise<Deposi
   return first(await db.select().from(depositTable).where(rule).orderBy(desc(depositTable.sequence)).limit(1))
 }
 
+/** As `findLatestOpenable`, of one epoch: what the shares of that epoch open. */
+export async function findLatestOpenableOf(db: Db, key: SourceKey, epoch: number): Promise<DepositRow | null> {
+  const open = or(eq(depositTable.blocking, false), sql`${depositTable.explainedAt} is not null`)
+  const rule = and(ofSource(key), eq(depositTable.epoch, epoch), open)
+  return first(await db.select().from(depositTable).where(rule).orderBy(desc(depositTable.sequence)).limit(1))
+}
+
 /**
  * What is needed to restore a deposit: its full base and the incrementals between them, in order.
  *

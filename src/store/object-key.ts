@@ -1,5 +1,5 @@
 import { EscrowError } from '../core/errors.js'
-import type { AgreementId } from '../format/ids.js'
+import type { AgreementId, RequestId } from '../format/ids.js'
 import type { DepositKind } from '../format/manifest.js'
 
 declare const brand: unique symbol
@@ -47,6 +47,7 @@ export interface DepositPlace {
 
 const join = (...parts: readonly string[]): ObjectKey => parseObjectKey(parts.join('/'))
 const sourceFolder = (agreement: AgreementId, source: string) => `agreements/${agreement}/sources/${source}`
+const releaseFolder = (agreement: AgreementId, request: RequestId) => `agreements/${agreement}/releases/${request}`
 /** Ten digits keep key order equal to sequence order. */
 const depositFolder = (place: DepositPlace) =>
   `${sourceFolder(place.agreement, place.source)}/${String(place.sequence).padStart(10, '0')}-${place.kind}`
@@ -69,6 +70,15 @@ export const objectKeys = {
   knownObjects: (place: DepositPlace, attempt: string) => join(depositFolder(place), `${attempt}.known-objects`),
   attachment: (agreement: AgreementId, source: string, sha256: string) =>
     join(sourceFolder(agreement, source), 'attachments', `${sha256}.age`),
+  /** A signed statement about a release request. @param digest - of the statement. */
+  releaseStatement: (agreement: AgreementId, request: RequestId, digest: string) =>
+    join(releaseFolder(agreement, request), 'statements', `${digest}.json`),
+  /** A share release, from the moment on at which it may be passed on. @param digest - of the statement. */
+  releasedShare: (agreement: AgreementId, request: RequestId, digest: string) =>
+    join(releaseFolder(agreement, request), 'shares', `${digest}.json`),
+  /** A signed statement about a shutdown order. @param order - digest of its first registration. */
+  orderStatement: (agreement: AgreementId, order: string, digest: string) =>
+    join('agreements', agreement, 'orders', order, `${digest}.json`),
   event: (leafHash: string) => join('events', `${leafHash}.json`),
   tile: (path: string) => join(path),
   readme: () => join('README.txt'),

@@ -8,7 +8,15 @@ import { ReplicaSet } from '../store/replica-set.js'
 import { judgeCopy, judgeFault, nextCheck, type ReadCopy } from './fixity.js'
 import { RecordFixity } from './record-fixity.js'
 import { VerifyOptions } from './verify-options.js'
-import { insertCheck, listCopiesInOrder, listOverdueCopies, markCopy, type CopyOfObject, type FixityOutcome } from './verify.table.js'
+import {
+  insertCheck,
+  listCopiesInOrder,
+  listCopiesOf,
+  listOverdueCopies,
+  markCopy,
+  type CopyOfObject,
+  type FixityOutcome,
+} from './verify.table.js'
 
 /** What is to be checked. */
 export interface CheckWish {
@@ -16,6 +24,8 @@ export interface CheckWish {
   readonly all: boolean
   /** Only this replica; null for all. */
   readonly replica: string | null
+  /** Only the copies of these objects, up to `rowsMax`, whether due or not; all when left out. */
+  readonly objects?: readonly number[]
   /** Hears of every copy that was read. */
   readonly onCopy?: (done: { readonly copies: number; readonly bytes: number }) => void
 }
@@ -78,6 +88,8 @@ export class CheckFixity {
   private page(wish: CheckWish, at: { readonly afterCopy: number; readonly startedAt: Date }): Promise<readonly CopyOfObject[]> {
     const { replica } = wish
     const limit = pageSize
+    const { objects } = wish
+    if (objects !== undefined) return this.database.query((db) => listCopiesOf(db, { objects, afterCopy: at.afterCopy, replica, limit }))
     if (wish.all) return this.database.query((db) => listCopiesInOrder(db, { afterCopy: at.afterCopy, replica, limit }))
     // What is checked moves out of this list: its next check is later than the start of this one.
     return this.database.query((db) => listOverdueCopies(db, { now: at.startedAt, replica, limit }))

@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, gt, isNull, lte, ne, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, inArray, isNull, lte, ne, sql } from 'drizzle-orm'
 import { index, pgTable, text } from 'drizzle-orm/pg-core'
 import { EscrowError } from '../core/errors.js'
 import { count, digest, instant, oneOf } from '../db/columns.js'
@@ -75,6 +75,37 @@ export async function listCopiesInOrder(
     )
     .orderBy(asc(replicaCopyTable.copyId))
     .limit(page(asked.limit))
+}
+
+/** The current copies of certain objects in a fixed order. @param objects - 1 to `rowsMax`; `afterCopy` is 0 for the first page. */
+export async function listCopiesOf(
+  db: Db,
+  asked: { readonly objects: readonly number[]; readonly afterCopy: number; readonly replica: string | null; readonly limit: number },
+): Promise<readonly CopyOfObject[]> {
+  return db
+    .select(copyWithObject)
+    .from(replicaCopyTable)
+    .innerJoin(storedObjectTable, eq(storedObjectTable.objectId, replicaCopyTable.objectId))
+    .where(
+      and(
+        inArray(replicaCopyTable.objectId, [...asked.objects]),
+        ne(replicaCopyTable.state, 'superseded'),
+        gt(replicaCopyTable.copyId, asked.afterCopy),
+        asked.replica === null ? undefined : eq(replicaCopyTable.replica, asked.replica),
+      ),
+    )
+    .orderBy(asc(replicaCopyTable.copyId))
+    .limit(page(asked.limit))
+}
+
+/** Those of certain objects of which no replica has a good copy as far as the last checks found. @param objects - 1 to `rowsMax`. */
+export async function listWithoutGoodCopy(db: Db, objects: readonly number[]): Promise<readonly StoredObjectRow[]> {
+  const good = sql`exists (select 1 from ${replicaCopyTable} where ${replicaCopyTable.objectId} = ${storedObjectTable.objectId} and ${replicaCopyTable.state} = 'present')`
+  return db
+    .select()
+    .from(storedObjectTable)
+    .where(and(inArray(storedObjectTable.objectId, [...objects]), sql`not ${good}`))
+    .orderBy(asc(storedObjectTable.objectId))
 }
 
 /** Add a check to the history. */

@@ -10,6 +10,13 @@ export interface Ran {
   readonly err: string
 }
 
+/** What an agreement has beside the everyday one. */
+export interface ReleaseDraft {
+  readonly parties: readonly (readonly [party: string, role: string, country: string])[]
+  readonly release: readonly string[]
+}
+
+const noTerms: ReleaseDraft = { parties: [], release: [] }
 const custodians = ['notary', 'university', 'chamber', 'auditor', 'foundation'] as const
 const countries = ['CH', 'DE', 'FR', 'NL', 'AT'] as const
 
@@ -24,12 +31,13 @@ export class EscrowHome {
    *
    * @param sources - lines of a draft's `sources`.
    * @param config - gives the text of the configuration; the laptop footprint when left out.
+   * @param terms - further parties as name, role and country, and lines of the draft's `release`.
    */
-  static async make(sources: readonly string[], config?: (folder: string) => string): Promise<EscrowHome> {
+  static async make(sources: readonly string[], config?: (folder: string) => string, terms: ReleaseDraft = noTerms): Promise<EscrowHome> {
     const made = new EscrowHome()
     try {
-      await made.partiesAndVault(config)
-      await made.agree(sources)
+      await made.partiesAndVault(terms, config)
+      await made.agree(sources, terms)
       await made.arm()
     } catch (error) {
       made.remove()
@@ -113,7 +121,7 @@ export class EscrowHome {
     rmSync(this.folder, { recursive: true, force: true })
   }
 
-  private async partiesAndVault(config?: (folder: string) => string): Promise<void> {
+  private async partiesAndVault(terms: ReleaseDraft, config?: (folder: string) => string): Promise<void> {
     if (config === undefined) await this.must('init', '--origin', 'test.example/1')
     else {
       writeFileSync(this.at('escrow.yaml'), config(this.folder))
@@ -124,17 +132,21 @@ export class EscrowHome {
     await keygen('vendor', 'depositor', 'US')
     await keygen('partner', 'beneficiary', 'DE')
     for (const [place, party] of custodians.entries()) await keygen(party, 'custodian', countries[place]!)
+    for (const [party, role, country] of terms.parties) await keygen(party, role, country)
     const cards = custodians.flatMap((party) => ['--custodian', this.party(party)])
     await this.must('vault', 'deal', this.at('vault'), '--threshold', '3', ...cards)
   }
 
-  private async agree(sources: readonly string[]): Promise<void> {
-    writeFileSync(this.at('draft.yaml'), draft(sources))
-    const parties = [join(this.home, 'keys'), ...['vendor', 'partner', ...custodians].map((party) => this.party(party))]
+  private async agree(sources: readonly string[], terms: ReleaseDraft): Promise<void> {
+    writeFileSync(this.at('draft.yaml'), draft(sources, terms))
+    const others = terms.parties.map(([party]) => party)
+    const parties = [join(this.home, 'keys'), ...['vendor', 'partner', ...custodians, ...others].map((party) => this.party(party))]
     const create = ['agreement', 'create', '--draft', this.at('draft.yaml'), '--service', join(this.home, 'service.json')]
     const cards = parties.flatMap((party) => ['--party', party])
     await this.must(...create, '--vault', this.at('vault', 'vault.json'), ...cards, '--out', this.at('agreement'))
-    for (const party of ['vendor', 'partner']) await this.must('agreement', 'sign', this.agreement, '--as', this.party(party))
+    const beneficiaries = terms.parties.filter(([, role]) => role === 'beneficiary').map(([party]) => party)
+    for (const party of ['vendor', 'partner', ...beneficiaries])
+      await this.must('agreement', 'sign', this.agreement, '--as', this.party(party))
     await this.must('agreement', 'register', this.agreement, '--annex', this.at('agreement', 'annex.age'))
   }
 
@@ -151,7 +163,7 @@ export class EscrowHome {
   }
 }
 
-function draft(sources: readonly string[]): string {
+function draft(sources: readonly string[], terms: ReleaseDraft): string {
   return [
     'title: Continuity of the test product',
     `endsAt: '2099-01-01T00:00:00.000Z'`,
@@ -162,8 +174,9 @@ function draft(sources: readonly string[]): string {
     '  storeCountries: [CH]',
     '  storeControlExcluded: [US, CN]',
     '  custodianCountriesMin: 3',
-    '  custodianOrganisationsMin: 5',
+    '  custodianOrganisationsMin: 3',
     '  approverCountries: [CH, DE, FR, NL, AT]',
+    ...(terms.release.length === 0 ? [] : ['release:', ...terms.release]),
     '',
   ].join('\n')
 }

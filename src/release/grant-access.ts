@@ -1,0 +1,142 @@
+import { Inject, Injectable } from '@nestjs/common'
+import { Clock } from '../core/environment.js'
+import { EscrowError } from '../core/errors.js'
+import { rowsMax } from '../core/limits.js'
+import { Database } from '../db/database.js'
+import { findDeposit, findLatestOpenableOf, listChain, type DepositRow } from '../escrow/deposit.table.js'
+import { listObjectsOfDeposits } from '../escrow/object.table.js'
+import { requireJurisdiction } from '../escrow/require-jurisdiction.js'
+import { AgreementId, RequestId } from '../format/ids.js'
+import type { RequestedDeposit } from '../format/statement.js'
+import type { EventDraft } from '../log/event-log.js'
+import { ReplicaSet } from '../store/replica-set.js'
+import { CheckFixity } from '../verify/check-fixity.js'
+import { listWithoutGoodCopy } from '../verify/verify.table.js'
+import { ReleaseDesk } from './release-desk.js'
+import { parseReleasePolicy } from './release-policy.js'
+import { insertGrant, listGrants, type GrantedDeposit, type GrantRow } from './release.table.js'
+import { caseVerifier, type RequestCase } from './request-shelf.js'
+
+const dayMs = 86_400_000
+
+/** Gives the beneficiaries of a released request access to exactly the deposits that were requested, for a limited time. */
+@Injectable()
+export class GrantAccess {
+  constructor(
+    @Inject(Database) private readonly database: Database,
+    @Inject(ReleaseDesk) private readonly desk: ReleaseDesk,
+    @Inject(CheckFixity) private readonly fixity: CheckFixity,
+    @Inject(ReplicaSet) private readonly replicas: ReplicaSet,
+    @Inject(Clock) private readonly clock: Clock,
+  ) {}
+
+  /**
+   * Grant access. Every object that is needed is read again first. Idempotent.
+   *
+   * @returns one grant per beneficiary.
+   * @throws EscrowError `REQUEST_STATE` unless it is released; `DEPOSIT_STATE` when a source has nothing that these shares open;
+   *   `OBJECT_CORRUPT` naming an object of which no replica has a good copy; `REPLICA_POLICY`
+   */
+  async run(requestId: string, signal?: AbortSignal): Promise<readonly GrantRow[]> {
+    const before = await this.database.query((db) => listGrants(db, requestId))
+    if (before.length > 0) return before
+    const one = await this.desk.requests.get(requestId, signal)
+    const { row, known } = one
+    const { state } = row.progress
+    if (state.name !== 'released') throw new EscrowError('REQUEST_STATE', `expected the request released, got ${state.name}`)
+    requireJurisdiction(known.signed.body, this.replicas.replicas)
+    const deposits = await this.readAgain(one, signal)
+    const grants = grantsOf(one, { deposits, at: this.clock.now(), expiresAt: new Date(state.until) })
+    const turn = {
+      known,
+      row,
+      step: { progress: row.progress, events: [] },
+      statements: [],
+      drafts: grants.map((grant) => draftOf(row, grant)),
+    }
+    await this.desk.turns.run(
+      turn,
+      async (tx) => {
+        for (const grant of grants) await insertGrant(tx, grant)
+      },
+      signal,
+    )
+    return grants
+  }
+
+  /** Pins each deposit and reads every object of its chain. */
+  private async readAgain(one: RequestCase, signal?: AbortSignal): Promise<readonly GrantedDeposit[]> {
+    const granted: GrantedDeposit[] = []
+    for (const wanted of requestedDeposits(one)) {
+      const deposit = await this.pin(one, wanted)
+      const key = { agreementId: one.row.agreementId, source: wanted.source }
+      const chain = await this.database.query((db) => listChain(db, key, deposit.sequence))
+      for (let at = 0; at < chain.length; at += chainPage) await this.readChain(chain.slice(at, at + chainPage), signal)
+      granted.push({ source: wanted.source, sequence: deposit.sequence })
+    }
+    return granted
+  }
+
+  private async pin(one: RequestCase, wanted: RequestedDeposit): Promise<DepositRow> {
+    const key = { agreementId: one.row.agreementId, source: wanted.source }
+    const { epoch } = one.row
+    const { sequence } = wanted
+    const deposit = await this.database.query((db) =>
+      sequence === null ? findLatestOpenableOf(db, key, epoch) : findDeposit(db, key, sequence),
+    )
+    if (deposit?.epoch === epoch) return deposit
+    const what = sequence === null ? 'a deposit' : `deposit ${sequence}`
+    throw new EscrowError('DEPOSIT_STATE', `expected ${what} of ${wanted.source} under epoch ${epoch}, got none`)
+  }
+
+  private async readChain(chain: readonly DepositRow[], signal?: AbortSignal): Promise<void> {
+    const ids = chain.map((deposit) => deposit.depositId)
+    const objects = (await this.database.query((db) => listObjectsOfDeposits(db, ids))).map((object) => object.objectId)
+    for (let at = 0; at < objects.length; at += rowsMax) {
+      const some = objects.slice(at, at + rowsMax)
+      await this.fixity.run({ all: false, replica: null, objects: some }, signal)
+      const [lost] = await this.database.query((db) => listWithoutGoodCopy(db, some))
+      if (lost !== undefined) throw new EscrowError('OBJECT_CORRUPT', `expected a good copy of ${lost.key} at some replica, got none`)
+    }
+  }
+}
+
+const chainPage = 100
+
+function requestedDeposits(one: RequestCase): readonly RequestedDeposit[] {
+  const { statement } = caseVerifier(one)(one.row.requestDigest)
+  return statement.type === 'escrow/statement/release-request/v1' ? statement.deposits : []
+}
+
+function grantsOf(
+  one: RequestCase,
+  what: { readonly deposits: readonly GrantedDeposit[]; readonly at: Date; readonly expiresAt: Date },
+): readonly GrantRow[] {
+  const { licence } = parseReleasePolicy(one.known.signed.body.release)
+  const days = licence.returnOrDestroyDays
+  const returnByAt = days === null ? null : new Date(what.at.getTime() + days * dayMs)
+  const { statement } = caseVerifier(one)(one.row.requestDigest)
+  const beneficiaries = statement.type === 'escrow/statement/release-request/v1' ? statement.beneficiaries : []
+  return beneficiaries.map(({ party }) => ({
+    requestId: one.row.requestId,
+    beneficiary: party,
+    deposits: what.deposits,
+    grantedAt: what.at,
+    expiresAt: what.expiresAt,
+    revokedAt: null,
+    returnByAt,
+  }))
+}
+
+function draftOf(row: RequestCase['row'], grant: GrantRow): EventDraft {
+  const request = RequestId.parse(row.requestId)
+  return {
+    type: 'escrow/event/grant-given/v1',
+    agreement: AgreementId.parse(row.agreementId),
+    subject: request,
+    request,
+    beneficiary: grant.beneficiary,
+    deposits: [...grant.deposits],
+    expiresAt: grant.expiresAt.toISOString(),
+  }
+}

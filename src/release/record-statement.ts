@@ -1,0 +1,147 @@
+import { Inject, Injectable } from '@nestjs/common'
+import { EscrowError } from '../core/errors.js'
+import { rowsMax } from '../core/limits.js'
+import { Database } from '../db/database.js'
+import { findVersionByDigest } from '../escrow/agreement.table.js'
+import type { Statement } from '../format/statement.js'
+import { AdvanceOrder } from './advance-order.js'
+import { AdvanceRequest } from './advance-request.js'
+import { outcomeOf, RegisterOrder, type Outcome } from './register-order.js'
+import { findRequestByDigest, listOrders, listRequests, listSubjects, type OrderRow, type RequestRow } from './release.table.js'
+import { RelayShare } from './relay-share.js'
+import { peekStatement } from './statement-verifier.js'
+import { SubmitRequest } from './submit-request.js'
+
+/** The ways a statement can take. */
+@Injectable()
+export class StatementRoutes {
+  constructor(
+    @Inject(SubmitRequest) readonly submit: SubmitRequest,
+    @Inject(AdvanceRequest) readonly request: AdvanceRequest,
+    @Inject(RegisterOrder) readonly register: RegisterOrder,
+    @Inject(AdvanceOrder) readonly order: AdvanceOrder,
+    @Inject(RelayShare) readonly share: RelayShare,
+  ) {}
+}
+
+/** Records one signed statement wherever it says something: an approval may cover hundreds of requests. */
+@Injectable()
+export class RecordStatement {
+  constructor(
+    @Inject(Database) private readonly database: Database,
+    @Inject(StatementRoutes) private readonly routes: StatementRoutes,
+  ) {}
+
+  /**
+   * Record a statement. Idempotent. Each request and order is moved in a transaction of its own, so one that refuses does not stop the others.
+   *
+   * @param bytes - attacker-controlled; it is verified with the keys of each agreement that it concerns, and again whenever it is counted.
+   * @returns what it did, subject by subject; at least one.
+   * @throws EscrowError the first refusal when it was refused everywhere; `NOT_FOUND` when it concerns nothing here; `FORMAT_INVALID`;
+   *   `STORE_*`, `DATABASE_*`
+   */
+  async run(bytes: Uint8Array, signal?: AbortSignal): Promise<readonly Outcome[]> {
+    const { statement, digest } = peekStatement(bytes)
+    const outcomes = await this.route(statement, { digest, bytes }, signal)
+    const [first] = outcomes
+    if (first === undefined) throw new EscrowError('NOT_FOUND', `no release request or order here is concerned by ${statement.type}`)
+    if (first.error !== null && outcomes.every((outcome) => outcome.error !== null)) throw first.error
+    return outcomes
+  }
+
+  private async route(statement: Statement, document: Document, signal?: AbortSignal): Promise<readonly Outcome[]> {
+    const { bytes } = document
+    if (statement.type === 'escrow/statement/shutdown-order/v1') return this.routes.register.run(bytes, signal)
+    if (statement.type === 'escrow/statement/release-request/v1') {
+      await this.routes.submit.run(bytes, undefined, signal)
+      return this.standing(document.digest)
+    }
+    if (statement.type === 'escrow/statement/share-release/v1') {
+      await this.routes.share.run(bytes, signal)
+      return this.standing(statement.requestDigest)
+    }
+    const moved: Outcome[] = []
+    for (const row of await this.requestsOf(statement)) moved.push(await this.moveRequest(row, document, signal))
+    for (const row of await this.ordersOf(statement)) moved.push(await this.moveOrder(row, document, signal))
+    return moved
+  }
+
+  /** How a request stands now. */
+  private async standing(requestDigest: string): Promise<readonly Outcome[]> {
+    const row = await this.database.query((db) => findRequestByDigest(db, requestDigest))
+    return row === null ? [] : [{ agreementId: row.agreementId, subject: row.requestId, state: row.state, error: null }]
+  }
+
+  private moveRequest(row: RequestRow, { digest, bytes }: Document, signal?: AbortSignal): Promise<Outcome> {
+    return outcomeOf(row.agreementId, row.requestId, async () => {
+      const state = await this.routes.request.run(row.requestId, { kind: 'statement', digest }, bytes, signal)
+      return { subject: row.requestId, state: state.name }
+    })
+  }
+
+  private moveOrder(row: OrderRow, { digest, bytes }: Document, signal?: AbortSignal): Promise<Outcome> {
+    return outcomeOf(row.agreementId, row.orderDigest, async () => {
+      const state = await this.routes.order.run(row, { kind: 'statement', digest }, bytes, signal)
+      return { subject: row.orderDigest, state: state.name }
+    })
+  }
+
+  private async requestsOf(statement: Statement): Promise<readonly RequestRow[]> {
+    const digests = digestsOfRequests(statement)
+    if (digests === 'every request') {
+      const version = await this.database.query((db) => findVersionByDigest(db, statement.agreement))
+      return version === null ? [] : this.database.query((db) => listRequests(db, version.agreementId, rowsMax))
+    }
+    const rows: RequestRow[] = []
+    for (const digest of new Set(digests)) {
+      const row = await this.database.query((db) => findRequestByDigest(db, digest))
+      if (row !== null) rows.push(row)
+    }
+    return rows
+  }
+
+  private async ordersOf(statement: Statement): Promise<readonly OrderRow[]> {
+    const named = orderOf(statement)
+    if (named !== null) {
+      const subjects = await this.database.query((db) => listSubjects(db, named))
+      const orders = await this.database.query((db) => listOrders(db, null, rowsMax))
+      return orders.filter((row) => subjects.some((one) => one.subject === row.orderDigest && one.agreementId === row.agreementId))
+    }
+    if (!breaksSilence(statement)) return []
+    const version = await this.database.query((db) => findVersionByDigest(db, statement.agreement))
+    if (version === null) return []
+    const orders = await this.database.query((db) => listOrders(db, version.agreementId, rowsMax))
+    return orders.filter((row) => row.state === 'registered')
+  }
+}
+
+interface Document {
+  readonly digest: string
+  readonly bytes: Uint8Array
+}
+
+function digestsOfRequests(statement: Statement): readonly string[] | 'every request' {
+  if (statement.type === 'escrow/statement/legal-hold/v1') {
+    return statement.requestDigest === null ? 'every request' : [statement.requestDigest]
+  }
+  if (statement.type === 'escrow/statement/ruling/v1') return statement.subject.kind === 'request' ? [statement.subject.digest] : []
+  if ('covers' in statement) return statement.covers.map((cover) => cover.requestDigest)
+  return 'requestDigest' in statement ? [statement.requestDigest] : []
+}
+
+/** The order that a statement is about, by the digest of any of its registrations; null for other statements. */
+function orderOf(statement: Statement): string | null {
+  if (statement.type === 'escrow/statement/contestation/v1') return statement.order
+  if (statement.type === 'escrow/statement/ruling/v1') return statement.subject.kind === 'order' ? statement.subject.digest : null
+  return null
+}
+
+/** Whatever the depositor signs shows that it is there and not gagged. */
+function breaksSilence({ type }: Statement): boolean {
+  return (
+    type === 'escrow/statement/heartbeat/v1' ||
+    type === 'escrow/statement/deposit-statement/v1' ||
+    type === 'escrow/statement/finding-explanation/v1' ||
+    type === 'escrow/statement/contrary-instruction/v1'
+  )
+}

@@ -1,0 +1,76 @@
+import { Inject, Injectable } from '@nestjs/common'
+import { EscrowError } from '../core/errors.js'
+import { Database } from '../db/database.js'
+import { AgreementShelf, type KnownAgreement } from '../escrow/agreement-shelf.js'
+import type { VerifyStatement } from './quorum.js'
+import { findOrder, findRequest, type RequestRow } from './release.table.js'
+import { ReleaseFiles } from './release-files.js'
+import type { RequestFrame } from './release-state.js'
+import { frameRequest, type EffectiveOrder } from './request-frame.js'
+import { effectiveOrder } from './shutdown-order.js'
+import { verifierOf } from './statement-verifier.js'
+
+/** A request with everything that it is judged by, read from signed documents. */
+export interface RequestCase {
+  readonly row: RequestRow
+  /** The agreement version in force at submission. */
+  readonly known: KnownAgreement
+  readonly frame: RequestFrame
+  /** What was recorded about the request and the order behind it, by digest. */
+  readonly documents: ReadonlyMap<string, Uint8Array>
+}
+
+/** Opens release requests: the row says which documents, the documents say what governs. Nothing is kept from one turn to the next. */
+@Injectable()
+export class RequestShelf {
+  constructor(
+    @Inject(Database) private readonly database: Database,
+    @Inject(AgreementShelf) private readonly agreements: AgreementShelf,
+    @Inject(ReleaseFiles) private readonly files: ReleaseFiles,
+  ) {}
+
+  /** One request. @throws EscrowError `NOT_FOUND`; `SIGNATURE_INVALID`, `STATEMENT_INVALID` when its documents no longer hold; `OBJECT_*` */
+  async get(requestId: string, signal?: AbortSignal): Promise<RequestCase> {
+    const row = await this.database.query((db) => findRequest(db, requestId))
+    if (row === null) throw new EscrowError('NOT_FOUND', `no release request is named ${requestId}`)
+    const known = await this.agreements.version(row.agreementDigest)
+    const documents = await this.files.about(requestId, row.agreementId, signal)
+    if (row.orderDigest !== null) {
+      for (const [digest, bytes] of await this.files.about(row.orderDigest, row.agreementId, signal)) documents.set(digest, bytes)
+    }
+    for (const [digest, bytes] of await this.files.shares(requestId)) documents.set(digest, bytes)
+    const pinned = { body: known.signed.body, digest: row.agreementDigest }
+    const verify = verifierOf(pinned, documents)
+    const order = row.orderDigest === null ? null : await this.orderOf(row.orderDigest, row.agreementId, verify)
+    const verified = verify(row.requestDigest)
+    const { statement } = verified
+    if (statement.type !== 'escrow/statement/release-request/v1') throw new EscrowError('STATEMENT_INVALID', 'expected a release request')
+    const frame = frameRequest({
+      verified: { ...verified, statement },
+      agreement: pinned.body,
+      agreementDigest: pinned.digest,
+      epoch: row.epoch,
+      order,
+      now: row.submittedAt,
+    })
+    return { row, known, frame, documents }
+  }
+
+  /**
+   * An order in one agreement as a request under it is judged by.
+   *
+   * @throws EscrowError `ORDER_STATE` when it is not effective; `NOT_FOUND`
+   */
+  async orderOf(orderDigest: string, agreementId: string, verify: VerifyStatement): Promise<EffectiveOrder> {
+    const row = await this.database.query((db) => findOrder(db, orderDigest, agreementId))
+    if (row === null) throw new EscrowError('NOT_FOUND', `no order ${orderDigest.slice(0, 16)} is registered in ${agreementId}`)
+    const order = effectiveOrder(row.progress, verify)
+    if (order === null) throw new EscrowError('ORDER_STATE', `expected an effective order, got one that is ${row.state}`)
+    return order
+  }
+}
+
+/** A verifier over a case and, where a new document came with the turn, that too. */
+export function caseVerifier(one: RequestCase, fresh: ReadonlyMap<string, Uint8Array> = new Map()): VerifyStatement {
+  return verifierOf({ body: one.known.signed.body, digest: one.row.agreementDigest }, new Map([...one.documents, ...fresh]))
+}

@@ -1,0 +1,92 @@
+import { Inject, Injectable } from '@nestjs/common'
+import { Clock } from '../core/environment.js'
+import { rowsMax } from '../core/limits.js'
+import { Database } from '../db/database.js'
+import { AdvanceOrder } from './advance-order.js'
+import { AdvanceRequest } from './advance-request.js'
+import { GrantAccess } from './grant-access.js'
+import { outcomeOf, type Outcome } from './register-order.js'
+import { listDueOrders, listDueRequests, listUngranted } from './release.table.js'
+import { RelayShare } from './relay-share.js'
+import { SubmitOrderRequest } from './submit-order-request.js'
+
+/** What time and earlier runs leave to be done. */
+@Injectable()
+export class ReleaseWork {
+  constructor(
+    @Inject(AdvanceRequest) readonly request: AdvanceRequest,
+    @Inject(AdvanceOrder) readonly order: AdvanceOrder,
+    @Inject(SubmitOrderRequest) readonly ask: SubmitOrderRequest,
+    @Inject(RelayShare) readonly shares: RelayShare,
+    @Inject(GrantAccess) readonly grant: GrantAccess,
+  ) {}
+}
+
+/** Finishes what is due: clocks that have run out, effective orders without a request, released shares and grants that are not given yet. */
+@Injectable()
+export class SweepReleases {
+  constructor(
+    @Inject(Database) private readonly database: Database,
+    @Inject(ReleaseWork) private readonly work: ReleaseWork,
+    @Inject(Clock) private readonly clock: Clock,
+  ) {}
+
+  /**
+   * Do what is due once. Idempotent; run it as often as wanted, also twice at once.
+   *
+   * @returns what moved, and what could not; a page of each kind of work at most.
+   * @throws EscrowError `STORE_*`, `DATABASE_*`
+   */
+  async run(signal?: AbortSignal): Promise<readonly Outcome[]> {
+    const outcomes = [...(await this.orders(signal)), ...(await this.requests(signal))]
+    await this.work.shares.storeReleased(signal)
+    return [...outcomes, ...(await this.grants(signal))]
+  }
+
+  private async orders(signal?: AbortSignal): Promise<readonly Outcome[]> {
+    const outcomes: Outcome[] = []
+    for (const row of await this.database.query((db) => listDueOrders(db, this.clock.now(), rowsMax))) {
+      const { agreementId, orderDigest } = row
+      const move = async () => {
+        const state = await this.work.order.run(row, { kind: 'clock' }, undefined, signal)
+        return { subject: orderDigest, state: state.name }
+      }
+      const moved = await outcomeOf(agreementId, orderDigest, move)
+      if (moved.state !== row.state) outcomes.push(moved)
+      if (moved.state === 'effective') outcomes.push(await outcomeOf(agreementId, orderDigest, () => this.ask(row, signal)))
+    }
+    return outcomes
+  }
+
+  private async ask(
+    row: { readonly orderDigest: string; readonly agreementId: string },
+    signal?: AbortSignal,
+  ): Promise<{ readonly subject: string; readonly state: string }> {
+    const requestId = await this.work.ask.run(row, signal)
+    return { subject: requestId ?? row.orderDigest, state: 'submitted' }
+  }
+
+  private async requests(signal?: AbortSignal): Promise<readonly Outcome[]> {
+    const outcomes: Outcome[] = []
+    for (const row of await this.database.query((db) => listDueRequests(db, this.clock.now(), rowsMax))) {
+      const move = async () => {
+        const state = await this.work.request.run(row.requestId, { kind: 'clock' }, undefined, signal)
+        return { subject: row.requestId, state: state.name }
+      }
+      outcomes.push(await outcomeOf(row.agreementId, row.requestId, move))
+    }
+    return outcomes
+  }
+
+  private async grants(signal?: AbortSignal): Promise<readonly Outcome[]> {
+    const outcomes: Outcome[] = []
+    for (const row of await this.database.query((db) => listUngranted(db, rowsMax))) {
+      const give = async () => {
+        await this.work.grant.run(row.requestId, signal)
+        return { subject: row.requestId, state: 'granted' }
+      }
+      outcomes.push(await outcomeOf(row.agreementId, row.requestId, give))
+    }
+    return outcomes
+  }
+}

@@ -1,0 +1,251 @@
+// A service with a release policy and a deposit, its clock in the test's hand, and the parties' real keys: reads like minutes.
+import type { INestApplicationContext } from '@nestjs/common'
+import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { loadConfig } from '../../config/load.js'
+import { openAdapters, type Adapters } from '../../src/adapters.module.js'
+import { startApplication } from '../../src/app.module.js'
+import { openPartyFolder } from '../../src/cli/party-folder.js'
+import { SystemEntropy } from '../../src/core/environment.js'
+import { EscrowError } from '../../src/core/errors.js'
+import { sha256Hex } from '../../src/crypto/digest.js'
+import { openBytes } from '../../src/crypto/holder/open-envelope.js'
+import { sealBytes } from '../../src/crypto/seal-envelope.js'
+import { Database } from '../../src/db/database.js'
+import { newId } from '../../src/format/ids.js'
+import { encodeReleasedShare, parseShare } from '../../src/format/share.js'
+import { openAgreement, type SignedAgreement } from '../../src/format/signed-agreement.js'
+import { signDocument } from '../../src/format/signed-document.js'
+import { Statement, type StatementOf, type StatementType } from '../../src/format/statement.js'
+import { RecordStatement } from '../../src/release/record-statement.js'
+import type { Outcome } from '../../src/release/register-order.js'
+import { listHeldShares, listRequests, type RequestRow } from '../../src/release/release.table.js'
+import { SweepReleases } from '../../src/release/sweep-releases.js'
+import { EscrowHome } from './escrow-home.js'
+import { GitFixture } from './git-fixture.js'
+import { ManualClock } from './manual-clock.js'
+
+type NameOf<T extends StatementType> = T extends `escrow/statement/${infer Name}/v1` ? Name : never
+type Matter<Name extends NameOf<StatementType>> = Omit<
+  StatementOf<Name>,
+  'type' | 'origin' | 'agreement' | 'epoch' | 'party' | 'nonce' | 'issuedAt' | 'expiresAt'
+>
+
+export const hourMs = 3_600_000
+export const dayMs = 24 * hourMs
+
+/** Lines of a draft's `release` with the default clocks: an order, an insolvency, and a guardian to veto. */
+export const releaseLines = [
+  '  type: escrow/release-policy/v1',
+  '  calendars: [{ calendar: zurich, timeZone: Europe/Zurich }]',
+  '  calendar: zurich',
+  '  conditions:',
+  '    - { condition: order, kind: shutdown-order, evidence: [order] }',
+  '    - { condition: insolvent, kind: insolvency }',
+  '  guardians: [ministry]',
+  '  holdSigners: [ministry]',
+  '  licence: { scope: maintain and operate, returnOrDestroyDays: 365 }',
+  '  title: { basis: fiduciary-ownership }',
+] as const
+
+export const releaseParties = [
+  ['arbiter', 'arbiter', 'CH'],
+  ['ministry', 'supervisor', 'CH'],
+] as const
+
+/** Everything of one agreement on disk, with one deposit; copied for each story. */
+export class ReleaseTemplate {
+  private constructor(
+    readonly fixture: GitFixture,
+    readonly home: EscrowHome,
+  ) {}
+
+  static async make(): Promise<ReleaseTemplate> {
+    const fixture = new GitFixture()
+    fixture.addCommits('refs/heads/main', 3)
+    const home = await EscrowHome.make(['  - source: product', `    url: ${fixture.path}`], undefined, {
+      parties: releaseParties,
+      release: releaseLines,
+    })
+    await home.must('mirror')
+    return new ReleaseTemplate(fixture, home)
+  }
+
+  remove(): void {
+    this.home.remove()
+    this.fixture.remove()
+  }
+}
+
+/** One story in a copy of the template. */
+export class ReleaseHouse {
+  app!: INestApplicationContext
+
+  private constructor(
+    readonly template: ReleaseTemplate,
+    readonly folder: string,
+    readonly clock: ManualClock,
+    readonly agreement: SignedAgreement,
+  ) {}
+
+  /** @param wrap - puts faults around the adapters. */
+  static async open(template: ReleaseTemplate, wrap: (adapters: Adapters) => Adapters = (adapters) => adapters): Promise<ReleaseHouse> {
+    const folder = mkdtempSync(join(tmpdir(), 'reduit-release-'))
+    cpSync(template.home.home, folder, { recursive: true, preserveTimestamps: true })
+    // A Monday morning after the deposit.
+    const agreement = openAgreement(readFileSync(template.home.agreement))
+    const house = new ReleaseHouse(template, folder, new ManualClock(new Date('2030-01-07T09:00:00.000Z')), agreement)
+    const config = await loadConfig(folder)
+    const adapters = await openAdapters(config, { clock: house.clock, entropy: new SystemEntropy() })
+    house.app = await startApplication(wrap(adapters))
+    return house
+  }
+
+  async close(): Promise<void> {
+    await this.app.close()
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  /** A statement as a party signs it now. */
+  async sign<Name extends NameOf<StatementType>>(
+    name: Name,
+    party: string,
+    matter: Matter<Name>,
+    how: { readonly as?: string; readonly lifeDays?: number; readonly epoch?: number; readonly agreement?: string } = {},
+  ): Promise<Uint8Array> {
+    const keys = await openPartyFolder(this.template.home.party(how.as ?? party))
+    const at = this.clock.now()
+    const body = Statement.parse({
+      type: `escrow/statement/${name}/v1`,
+      origin: this.agreement.body.origin,
+      agreement: how.agreement ?? this.agreement.digest,
+      epoch: how.epoch ?? 1,
+      party,
+      nonce: Buffer.from(new SystemEntropy().bytes(16)).toString('hex'),
+      issuedAt: at.toISOString(),
+      expiresAt: new Date(at.getTime() + (how.lifeDays ?? 300) * dayMs).toISOString(),
+      ...matter,
+    })
+    return signDocument({ body, schema: Statement, key: keys.signingKey })
+  }
+
+  record(bytes: Uint8Array): Promise<readonly Outcome[]> {
+    return this.app.get(RecordStatement).run(bytes)
+  }
+
+  tick(): Promise<readonly Outcome[]> {
+    return this.app.get(SweepReleases).run()
+  }
+
+  /** Let time pass, then let the service look at its clocks. */
+  async wait(ms: number): Promise<void> {
+    this.clock.advance(ms)
+    await this.tick()
+  }
+
+  async requests(): Promise<readonly RequestRow[]> {
+    return this.app.get(Database).query((db) => listRequests(db, null, 100))
+  }
+
+  /** The only request there is. */
+  async request(): Promise<RequestRow> {
+    const [row] = await this.requests()
+    if (row === undefined) throw new Error('there is no request')
+    return row
+  }
+
+  async state(): Promise<string> {
+    return (await this.request()).state
+  }
+
+  async heldShares(): Promise<number> {
+    const { requestId } = await this.request()
+    return (await this.app.get(Database).query((db) => listHeldShares(db, requestId))).length
+  }
+
+  recipientOf(party: string): string {
+    return this.agreement.body.parties.find((one) => one.party === party)?.recipient ?? ''
+  }
+
+  async ask(
+    change: Partial<Matter<'release-request'>> = {},
+    how: { readonly as?: string; readonly lifeDays?: number } = {},
+  ): Promise<Uint8Array> {
+    const matter: Matter<'release-request'> = {
+      request: newId('req', new SystemEntropy()),
+      condition: 'insolvent',
+      beneficiaries: [{ party: 'partner', recipient: this.recipientOf('partner') }],
+      deposits: [{ source: 'product', sequence: null }],
+      order: null,
+      grounds: 'The depositor is bankrupt.',
+      evidence: [],
+      ...change,
+    }
+    return this.sign('release-request', 'partner', matter, how)
+  }
+
+  /** From submission to approval: nobody objects. */
+  async reachApproval(): Promise<RequestRow> {
+    await this.record(await this.ask())
+    for (let days = 0; days < 60 && (await this.state()) !== 'approval'; days += 1) await this.wait(dayMs)
+    return this.request()
+  }
+
+  async approve(party: string, reason = 'The evidence is complete.'): Promise<readonly Outcome[]> {
+    const row = await this.request()
+    const cover = {
+      requestDigest: row.requestDigest,
+      agreement: row.agreementDigest,
+      epoch: row.epoch,
+      recipients: [this.recipientOf('partner')],
+    }
+    return this.record(await this.sign('approval', party, { covers: [cover], reason }))
+  }
+
+  async refuse(party: string): Promise<readonly Outcome[]> {
+    const row = await this.request()
+    const cover = { requestDigest: row.requestDigest, agreement: row.agreementDigest }
+    return this.record(await this.sign('refusal', party, { covers: [cover], reason: 'I am not convinced.' }))
+  }
+
+  async reachReleasing(): Promise<RequestRow> {
+    await this.reachApproval()
+    for (const party of ['notary', 'university', 'chamber']) await this.approve(party)
+    await this.wait(25 * hourMs)
+    return this.request()
+  }
+
+  /** A custodian's real share, sealed anew to the partner. */
+  async shareOf(party: string, change: Partial<Matter<'share-release'>> = {}): Promise<Uint8Array> {
+    const keys = await openPartyFolder(this.template.home.party(party))
+    const share = parseShare(openBytes(readFileSync(this.template.home.share(party)), keys.identity))
+    const recipient = this.recipientOf('partner')
+    const file = Buffer.from(sealBytes(encodeReleasedShare(share), [recipient], new SystemEntropy())).toString('base64')
+    const { requestDigest } = await this.request()
+    return this.sign('share-release', party, { requestDigest, index: share.index, sealedShares: [{ recipient, file }], ...change })
+  }
+
+  async order(by: string, effectiveAt?: Date): Promise<Uint8Array> {
+    const document = { title: 'order', sha256: sha256Hex(Buffer.from('the order')), sizeBytes: 9, mediaType: 'application/pdf' }
+    return this.sign('shutdown-order', by, {
+      issuer: 'Federal Court',
+      jurisdiction: 'US',
+      reference: 'No. 1',
+      documents: [document],
+      scope: { kind: 'agreements', agreements: [this.agreement.digest] },
+      effectiveAt: (effectiveAt ?? new Date('2030-01-01T00:00:00.000Z')).toISOString(),
+    })
+  }
+}
+
+/** The code with which a promise is refused; null when it is not. */
+export async function refusal(work: Promise<unknown>): Promise<string | null> {
+  try {
+    await work
+    return null
+  } catch (error) {
+    if (error instanceof EscrowError) return error.code
+    throw error
+  }
+}
