@@ -36,7 +36,8 @@ export class EscrowHome {
   static async make(sources: readonly string[], config?: (folder: string) => string, terms: ReleaseDraft = noTerms): Promise<EscrowHome> {
     const made = new EscrowHome()
     try {
-      await made.partiesAndVault(terms, config)
+      await made.makeParties(terms, config)
+      await made.deal()
       await made.agree(sources, terms)
       await made.arm()
     } catch (error) {
@@ -121,7 +122,7 @@ export class EscrowHome {
     rmSync(this.folder, { recursive: true, force: true })
   }
 
-  private async partiesAndVault(terms: ReleaseDraft, config?: (folder: string) => string): Promise<void> {
+  private async makeParties(terms: ReleaseDraft, config?: (folder: string) => string): Promise<void> {
     if (config === undefined) await this.must('init', '--origin', 'test.example/1')
     else {
       writeFileSync(this.at('escrow.yaml'), config(this.folder))
@@ -133,31 +134,47 @@ export class EscrowHome {
     await keygen('partner', 'beneficiary', 'DE')
     for (const [place, party] of custodians.entries()) await keygen(party, 'custodian', countries[place]!)
     for (const [party, role, country] of terms.parties) await keygen(party, role, country)
-    const cards = custodians.flatMap((party) => ['--custodian', this.party(party)])
-    await this.must('vault', 'deal', this.at('vault'), '--threshold', '3', ...cards)
   }
 
-  private async agree(sources: readonly string[], terms: ReleaseDraft): Promise<void> {
+  /** Another agreement of the same parties, with a vault of its own. @returns its file. */
+  async another(sources: readonly string[], name: string): Promise<string> {
+    await this.deal(`vault-${name}`)
+    await this.agree(sources, noTerms, { vault: `vault-${name}`, agreement: `agreement-${name}` })
+    await this.arm({ vault: `vault-${name}`, agreement: `agreement-${name}`, acceptances: `acceptances-${name}` })
+    return this.at(`agreement-${name}`, 'agreement.json')
+  }
+
+  private async deal(vault = 'vault'): Promise<void> {
+    const cards = custodians.flatMap((party) => ['--custodian', this.party(party)])
+    await this.must('vault', 'deal', this.at(vault), '--threshold', '3', ...cards)
+  }
+
+  private async agree(
+    sources: readonly string[],
+    terms: ReleaseDraft,
+    folders = { vault: 'vault', agreement: 'agreement' },
+  ): Promise<void> {
     writeFileSync(this.at('draft.yaml'), draft(sources, terms))
     const others = terms.parties.map(([party]) => party)
     const parties = [join(this.home, 'keys'), ...['vendor', 'partner', ...custodians, ...others].map((party) => this.party(party))]
     const create = ['agreement', 'create', '--draft', this.at('draft.yaml'), '--service', join(this.home, 'service.json')]
     const cards = parties.flatMap((party) => ['--party', party])
-    await this.must(...create, '--vault', this.at('vault', 'vault.json'), ...cards, '--out', this.at('agreement'))
+    const agreement = this.at(folders.agreement, 'agreement.json')
+    await this.must(...create, '--vault', this.at(folders.vault, 'vault.json'), ...cards, '--out', this.at(folders.agreement))
     const beneficiaries = terms.parties.filter(([, role]) => role === 'beneficiary').map(([party]) => party)
-    for (const party of ['vendor', 'partner', ...beneficiaries])
-      await this.must('agreement', 'sign', this.agreement, '--as', this.party(party))
-    await this.must('agreement', 'register', this.agreement, '--annex', this.at('agreement', 'annex.age'))
+    for (const party of ['vendor', 'partner', ...beneficiaries]) await this.must('agreement', 'sign', agreement, '--as', this.party(party))
+    await this.must('agreement', 'register', agreement, '--annex', this.at(folders.agreement, 'annex.age'))
   }
 
-  private async arm(): Promise<void> {
+  private async arm(folders = { vault: 'vault', agreement: 'agreement', acceptances: 'acceptances' }): Promise<void> {
+    const agreement = this.at(folders.agreement, 'agreement.json')
     for (const party of custodians) {
-      const shares = [1, 2].flatMap((epoch) => ['--share', this.share(party, epoch)])
-      const accept = ['vault', 'accept', '--as', this.party(party), '--agreement', this.agreement, ...shares]
-      await this.must(...accept, '--out', this.at('acceptances', party))
+      const shares = [1, 2].flatMap((epoch) => ['--share', this.at(folders.vault, 'shares', `${party}-epoch-${epoch}.age`)])
+      const accept = ['vault', 'accept', '--as', this.party(party), '--agreement', agreement, ...shares]
+      await this.must(...accept, '--out', this.at(folders.acceptances, party))
     }
     const files = custodians.flatMap((party) =>
-      readdirSync(this.at('acceptances', party)).map((name) => this.at('acceptances', party, name)),
+      readdirSync(this.at(folders.acceptances, party)).map((name) => this.at(folders.acceptances, party, name)),
     )
     await this.must('vault', 'arm', ...files)
   }

@@ -39,7 +39,28 @@ describe('PostgreSQL and two S3', () => {
     const copy = home.at('copy')
     await home.must('replicate', '--to', copy)
     expect(await home.must('verify', copy, '--agreement', home.agreement)).toContain('everything that was looked at holds')
-    await home.must('open', ...home.opening(copy), ...(await home.release()), '--to', home.at('restored.git'))
+    await home.must(...home.opening(copy), ...(await home.release()), '--to', home.at('restored.git'))
+  })
+
+  test('one service keeps many agreements and sources apart', async () => {
+    const sources = ['one', 'two'].flatMap((name) => [`  - source: ${name}`, `    url: ${source.path}`])
+    const other = await home.another(sources, 'second')
+    const mirrored = await home.json<{ sources: { source: string; outcome: string }[] }>('mirror')
+    expect(new Map(mirrored.sources.map((one) => [one.source, one.outcome]))).toEqual(
+      new Map([
+        ['one', 'deposited'],
+        ['product', 'unchanged'],
+        ['two', 'deposited'],
+      ]),
+    )
+    const copy = home.at('copy-of-two')
+    await home.must('replicate', '--to', copy)
+    expect(await home.must('verify', copy, '--agreement', other)).toContain('everything that was looked at holds')
+    // Shares of one vault open nothing of the other.
+    const shares = await home.release()
+    const opening = ['--as', home.party('partner'), '--agreement', other, '--from', copy, '--source', 'one', ...shares]
+    const refused = await home.run('open', ...opening, '--to', home.at('never.git'))
+    expect(refused).toMatchObject({ exitCode: 6, err: expect.stringContaining('SHARES_TOO_FEW') as string })
   })
 })
 
