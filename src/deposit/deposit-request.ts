@@ -44,8 +44,10 @@ export interface DepositRequest {
   readonly inventoryRecipients: readonly string[]
   /** Null for the first deposit. */
   readonly previous: PreviousDeposit | null
-  /** Make a full deposit, because one is due or was asked for. Otherwise it is made only when it must be. */
+  /** Make a full deposit even of what has not changed, because one is due or was asked for. Otherwise it is made only when it must be. */
   readonly full: boolean
+  /** The chain is as long as it may be: what has changed begins a new one. Nothing is made of what has not. */
+  readonly chainComplete?: boolean
   /** Until when everything is locked: an incremental as long as its base, which is not younger. */
   readonly retainUntil: (kind: DepositKind) => Date
   readonly packBytesMax: number

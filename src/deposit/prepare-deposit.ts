@@ -44,7 +44,7 @@ interface Basis {
 
 function basisOf(request: DepositRequest, listing: RefListing): Basis {
   const { previous, vault } = request
-  if (previous === null || request.full) return { chain: null, findings: [] }
+  if (previous === null || request.full || request.chainComplete === true) return { chain: null, findings: [] }
   const { inventory, manifest } = previous
   if (inventory === null) return { chain: null, findings: [restartFinding('the inventory of the deposit before cannot be opened')] }
   if (listing.objectFormat !== inventory.objectFormat) {

@@ -67,6 +67,7 @@ export class TakeSourceDeposit {
     const { body, digest } = work.known.signed
     const now = this.clock.now()
     const { epoch, previous } = basis
+    const due = fullDue(work.row, now)
     return {
       agreement: body.agreement,
       agreementDigest: digest,
@@ -76,7 +77,9 @@ export class TakeSourceDeposit {
       vault: { recipient: epoch.recipient, epoch: epoch.epoch, exposed: epoch.state === 'exposed' },
       inventoryRecipients: inventoryRecipients(body, { vault: epoch.recipient, mode: work.row.mode }),
       previous,
-      full: basis.full || fullDue(work.row, now) !== null,
+      full: basis.full || due === 'first' || due === 'age',
+      // A source at rest needs no new base: a full deposit at every look would fill the store with copies.
+      chainComplete: due === 'length',
       retainUntil: (kind: DepositKind) =>
         chainRetainUntil(body, work.row, kind === 'full' || work.row.fullAt === null ? now : work.row.fullAt),
       packBytesMax: this.options.packBytesMax,
