@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { Clock } from '../core/environment.js'
+import { isEscrowError } from '../core/errors.js'
 import { Database } from '../db/database.js'
 import { EscrowOptions } from './escrow-options.js'
 import { endLease, renewLease, takeLease, type Lease, type SourceKey } from './lease.table.js'
@@ -30,7 +31,16 @@ export class LeaseKeeper {
       return await work(lease, signal === undefined ? lost.signal : AbortSignal.any([signal, lost.signal]))
     } finally {
       clearInterval(timer)
+      await this.giveBack(lease)
+    }
+  }
+
+  /** A lease that cannot be given back lapses by itself; what the work came to says more than this would. */
+  private async giveBack(lease: Lease): Promise<void> {
+    try {
       await this.database.query((db) => endLease(db, lease, this.clock.now()))
+    } catch (error) {
+      if (!isEscrowError(error)) throw error
     }
   }
 

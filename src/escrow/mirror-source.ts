@@ -53,11 +53,11 @@ export class MirrorSource {
     signal: AbortSignal,
   ): Promise<Mirrored> {
     const { known, key, lease } = job
-    // A deposit that an earlier run had stored comes first: it has its number already.
-    const resumed = await this.resume.run(lease, known, signal)
-    if (resumed !== null) return resumed
     const work = { known, key, row: await this.sourceOf(key) }
     try {
+      // A deposit that an earlier run had stored comes first: it has its number already.
+      const resumed = await this.resume.run(lease, known, signal)
+      if (resumed !== null) return resumed
       const taken = await this.take.run(lease, work, job.wish, signal)
       if (taken.outcome === 'unchanged') await this.outcomes.unchanged(lease, work, taken)
       return taken

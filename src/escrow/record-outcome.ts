@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { Clock } from '../core/environment.js'
-import type { EscrowError } from '../core/errors.js'
+import { isEscrowError, type ErrorCode, type EscrowError } from '../core/errors.js'
 import { Database, type Tx } from '../db/database.js'
 import type { EventDraft } from '../log/event-log.js'
 import { EventLog } from '../log/event-log.js'
@@ -33,20 +33,36 @@ export class RecordOutcome {
     await this.record(work, { type: 'escrow/event/deposit-unchanged/v1', ...this.subject(work), ...what }, change)
   }
 
-  /** A deposit failed: `refused` is a claim about what came, `failed` is our own fault or the weather. */
+  /** A deposit failed: `refused` is a claim about what came, `failed` is our own fault or the weather. Never throws an EscrowError. */
   async failed(lease: Lease, work: SourceAtWork, failure: { readonly error: EscrowError; readonly at: Date }): Promise<void> {
     const { code } = failure.error
     if (code === 'LEASE_LOST') return
     const { row } = work
     const delayMs = Math.min(retryMs * 2 ** row.failures, retryMaxMs)
-    const change = async (tx: Tx) =>
-      recordFailure(tx, await holdLease(tx, lease), { code, at: failure.at, retryAt: new Date(failure.at.getTime() + delayMs) })
+    const changeTo = (remembered: ErrorCode) => async (tx: Tx, at: Date) =>
+      recordFailure(tx, await holdLease(tx, lease), { code: remembered, at, retryAt: new Date(at.getTime() + delayMs) })
     // The same failure again in the same period is no news.
     const known = row.failureCode === code && row.failedAt !== null && row.failedAt >= row.periodAt
-    if (known) return this.database.transaction(change)
+    if (known) {
+      await this.attempt(() => this.database.transaction((tx) => changeTo(code)(tx, failure.at)))
+      return
+    }
     const what = { source: work.key.source, code, dueAt: metPeriod(row, failure.at) }
     const type = isClaim(code) ? ('escrow/event/deposit-refused/v1' as const) : ('escrow/event/deposit-failed/v1' as const)
-    await this.record(work, { type, ...this.subject(work), ...what }, change)
+    const unlogged = await this.attempt(() => this.record(work, { type, ...this.subject(work), ...what }, changeTo(code)))
+    // The log takes nothing while a store is out of reach. The index remembers that fault, so that this failure is still news for the log.
+    if (unlogged !== null) await this.attempt(() => this.database.transaction((tx) => changeTo(unlogged.code)(tx, failure.at)))
+  }
+
+  /** What failed first says more to a person than that it could not be recorded. @returns why it could not be. */
+  private async attempt(record: () => Promise<void>): Promise<EscrowError | null> {
+    try {
+      await record()
+      return null
+    } catch (error) {
+      if (isEscrowError(error)) return error
+      throw error
+    }
   }
 
   private subject(work: SourceAtWork) {
