@@ -30,13 +30,15 @@ export async function mirror(context: CommandContext, options: MirrorOptions): P
     const sources = await app.get(ListSources).pulled(wanted)
     if (sources.length === 0)
       throw new EscrowError('NOT_FOUND', 'there is no source to mirror; register an agreement and arm its vault first')
-    const missed = await app.get(RecordMissed).run(context.signal)
+    const titles = await titlesOf(app.get(AgreementShelf), sources)
+    // A deposit does not wait for a log that cannot take the news of a missed deadline; the next run records it.
+    const missed = await orFault(app.get(RecordMissed).run(context.signal), context.signal)
     const ended: Ended[] = []
     for (const key of sources) ended.push(await mirrorOne(context, { key, full: options.full, mirrorSource: app.get(MirrorSource) }))
-    await publishLog(app, context.signal)
-    const titles = await titlesOf(app.get(AgreementShelf), sources)
-    const shown = present(ended, titles)
-    return { ...shown, json: { ...jsonOfMissed(missed), ...shown.json }, lines: [...linesOfMissed(missed), ...shown.lines] }
+    const published = await orFault(publishLog(app, context.signal), context.signal)
+    const shown = present(ended, titles, [published, missed].find((one) => one instanceof EscrowError) ?? null)
+    const told = missed instanceof EscrowError ? [] : missed
+    return { ...shown, json: { ...jsonOfMissed(told), ...shown.json }, lines: [...linesOfMissed(told), ...shown.lines] }
   })
 }
 
@@ -83,14 +85,36 @@ async function titlesOf(shelf: AgreementShelf, sources: readonly SourceKey[]): P
   return new Map(await Promise.all(ids.map(async (id): Promise<[string, string]> => [id, (await shelf.get(id)).row.title])))
 }
 
+/** What the sources came to is said in any case, also when the log cannot be published. */
+async function orFault<T>(work: Promise<T>, signal: AbortSignal): Promise<T | EscrowError> {
+  try {
+    return await work
+  } catch (error) {
+    signal.throwIfAborted()
+    if (!isEscrowError(error)) throw error
+    return error
+  }
+}
+
 function present(
   ended: readonly Ended[],
   titles: ReadonlyMap<string, string>,
-): CommandResult & { readonly json: { readonly sources: readonly unknown[] } } {
-  const failed = ended.flatMap((one) => ('error' in one ? [one.error] : []))
+  logFault: EscrowError | null,
+): CommandResult & { readonly json: { readonly sources: readonly unknown[]; readonly log: unknown } } {
+  const failed = [...ended.flatMap((one) => ('error' in one ? [one.error] : [])), ...(logFault === null ? [] : [logFault])]
   const exitCode: ExitCode = failed[0] === undefined ? 0 : exitCodeOf(failed[0])
   const lines = ended.flatMap((one) => [`${one.key.source}  (${titles.get(one.key.agreementId) ?? one.key.agreementId})`, ...linesOf(one)])
-  return { json: { sources: ended.map((one) => jsonOf(one)) }, lines, exitCode }
+  if (logFault !== null) {
+    const said = `not published: ${logFault.message} [${logFault.code}]`
+    lines.push(
+      ...columns([
+        ['log', said],
+        ['', 'what was deposited stays pending; the next run publishes it and issues its receipts'],
+      ]),
+    )
+  }
+  const log = logFault === null ? null : { code: logFault.code, message: logFault.message }
+  return { json: { sources: ended.map((one) => jsonOf(one)), log }, lines, exitCode }
 }
 
 function linesOf(ended: Ended): readonly string[] {
