@@ -113,6 +113,11 @@ function addServiceCommands(program: Command, action: Action): void {
     .option('--replica <name>', 'only this replica')
     .action(action(async () => (await import('./agent-check.js')).repair))
   program
+    .command('check-log')
+    .description('recompute the whole log from what every replica holds, and compare; exit 3 when something differs')
+    .option('--no-events', 'only tiles, entries, checkpoints and index, not the event behind every leaf')
+    .action(action(async () => (await import('./agent-check-log.js')).checkLog))
+  program
     .command('tick')
     .description('record deadlines that have passed without a deposit; exit 3 when there were any')
     .action(action(async () => (await import('./agent-mirror.js')).tick))

@@ -5,7 +5,7 @@ import { Database } from '../db/database.js'
 import { AgreementId } from '../format/ids.js'
 import { EventLog } from '../log/event-log.js'
 import { AgreementShelf } from './agreement-shelf.js'
-import { nextPeriod } from './schedule.js'
+import { nextPeriod, type Period } from './schedule.js'
 import { listMissed, missPeriod, type SourceRow } from './source.table.js'
 
 /** A period that nothing came for. */
@@ -43,29 +43,33 @@ export class RecordMissed {
       if (rows.length === 0) return missed
       for (const row of rows) {
         signal?.throwIfAborted()
-        if (await this.record(row, signal)) missed.push(row)
+        missed.push(...(await this.record(row, now, signal)))
       }
     }
   }
 
-  /** @returns false when a deposit, or another process, was quicker. */
-  private async record(row: SourceRow, signal?: AbortSignal): Promise<boolean> {
-    const { annex } = await this.shelf.get(row.agreementId)
-    const { source, periodAt, deadlineAt } = row
-    const draft = {
-      type: 'escrow/event/deposit-missed/v1' as const,
-      agreement: AgreementId.parse(row.agreementId),
-      subject: source,
-      source,
-      dueAt: periodAt.toISOString(),
-      deadlineAt: deadlineAt.toISOString(),
+  /** All periods that a source has missed, in one transaction. @returns none when a deposit, or another worker, was quicker. */
+  private async record(row: SourceRow, now: Date, signal?: AbortSignal): Promise<readonly MissedPeriod[]> {
+    const { annex, row: agreement } = await this.shelf.get(row.agreementId)
+    const { agreementId, source } = row
+    const periods: Period[] = []
+    let next: Period = row
+    for (; next.deadlineAt <= now && next.periodAt < agreement.endsAt && periods.length < pageSize; next = nextPeriod(row, next.periodAt)) {
+      periods.push(next)
     }
+    const recordings = periods.map(({ periodAt, deadlineAt }) => {
+      const subject = { agreement: AgreementId.parse(agreementId), subject: source, source }
+      const due = { dueAt: periodAt.toISOString(), deadlineAt: deadlineAt.toISOString() }
+      return {
+        draft: { type: 'escrow/event/deposit-missed/v1' as const, ...subject, ...due },
+        tagSecret: Buffer.from(annex.tagSecret, 'hex'),
+      }
+    })
     try {
-      const change = { periodAt, next: nextPeriod(row, periodAt) }
-      await this.log.record({ draft, tagSecret: Buffer.from(annex.tagSecret, 'hex') }, (tx) => missPeriod(tx, row, change), signal)
-      return true
+      await this.log.recordAll(recordings, (tx) => missPeriod(tx, row, { periodAt: row.periodAt, next }), signal)
+      return periods.map(({ periodAt, deadlineAt }) => ({ agreementId, source, periodAt, deadlineAt }))
     } catch (error) {
-      if (isEscrowError(error, 'DATABASE_CONFLICT')) return false
+      if (isEscrowError(error, 'DATABASE_CONFLICT')) return []
       throw error
     }
   }

@@ -167,9 +167,9 @@ export async function listMissed(db: Db, now: Date, limit: number): Promise<read
 }
 
 /**
- * Let a source go on to its next period after one was missed. It stays due: what is late is still wanted.
+ * Let a source go on to a later period after others were missed. It stays due: what is late is still wanted.
  *
- * @param missed.periodAt - the period that was missed.
+ * @param missed.periodAt - the first that was missed.
  * @throws EscrowError `DATABASE_CONFLICT` when the source is past that period: somebody else was quicker.
  */
 export async function missPeriod(

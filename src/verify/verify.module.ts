@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common'
 import { EscrowModule } from '../escrow/escrow.module.js'
 import { LogModule } from '../log/log.module.js'
 import { CheckFixity } from './check-fixity.js'
+import { CheckLog } from './check-log.js'
 import { RebuildIndex } from './rebuild-index.js'
 import { RecordFixity } from './record-fixity.js'
 import { RepairObject } from './repair-object.js'
@@ -10,7 +11,7 @@ import { ReplicateArchive } from './replicate-archive.js'
 /** Checking again what was stored, and repairing it. Needs `VerifyOptions`. */
 @Module({
   imports: [LogModule, EscrowModule],
-  providers: [CheckFixity, RebuildIndex, RecordFixity, RepairObject, ReplicateArchive],
-  exports: [CheckFixity, RebuildIndex, RepairObject, ReplicateArchive],
+  providers: [CheckFixity, CheckLog, RebuildIndex, RecordFixity, RepairObject, ReplicateArchive],
+  exports: [CheckFixity, CheckLog, RebuildIndex, RepairObject, ReplicateArchive],
 })
 export class VerifyModule {}
