@@ -10,6 +10,8 @@ export default defineConfig({
     // One module graph for a worker: a process per file would import Nest, drizzle and PGlite again for each.
     isolate: false,
     pool: 'forks',
+    // Vitest leaves one of two cores idle otherwise.
+    maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 60_000,
     env: { TZ: 'UTC', LANG: 'C.UTF-8' },
