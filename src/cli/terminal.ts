@@ -56,24 +56,32 @@ const redrawMs = 100
  * @returns a function to call as often as one likes; it redraws at most ten times a second.
  */
 export function progressLine(terminal: Terminal): (progress: Progress) => void {
-  let phase = ''
+  let shown: Progress | null = null
   let startedMs = 0
   let drawnMs = -redrawMs
   return (progress) => {
     if (!terminal.interactive) return
     const nowMs = monotonicMs()
-    if (progress.phase !== phase) {
-      phase = progress.phase
+    if (progress.phase !== shown?.phase) {
+      shown = null
       startedMs = nowMs
       drawnMs = -redrawMs
     }
+    shown = shown === null ? progress : joined(shown, progress)
     if (nowMs - drawnMs < redrawMs && progress.done !== progress.total) return
     drawnMs = nowMs
-    terminal.redraw(describeProgress(progress, nowMs - startedMs))
+    terminal.redraw(describeProgress(shown, nowMs - startedMs))
   }
 }
 
-/** One line about a progress: `resolving deltas  12,345 of 264,000 objects  4%  31,000 objects/s  0:08 left`. */
+/** Objects and bytes of one phase are reported by turns; a line shows both. */
+function joined(before: Progress, now: Progress): Progress {
+  if (before.unit === 'objects' && now.unit === 'bytes') return { ...before, bytes: now.done }
+  if (before.unit === 'bytes' && now.unit === 'objects') return { bytes: before.done, ...now }
+  return before.bytes === undefined ? now : { bytes: before.bytes, ...now }
+}
+
+/** One line about a progress: `fetching  12,345 of 264,000 objects  4%  18.1 MiB at 9.0 MiB/s  0:38 left`. */
 export function describeProgress(progress: Progress, elapsedMs: number): string {
   const { done, total, unit, bytes } = progress
   const count = (value: number) => (unit === 'bytes' ? formatBytes(value) : `${formatCount(value)} ${unit}`)
@@ -82,7 +90,7 @@ export function describeProgress(progress: Progress, elapsedMs: number): string 
   const parts = [progress.phase, soFar]
   if (total !== undefined && total > 0) parts.push(`${Math.floor((100 * done) / total)}%`)
   if (bytes !== undefined) parts.push(`${formatBytes(bytes)}${elapsedMs > 0 ? ` at ${formatBytes((bytes * 1000) / elapsedMs)}/s` : ''}`)
-  if (elapsedMs >= 500) parts.push(`${count(Math.round(perSecond))}/s`)
+  if (elapsedMs >= 500 && bytes === undefined) parts.push(`${count(Math.round(perSecond))}/s`)
   if (elapsedMs >= 500 && total !== undefined && perSecond > 0) parts.push(`${formatDuration(((total - done) / perSecond) * 1000)} left`)
   return parts.join('  ')
 }

@@ -26,11 +26,25 @@ test.for([
 
 test('progress says objects, bytes, rate and time left', () => {
   const line = describeProgress({ phase: 'receiving', done: 250, total: 1000, unit: 'objects', bytes: 2 * 1024 * 1024 }, 2000)
-  expect(line).toBe('receiving  250 of 1,000 objects  25%  2.0 MiB at 1.0 MiB/s  125 objects/s  6.0 s left')
+  expect(line).toBe('receiving  250 of 1,000 objects  25%  2.0 MiB at 1.0 MiB/s  6.0 s left')
+  const resolving = describeProgress({ phase: 'resolving', done: 250, total: 1000, unit: 'objects' }, 2000)
+  expect(resolving).toBe('resolving  250 of 1,000 objects  25%  125 objects/s  6.0 s left')
 })
 
 test('progress says nothing of a total or an end that nobody knows', () => {
   expect(describeProgress({ phase: 'sealing', done: 1024, unit: 'bytes' }, 0)).toBe('sealing  1.0 KiB')
+})
+
+test('a line joins objects and bytes of a phase that are reported by turns', () => {
+  const drawn: string[] = []
+  const terminal = { out: () => undefined, err: () => undefined, redraw: (text: string) => drawn.push(text), interactive: true }
+  const report = progressLine(terminal)
+  report({ phase: 'fetching', done: 5, total: 10, unit: 'objects' })
+  report({ phase: 'fetching', done: 2048, unit: 'bytes' })
+  report({ phase: 'fetching', done: 10, total: 10, unit: 'objects' })
+  report({ phase: 'resolving', done: 1, total: 4, unit: 'objects' })
+  expect(drawn.at(-2)).toMatch(/^fetching {2}10 of 10 objects {2}100% {2}2\.0 KiB/)
+  expect(drawn.at(-1)).toBe('resolving  1 of 4 objects  25%')
 })
 
 test('nothing is drawn where nobody watches', () => {
