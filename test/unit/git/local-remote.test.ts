@@ -31,9 +31,10 @@ describe.each(['sha1', 'sha256'] as const)('a local %s repository', (objectForma
     const remote = new LocalRemote({ path: fixture.path, idleTimeoutMs: 600_000 })
     const before = timers()
     const { refs } = await remote.listRefs()
-    expect(timers()).toBe(before)
+    // Timers of other tests may end meanwhile: files share a process.
+    expect(timers()).toBeLessThanOrEqual(before)
     await collect(remote.fetchPack({ objectFormat, wants: refs.map((ref) => ref.oid), haves: [] }))
-    expect(timers()).toBe(before)
+    expect(timers()).toBeLessThanOrEqual(before)
   })
 
   test('a full pack holds every object that is reachable, and nothing is reported', async () => {
