@@ -1,7 +1,8 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { runEscrow } from '../../src/cli/program.js'
+import { fillDatabaseFolder } from './test-database.js'
 
 /** What a command line came to. */
 export interface Ran {
@@ -123,8 +124,12 @@ export class EscrowHome {
   }
 
   private async makeParties(terms: ReleaseDraft, config?: (folder: string) => string): Promise<void> {
-    if (config === undefined) await this.must('init', '--origin', 'test.example/1')
-    else {
+    if (config === undefined) {
+      // Its first start takes seconds otherwise.
+      mkdirSync(this.home, { mode: 0o700 })
+      await fillDatabaseFolder(join(this.home, 'db'))
+      await this.must('init', '--origin', 'test.example/1')
+    } else {
       writeFileSync(this.at('escrow.yaml'), config(this.folder))
       await this.must('init', '--config', this.at('escrow.yaml'))
     }
