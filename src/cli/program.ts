@@ -56,6 +56,7 @@ function buildProgram(terminal: Terminal, signal: AbortSignal, ending: Ending): 
       ending.exitCode = result.exitCode ?? 0
     }
   addServiceCommands(program, action)
+  addProofCommands(program, action)
   addPartyCommands(program, action)
   addCustodyCommands(program, action)
   addEveryonesCommands(program, action)
@@ -90,6 +91,10 @@ function addServiceCommands(program: Command, action: Action): void {
     .argument('<folder>', 'what `escrow deposit --sealed --out` made')
     .description('store a deposit that the depositor has sealed, and countersign it')
     .action(action(async () => (await import('./agent-receive.js')).receive))
+}
+
+/** What an operator does to keep its word checkable. */
+function addProofCommands(program: Command, action: Action): void {
   program
     .command('log')
     .description('bring pending entries into the log, ask the witnesses, issue receipts, and show how it stands; exit 3 when degraded')
@@ -117,6 +122,15 @@ function addServiceCommands(program: Command, action: Action): void {
     .description('recompute the whole log from what every replica holds, and compare; exit 3 when something differs')
     .option('--no-events', 'only tiles, entries, checkpoints and index, not the event behind every leaf')
     .action(action(async () => (await import('./agent-check-log.js')).checkLog))
+  program
+    .command('attest')
+    .description('sign what happened to every due time of a source in a period, with all that proves it; exit 3 when one was not met')
+    .requiredOption('--source <name>', 'the source')
+    .requiredOption('--from <moment>', 'due times from here: a day, or a moment in UTC')
+    .requiredOption('--to <moment>', 'up to, but without, this moment')
+    .option('--agreement <id>', 'where several agreements have a source of this name')
+    .requiredOption('--out <file>', 'where attestation.json will lie; every leaf of the log goes to <file>.leaves')
+    .action(action(async () => (await import('./agent-attest.js')).attest))
   program
     .command('tick')
     .description('record deadlines that have passed without a deposit; exit 3 when there were any')
@@ -271,9 +285,12 @@ function addEveryonesCommands(program: Command, action: Action): void {
   program.commandsGroup('Everybody (offline):')
   program
     .command('verify')
-    .argument('<path>', 'a copy of the archive, or a single receipt.json')
+    .argument('<path>', 'a copy of the archive, or a single receipt.json or attestation.json')
     .description('verify signatures, chains, receipts and digests without any secret; exit 3 when something does not hold')
     .option('--agreement <file>', 'the agreement as you pinned it; without it the folder is only checked against itself')
+    .option('--leaves <file>', 'of an attestation: every leaf of the log (default: <path>.leaves, if it is there)')
+    .option('--annex <file>', 'of an attestation: the annex.age of the agreement, to check whose leaves they are')
+    .option('--as <folder>', 'the keys of a party, to open the annex with')
     .action(action(async () => (await import('./verify.js')).verifyArchive))
   program
     .command('demo')

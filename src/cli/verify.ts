@@ -10,9 +10,10 @@ import { columns, type CommandContext, type CommandResult } from './command.js'
 import { exists, fileFault, readNamedFile } from './files.js'
 import { openArchive } from './open-archive.js'
 import { formatBytes, formatCount } from './terminal.js'
+import { typeOfDocument, verifyAttestationFile, type AttestationOptions } from './verify-attestation-file.js'
 import { verifyAgreement, type VerifiedAgreement, type VerifiedSource } from './verify-archive.js'
 
-interface VerifyOptions {
+interface VerifyOptions extends AttestationOptions {
   readonly agreement?: string
 }
 
@@ -28,7 +29,7 @@ export async function verifyArchive(context: CommandContext, options: VerifyOpti
   const found = await stat(path).catch((error: unknown) => {
     throw fileFault(path, error)
   })
-  if (found.isFile()) return verifyReceiptFile(path, pinned)
+  if (found.isFile()) return verifyDocumentFile(path, pinned, options)
   const reader = openArchive(path)
   const present = await reader.agreements(context.signal)
   const wanted = pinned === null ? present : [pinned.body.agreement]
@@ -46,10 +47,16 @@ async function noArchive(path: string, pinned: SignedAgreement | null): Promise<
   return new EscrowError('NOT_FOUND', `expected ${what} in ${path}, got none${hint}`)
 }
 
-async function verifyReceiptFile(path: string, pinned: SignedAgreement | null): Promise<CommandResult> {
+async function verifyDocumentFile(path: string, pinned: SignedAgreement | null, options: AttestationOptions): Promise<CommandResult> {
   if (pinned === null)
-    throw new EscrowError('ARGUMENT_INVALID', 'expected --agreement: a receipt is verified with the keys that the agreement pins')
-  const { receipt, checkpoint, degraded } = verifyReceipt(await readNamedFile(path, signedDocumentBytesMax), pinned)
+    throw new EscrowError('ARGUMENT_INVALID', 'expected --agreement: a document is verified with the keys that the agreement pins')
+  const bytes = await readNamedFile(path, signedDocumentBytesMax)
+  if (typeOfDocument(bytes) === 'escrow/attestation/v1') return verifyAttestationFile(path, pinned, options)
+  return verifyReceiptFile(bytes, pinned)
+}
+
+function verifyReceiptFile(bytes: Uint8Array, pinned: SignedAgreement): CommandResult {
+  const { receipt, checkpoint, degraded } = verifyReceipt(bytes, pinned)
   const { witnessQuorum } = pinned.body.log
   const lines = [
     `the receipt holds for deposit ${receipt.sequence} of ${receipt.source}`,

@@ -107,6 +107,10 @@ export const witnessAnswerBytesMax = noteBytesMax
 export const witnessEvidenceMax = 100
 /** Logs that one witness watches. */
 export const witnessLogsMax = 1000
+/** Events that one attestation holds: at about 900 bytes each with its proof, below `documentBytesMax`. A longer period is attested in parts. */
+export const attestedEventsMax = 3000
+/** Due times that one attestation answers for: a year of hours would be 8,784. */
+export const attestedPeriodsMax = 10_000
 /** Leaves that one sequencing step takes. */
 export const sequenceBatchMax = 2048
 /**

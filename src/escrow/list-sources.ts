@@ -28,6 +28,11 @@ export class ListSources {
     return active.map(({ agreementId, source }) => ({ agreementId, source }))
   }
 
+  /** The sources that a person names, pulled or not, in order of agreement and name. @param wanted - null for all. */
+  async named(wanted: { readonly agreement: string | null; readonly source: string | null }): Promise<readonly SourceKey[]> {
+    return (await this.find(wanted)).map(({ agreementId, source }) => ({ agreementId, source }))
+  }
+
   private async find(wanted: { readonly agreement: string | null; readonly source: string | null }): Promise<readonly SourceRow[]> {
     const found: SourceRow[] = []
     for (const agreementId of wanted.agreement === null ? await this.agreementIds() : [wanted.agreement]) {

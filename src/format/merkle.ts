@@ -91,7 +91,7 @@ export function sameHash(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 /** The largest power of two smaller than `n`, where RFC 6962 splits a tree of `n` >= 2 leaves. */
-function splitOf(n: number): number {
+export function splitOf(n: number): number {
   let k = 1
   while (k * 2 < n) k *= 2
   return k

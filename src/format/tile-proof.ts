@@ -30,12 +30,12 @@ const levelsOfTile = Math.log2(tileWidth)
  * @throws EscrowError `TILE_INVALID` and whatever `read` throws.
  */
 export async function proveInclusion(index: number, size: number, read: ReadTile, tilesSize = size): Promise<Uint8Array[]> {
-  return hashesOf(inclusionRanges(index, size), tilesSize, read)
+  return proveRanges(inclusionRanges(index, size), tilesSize, read)
 }
 
 /** Make a consistency proof between two trees, from the tiles of the larger. @throws as `proveInclusion` */
 export async function proveConsistency(oldSize: number, newSize: number, read: ReadTile, tilesSize = newSize): Promise<Uint8Array[]> {
-  return hashesOf(consistencyRanges(oldSize, newSize), tilesSize, read)
+  return proveRanges(consistencyRanges(oldSize, newSize), tilesSize, read)
 }
 
 /**
@@ -44,12 +44,12 @@ export async function proveConsistency(oldSize: number, newSize: number, read: R
  * @param oldSize - 1 to size.
  */
 export async function rootFromTiles(oldSize: number, size: number, read: ReadTile): Promise<Uint8Array> {
-  const [root] = await hashesOf([{ start: 0, end: oldSize }], size, read)
+  const [root] = await proveRanges([{ start: 0, end: oldSize }], size, read)
   return root ?? new Uint8Array(0)
 }
 
-/** The hash of each range; every tile is read once. */
-async function hashesOf(ranges: readonly LeafRange[], size: number, read: ReadTile): Promise<Uint8Array[]> {
+/** The hash of each range; every tile is read once. @throws as `proveInclusion` */
+export async function proveRanges(ranges: readonly LeafRange[], size: number, read: ReadTile): Promise<Uint8Array[]> {
   const nodes = ranges.map((range) => perfectNodes(range))
   const tiles = new Map<string, Tile>()
   for (const tile of nodes.flat().map((node) => placeOf(node, size).tile)) tiles.set(tilePath(tile), tile)

@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common'
 import { EscrowModule } from '../escrow/escrow.module.js'
 import { LogModule } from '../log/log.module.js'
+import { AttestSource } from './attest-source.js'
 import { CheckFixity } from './check-fixity.js'
 import { CheckLog } from './check-log.js'
 import { RebuildIndex } from './rebuild-index.js'
@@ -11,7 +12,7 @@ import { ReplicateArchive } from './replicate-archive.js'
 /** Checking again what was stored, and repairing it. Needs `VerifyOptions`. */
 @Module({
   imports: [LogModule, EscrowModule],
-  providers: [CheckFixity, CheckLog, RebuildIndex, RecordFixity, RepairObject, ReplicateArchive],
-  exports: [CheckFixity, CheckLog, RebuildIndex, RepairObject, ReplicateArchive],
+  providers: [AttestSource, CheckFixity, CheckLog, RebuildIndex, RecordFixity, RepairObject, ReplicateArchive],
+  exports: [AttestSource, CheckFixity, CheckLog, RebuildIndex, RepairObject, ReplicateArchive],
 })
 export class VerifyModule {}

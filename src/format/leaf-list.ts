@@ -1,0 +1,63 @@
+/**
+ * Every leaf of a log in one file, 64 bytes each: tag and digest, as the log's entries have them. Whoever holds a checkpoint can compute its
+ * root from this file, and whoever knows a tag finds all leaves of that tag in it: that is how an omission shows.
+ */
+import { tileWidth } from '../core/limits.js'
+import { EscrowError } from '../core/errors.js'
+import { formatLogEntry, type LogEntry } from './log-entry.js'
+import { hashBytes, leafHash } from './merkle.js'
+import { TreeEdge } from './tree-edge.js'
+
+const halfBytes = 32
+/** Bytes of one leaf in the list. */
+export const listedLeafBytes = 2 * halfBytes
+
+/** What was found in a list. */
+export interface ScannedLeaves {
+  readonly size: number
+  readonly root: Uint8Array
+  /** Places of the leaves that bear the tag, ascending. */
+  readonly places: readonly number[]
+}
+
+/** The bytes of one leaf in a list. */
+export function formatListedLeaf({ tag, digest }: LogEntry): Uint8Array {
+  return Buffer.concat([tag, digest])
+}
+
+/**
+ * Read a whole list: compute the root that it leads to, and find every leaf of one tag.
+ *
+ * @param blocks - attacker-controlled, in pieces of any size; nothing of it is kept.
+ * @param sizeMax - leaves of the checkpoint that it is for: a longer list is refused where it exceeds that.
+ * @throws EscrowError `FORMAT_INVALID` when it is longer than that or does not end with a whole leaf
+ */
+export async function scanLeafList(
+  blocks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  tag: Uint8Array,
+  sizeMax: number,
+): Promise<ScannedLeaves> {
+  const edge = new TreeEdge()
+  const places: number[] = []
+  const hashes = Buffer.alloc(tileWidth * hashBytes)
+  let [waiting, rest] = [0, Buffer.alloc(0)]
+  for await (const block of blocks) {
+    const bytes = Buffer.concat([rest, block])
+    const whole = bytes.length - (bytes.length % listedLeafBytes)
+    if (edge.size + waiting + whole / listedLeafBytes > sizeMax)
+      throw new EscrowError('FORMAT_INVALID', `leaf list: expected ${sizeMax} leaves, got more`)
+    for (let at = 0; at < whole; at += listedLeafBytes) {
+      const leaf = { tag: bytes.subarray(at, at + halfBytes), digest: bytes.subarray(at + halfBytes, at + listedLeafBytes) }
+      if (Buffer.compare(leaf.tag, tag) === 0) places.push(edge.size + waiting)
+      hashes.set(leafHash(formatLogEntry(leaf)), waiting * hashBytes)
+      waiting += 1
+      if (waiting < tileWidth) continue
+      edge.appendTile(hashes)
+      waiting = 0
+    }
+    rest = bytes.subarray(whole)
+  }
+  if (rest.length > 0) throw new EscrowError('FORMAT_INVALID', `leaf list: expected whole leaves of ${listedLeafBytes} bytes`)
+  for (let at = 0; at < waiting; at += 1) edge.append(Buffer.from(hashes.subarray(at * hashBytes, (at + 1) * hashBytes)))
+  return { size: edge.size, root: edge.root(), places }
+}
