@@ -1,5 +1,6 @@
 // Style as a test: the arrows, the lengths and the banned words of docs/ARCHITECTURE.md, "Rules that a test keeps".
 import { expect, test } from 'vitest'
+import { ERROR_ADVICE } from '../src/core/errors.js'
 import { codeLines, sourceFiles, walk, type Node, type SourceFile } from './architecture/source-files.js'
 
 const features = ['escrow', 'verify', 'release']
@@ -120,6 +121,15 @@ test('every exported function and class says what it gives', () => {
 test('no default exports and no barrels', () => {
   const wrong = source.filter((file) => [...walk(file.program)].some((node) => /^Export(?:Default|All)Declaration$/.test(node.type)))
   expect(wrong.map((file) => file.path)).toEqual([])
+})
+
+test('every error code is thrown somewhere, and every code has advice', () => {
+  const text = files
+    .filter((file) => file.path !== 'src/core/errors.ts')
+    .map((file) => file.text)
+    .join('\n')
+  const unused = Object.keys(ERROR_ADVICE).filter((code) => !new RegExp(`'${code}'`).test(text))
+  expect(unused).toEqual([])
 })
 
 function isDocumentable(node: Node | null): boolean {
