@@ -35,6 +35,26 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
 /** Files that only `adapters.module.ts`, the command line and tests may name: everybody else knows the port. */
 const adapters = /^src\/(?:store\/(?:fs|s3)-|git\/(?:http|ssh|local)-remote|db\/(?:postgres|pglite)-database)/
 
+/**
+ * Decision 0003: parties judge a release with the very code that the service judges it with. These files are pure, and import nothing
+ * but each other, core, crypto and format.
+ */
+const forHolders = new Set([
+  'src/escrow/jurisdiction.ts',
+  ...[
+    'business-days',
+    'electorate',
+    'network-rule',
+    'order-registration',
+    'order-state',
+    'quorum',
+    'release-policy',
+    'release-state',
+    'request-frame',
+    'statement-verifier',
+  ].map((name) => `src/release/${name}.ts`),
+])
+
 function folderOf(path: string): string {
   if (path.startsWith('config/')) return 'config'
   if (path.startsWith('src/crypto/holder/')) return 'crypto/holder'
@@ -53,9 +73,19 @@ test('every import follows the arrows', () => {
     const from = folderOf(file.path)
     return file.imports
       .filter((to) => folderOf(to) !== from && !(arrows[from] ?? []).includes(folderOf(to)))
+      .filter((to) => !(from === 'cli/holder' && forHolders.has(to)))
       .map((to) => `${file.path} -> ${to}`)
   })
   expect(wrong).toEqual([])
+})
+
+test('what holders may import of a feature is pure', () => {
+  const pure = new Set(['core', 'crypto', 'format'])
+  const wrong = files
+    .filter((file) => forHolders.has(file.path))
+    .flatMap((file) => file.imports.filter((to) => !pure.has(folderOf(to)) && !forHolders.has(to)).map((to) => `${file.path} -> ${to}`))
+  expect(wrong).toEqual([])
+  expect(files.filter((file) => forHolders.has(file.path))).toHaveLength(forHolders.size)
 })
 
 test('features name ports, never adapters', () => {

@@ -5,18 +5,10 @@ import { join, resolve } from 'node:path'
 import { EscrowError } from '../core/errors.js'
 import { monotonicMs, SystemClock } from '../core/environment.js'
 import { columns, type CommandContext, type CommandResult } from './command.js'
+import { custodians, DemoRelease, type DemoSteps } from './demo-release.js'
 import { DemoSource } from './demo-source.js'
 import { writeNamedFile } from './files.js'
 import { formatDuration, type Terminal } from './terminal.js'
-
-const custodians = [
-  { party: 'notary', country: 'CH', organisation: 'Notariat am See' },
-  { party: 'university', country: 'DE', organisation: 'Universität Nordstadt' },
-  { party: 'chamber', country: 'FR', organisation: 'Chambre de commerce' },
-  { party: 'auditor', country: 'NL', organisation: 'Poldermans Audit' },
-  { party: 'foundation', country: 'AT', organisation: 'Stiftung Quelloffen' },
-] as const
-const releasing = custodians.slice(1, 4)
 
 /** One step that was walked. */
 interface Walked {
@@ -53,11 +45,11 @@ export async function demo(context: CommandContext, options: { keep: boolean }, 
   return { json: { proven: walk.proven, steps: walk.walked, folder: options.keep ? folder : null }, lines }
 }
 
-class DemoWalk {
+class DemoWalk implements DemoSteps {
   readonly walked: Walked[] = []
   readonly proven: string[] = []
   private readonly home: string
-  private readonly agreement: string
+  readonly agreement: string
 
   constructor(
     private readonly context: CommandContext,
@@ -84,6 +76,8 @@ class DemoWalk {
     await this.step('the operator makes a home folder', ['init', '--origin', 'demo.reduit.example/1', ...this.atHome()])
     await this.step('the vendor makes its keys', this.keygen('vendor', 'depositor', 'US', 'Vendor Inc.'))
     await this.step('a consortium partner makes its keys', this.keygen('partner', 'beneficiary', 'DE', 'Partner AG'))
+    await this.step('a ministry that supervises makes its keys', this.keygen('ministry', 'supervisor', 'CH', 'Ministry of Continuity'))
+    await this.step('the arbiter makes its keys', this.keygen('arbiter', 'arbiter', 'CH', 'Chamber of Arbitration'))
     for (const one of custodians) {
       await this.step(`custodian ${one.party} makes its keys`, this.keygen(one.party, 'custodian', one.country, one.organisation))
     }
@@ -96,7 +90,7 @@ class DemoWalk {
     await writeNamedFile(draft, demoDraft(sourcePath, url))
     const parties = [
       join(this.home, 'keys'),
-      ...['vendor', 'partner', ...custodians.map((one) => one.party)].map((party) => this.at('parties', party)),
+      ...['vendor', 'partner', 'ministry', 'arbiter', ...custodians.map((one) => one.party)].map((party) => this.at('parties', party)),
     ]
     const create = [
       'agreement',
@@ -163,26 +157,7 @@ class DemoWalk {
   }
 
   private async release(source: DemoSource, isUrl: boolean): Promise<void> {
-    for (const { party } of releasing) {
-      const release = [
-        'share',
-        'release',
-        '--as',
-        this.at('parties', party),
-        '--agreement',
-        this.agreement,
-        '--share',
-        this.share(party, 1),
-      ]
-      await this.step(`custodian ${party} releases its share to the partner`, [
-        ...release,
-        '--to',
-        'partner',
-        '--out',
-        this.at('released', `${party}.age`),
-      ])
-    }
-    const shares = releasing.flatMap(({ party }) => ['--share', this.at('released', `${party}.age`)])
+    const requestCase = await new DemoRelease(this).untilGranted()
     const opening = [
       'open',
       '--as',
@@ -191,20 +166,19 @@ class DemoWalk {
       this.agreement,
       '--from',
       this.at('partner-replica'),
-      ...shares,
+      '--case',
+      requestCase,
     ]
-    await this.step('the partner opens the newest deposit', [
-      ...opening,
+    const newest = ['--source', 'product', '--sequence', '3']
+    await this.step('the partner opens the newest deposit', [...opening, ...newest, '--to', this.at('restored.git')])
+    await this.compare('every ref and object is compared with the source', source, this.at('restored.git'))
+    await this.step('the next deposit is a full one, to the reserve that nobody has shares of yet', [
+      'mirror',
       '--source',
       'product',
-      '--sequence',
-      '3',
-      '--to',
-      this.at('restored.git'),
+      ...this.atHome(),
     ])
-    await this.step('two shares are not enough', [...opening.slice(0, -2), '--source', 'product', '--to', this.at('never.git')], 6)
-    this.proven.push('three shares of five open it; two do not')
-    await this.compare('every ref and object is compared with the source', source, this.at('restored.git'))
+    this.proven.push('the released epoch is burned, and deposits go on under the reserve without the vendor')
     if (!isUrl) return
     await this.step('the partner opens the deposit of the URL', [...opening, '--source', 'upstream', '--to', this.at('upstream.git')])
   }
@@ -217,7 +191,7 @@ class DemoWalk {
     this.proven.push(fact)
   }
 
-  private async step(title: string, argv: readonly string[], expected = 0): Promise<void> {
+  async step(title: string, argv: readonly string[], expected = 0): Promise<void> {
     this.say('', title, `$ escrow ${argv.map((word) => shellWord(this.shorten(word))).join(' ')}`)
     const { terminal } = this.context
     const indented: Terminal = {
@@ -248,7 +222,7 @@ class DemoWalk {
     return ['keygen', this.at('parties', party), '--party', party, '--role', role, '--country', country, '--organisation', organisation]
   }
 
-  private share(party: string, epoch: number): string {
+  share(party: string, epoch: number): string {
     return this.at('vault', 'shares', `${party}-epoch-${epoch}.age`)
   }
 
@@ -257,11 +231,11 @@ class DemoWalk {
     return text.replaceAll(`${this.folder}/`, '')
   }
 
-  private atHome(): readonly string[] {
+  atHome(): readonly string[] {
     return ['--home', this.home]
   }
 
-  private at(...parts: readonly string[]): string {
+  at(...parts: readonly string[]): string {
     return join(this.folder, ...parts)
   }
 }
@@ -312,8 +286,18 @@ function demoDraft(sourcePath: string, url: string | null): string {
     '  storeCountries: [CH]',
     '  storeControlExcluded: [US, CN]',
     '  custodianCountriesMin: 3',
-    '  custodianOrganisationsMin: 5',
+    '  custodianOrganisationsMin: 3',
     '  approverCountries: [CH, DE, FR, NL, AT]',
+    'release:',
+    '  type: escrow/release-policy/v1',
+    '  calendars: [{ calendar: zurich, timeZone: Europe/Zurich }]',
+    '  calendar: zurich',
+    // A walk of minutes: every clock that may be zero is.
+    '  clocks: { formalCheckBusinessDays: 0, noticeServedBusinessDays: 0, objectionBusinessDays: 0, coolingOffHours: 0 }',
+    '  conditions: [{ condition: shutdown, kind: shutdown-order, evidence: [order] }]',
+    '  guardians: [ministry]',
+    '  licence: { scope: Maintain and operate the product. }',
+    '  title: { basis: fiduciary-ownership }',
     '',
   ].join('\n')
 }

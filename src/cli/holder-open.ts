@@ -3,15 +3,16 @@ import { SystemClock } from '../core/environment.js'
 import { EscrowError } from '../core/errors.js'
 import { signedDocumentBytesMax } from '../core/limits.js'
 import { checkChain } from '../format/check-manifest.js'
-import { epochOf, openAgreement, requireSignatures } from '../format/signed-agreement.js'
+import { epochOf, openAgreement, requireSignatures, type SignedAgreement } from '../format/signed-agreement.js'
 import { trustAgreement } from '../store/archive-agreement.js'
 import { unexplainedFindings, type ArchivedDeposit } from '../store/archived-deposit.js'
 import { newestOpenable, readHistory, type SourceHistory } from '../store/source-history.js'
-import { columns, type CommandContext, type CommandResult } from './command.js'
+import { columns, required, type CommandContext, type CommandResult } from './command.js'
 import { fileFault, readNamedFile } from './files.js'
-import { combineFiles, type CombinedShares } from './holder-shares.js'
+import { openableCase } from './holder-open-case.js'
+import { combineFiles, readShareFiles, type CombinedShares, type ShareFile } from './holder-shares.js'
 import { restoreChain, type Restored } from './holder-restore.js'
-import { openPartyFolder } from './party-folder.js'
+import { openPartyFolder, type PartyFolder } from './party-folder.js'
 import { formatCount } from './terminal.js'
 import { openArchive } from './open-archive.js'
 
@@ -19,8 +20,10 @@ interface OpenOptions {
   readonly as: string
   readonly agreement: string
   readonly from: string
-  readonly source: string
-  readonly share: readonly string[]
+  readonly source?: string
+  readonly share?: readonly string[]
+  readonly request?: string
+  readonly case?: string
   readonly to: string
   readonly sequence?: number
 }
@@ -43,25 +46,43 @@ export async function open(context: CommandContext, options: OpenOptions): Promi
   const pinned = openAgreement(await readNamedFile(options.agreement, signedDocumentBytesMax))
   requireSignatures(pinned, { agent: true })
   const reader = openArchive(options.from)
-  const { source } = options
+  const wish = await wishOf(options, party, pinned)
+  const { source } = wish
   const tree = await reader.tree(pinned.body.agreement, source, context.signal)
   const folders = tree.sources.get(source)
   if (folders === undefined)
     throw new EscrowError('NOT_FOUND', `expected deposits of ${source} under ${pinned.body.agreement} in ${options.from}, got none`)
   const { agreement: trusted } = await trustAgreement(reader, tree, pinned, context.signal)
   const history = await readHistory(reader, { source, folders, trusted, now: new SystemClock().now() }, context.signal)
-  const chosen = options.sequence === undefined ? chooseNewest(history) : choose(history, options.sequence)
+  const chosen = wish.sequence === null ? chooseNewest(history) : choose(history, wish.sequence)
   const chain = chainOf(history, chosen.deposit)
   const { envelope } = chosen.deposit.manifest
   const { body } = chosen.deposit.agreement
   const wanted = { vault: body.vault, epoch: epochOf(body, envelope.epoch), identity: party.identity }
-  const combined = await combineFiles(options.share, wanted)
+  const combined = combineFiles(wish.shares, wanted)
   const restored = await restoreChain(
     reader,
     { chain, identity: combined.identity, to: options.to, progress: context.progress },
     context.signal,
   )
   return presentOpened({ options, history, chosen, chain, combined, restored })
+}
+
+/** What is opened, with whose shares: as a released case says, or as the command line does. */
+interface OpenWish {
+  readonly source: string
+  readonly sequence: number | null
+  readonly shares: readonly ShareFile[]
+}
+
+async function wishOf(options: OpenOptions, party: PartyFolder, pinned: SignedAgreement): Promise<OpenWish> {
+  if (options.case !== undefined) {
+    const { request = null, source = null } = options
+    const granted = await openableCase({ folder: options.case, request, source }, party, pinned)
+    return { ...granted, sequence: options.sequence ?? granted.sequence }
+  }
+  const source = required(options.source, '--source, or --case')
+  return { source, sequence: options.sequence ?? null, shares: await readShareFiles(required(options.share, '--share, or --case')) }
 }
 
 async function requireFree(path: string): Promise<void> {

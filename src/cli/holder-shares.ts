@@ -19,21 +19,32 @@ export interface CombinedShares {
   readonly refused: readonly { readonly file: string; readonly reason: string }[]
 }
 
+/** A released share with the name under which it is spoken of. */
+export interface ShareFile {
+  readonly file: string
+  /** The age file. */
+  readonly envelope: Uint8Array
+}
+
+/** Released shares from files that a person named. @throws EscrowError `FILE_UNREADABLE`, `FORMAT_INVALID` */
+export async function readShareFiles(files: readonly string[]): Promise<readonly ShareFile[]> {
+  return Promise.all(files.map(async (file) => ({ file, envelope: await readNamedFile(file, shareFileBytesMax) })))
+}
+
 /**
  * Open released shares and combine those that belong to an epoch.
  *
  * @param files - age files to the beneficiary; anybody may have made them.
- * @throws EscrowError `SHARES_TOO_FEW` naming every file that was of no use; `FILE_UNREADABLE`
+ * @throws EscrowError `SHARES_TOO_FEW` naming every file that was of no use
  */
-export async function combineFiles(
-  files: readonly string[],
+export function combineFiles(
+  files: readonly ShareFile[],
   wanted: { readonly vault: Vault; readonly epoch: VaultEpoch; readonly identity: string },
-): Promise<CombinedShares> {
+): CombinedShares {
   const vault = checkVault(wanted.epoch, wanted.vault.threshold)
   const shares: Share[] = []
   const refused: { file: string; reason: string }[] = []
-  for (const file of files) {
-    const envelope = await readNamedFile(file, shareFileBytesMax)
+  for (const { file, envelope } of files) {
     try {
       const plain = openBytes(envelope, wanted.identity)
       const share = parseReleasedShare(plain)

@@ -3,6 +3,7 @@ import { defaultHome } from '../../config/load.js'
 import { isEscrowError } from '../core/errors.js'
 import { commandContext, collect, printResult, wholeNumber, type CommandContext, type CommandResult } from './command.js'
 import { EXIT_MEANINGS, exitCodeOf, type ExitCode } from './exit-code.js'
+import { addReleaseCommands } from './program-release.js'
 import type { Terminal } from './terminal.js'
 
 /** Loads one command only: `--help` and small commands must not wait for Nest and the database. */
@@ -59,11 +60,13 @@ function buildProgram(terminal: Terminal, signal: AbortSignal, ending: Ending): 
   addProofCommands(program, action)
   addPartyCommands(program, action)
   addCustodyCommands(program, action)
+  addReleaseCommands(program, action)
   addEveryonesCommands(program, action)
   return program
 }
 
-type Action = <Options>(load: () => Promise<Run<Options>>) => (...given: unknown[]) => Promise<void>
+/** Wraps a command's function for commander; the function is loaded when it is needed. */
+export type Action = <Options>(load: () => Promise<Run<Options>>) => (...given: unknown[]) => Promise<void>
 
 function addServiceCommands(program: Command, action: Action): void {
   program.commandsGroup('Operator (works on --home):')
@@ -265,9 +268,11 @@ function addCustodyCommands(program: Command, action: Action): void {
     .requiredOption('--as <folder>', 'the keys of the beneficiary')
     .requiredOption('--agreement <file>', 'the signed agreement, as pinned')
     .requiredOption('--from <folder>', 'a copy of the archive: a directory replica, or what `escrow replicate` wrote')
-    .requiredOption('--source <name>', 'the source')
-    .requiredOption('--share <file>', 'a released share; once for each custodian', collect)
     .requiredOption('--to <folder>', 'the bare repository to make')
+    .option('--case <folder>', 'a released case: source, deposit and shares are taken from it')
+    .option('--request <id>', 'the request that the case must be')
+    .option('--source <name>', 'the source')
+    .option('--share <file>', 'a released share; once for each custodian', collect)
     .option('--sequence <n>', 'this deposit (default: the newest without an unexplained blocking finding)', wholeNumber(1, 999_999_999))
     .action(action(async () => (await import('./holder-open.js')).open))
 }

@@ -24,7 +24,9 @@ export async function prepareDeposit(request: DepositRequest, tools: DepositTool
   const listing = await tools.remote.listRefs(signal)
   const takenAt = tools.clock.now()
   const refsDigest = digestRefs(listing)
-  if (!request.full && request.previous?.manifest.refsDigest === refsDigest) return { outcome: 'unchanged', listing, refsDigest }
+  // What is sealed to an epoch that is over must be sealed again, changed or not.
+  const sealed = request.previous?.manifest.envelope.recipient === request.vault.recipient
+  if (!request.full && sealed && request.previous?.manifest.refsDigest === refsDigest) return { outcome: 'unchanged', listing, refsDigest }
   const basis = basisOf(request, listing)
   const work = { request, tools, listing, refsDigest, takenAt }
   const first = await attemptDeposit({ ...work, ...basis }, signal)

@@ -4,6 +4,7 @@ import { LogModule } from '../log/log.module.js'
 import { VerifyModule } from '../verify/verify.module.js'
 import { AdvanceOrder } from './advance-order.js'
 import { AdvanceRequest } from './advance-request.js'
+import { ExportCase } from './export-case.js'
 import { GrantAccess } from './grant-access.js'
 import { OrderShelf } from './order-shelf.js'
 import { RecordStatement, StatementRoutes } from './record-statement.js'
@@ -21,6 +22,7 @@ import { SwitchEpoch } from './switch-epoch.js'
 const useCases = [
   AdvanceOrder,
   AdvanceRequest,
+  ExportCase,
   GrantAccess,
   RecordStatement,
   RegisterOrder,

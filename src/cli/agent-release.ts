@@ -1,0 +1,194 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { INestApplicationContext } from '@nestjs/common'
+import { documentBytesMax, rowsMax, signedDocumentBytesMax } from '../core/limits.js'
+import { sha256Hex } from '../crypto/digest.js'
+import { Database } from '../db/database.js'
+import { AdvanceOrder } from '../release/advance-order.js'
+import { AdvanceRequest } from '../release/advance-request.js'
+import { ExportCase, type CaseFile } from '../release/export-case.js'
+import { RecordStatement } from '../release/record-statement.js'
+import type { Outcome } from '../release/register-order.js'
+import {
+  findRequest,
+  listGrants,
+  listHeldShares,
+  listOrders,
+  listRequests,
+  listStatements,
+  type RequestRow,
+} from '../release/release.table.js'
+import { SweepReleases } from '../release/sweep-releases.js'
+import { withService } from './agent-context.js'
+import { publishLog } from './agent-log.js'
+import { columns, type CommandContext, type CommandResult } from './command.js'
+import { readNamedFile, writeNamedFile } from './files.js'
+
+/** Record signed statements that parties sent, and do what they make due. Exit 6 when one of them was refused everywhere. */
+export async function recordRelease(context: CommandContext, _options: unknown, ...paths: string[]): Promise<CommandResult> {
+  const documents = await Promise.all(paths.map((path) => readNamedFile(path, signedDocumentBytesMax)))
+  return withService(context, async (app) => {
+    const outcomes: Outcome[] = []
+    for (const bytes of documents) outcomes.push(...(await app.get(RecordStatement).run(bytes, context.signal)))
+    outcomes.push(...(await app.get(SweepReleases).run(context.signal)))
+    await publishLog(app, context.signal)
+    return present(outcomes)
+  })
+}
+
+/** Do what is due: clocks, effective orders, released shares, grants. */
+export async function tickReleases(context: CommandContext): Promise<CommandResult> {
+  return withService(context, async (app) => {
+    const outcomes = await app.get(SweepReleases).run(context.signal)
+    await publishLog(app, context.signal)
+    return outcomes.length === 0 ? { json: { outcomes: [] }, lines: ['nothing is due'] } : present(outcomes)
+  })
+}
+
+/** Record that the depositor was served with a request or an order; the proof's digest goes into the log, the proof stays with the operator. */
+export async function recordService(context: CommandContext, options: { readonly proof: string }, subject: string): Promise<CommandResult> {
+  const proofDigest = sha256Hex(await readNamedFile(options.proof, documentBytesMax))
+  return withService(context, async (app) => {
+    const outcomes = subject.startsWith('req_')
+      ? [await serveRequest(app, subject, proofDigest)]
+      : await serveOrder(app, subject, proofDigest)
+    await publishLog(app, context.signal)
+    return present(outcomes)
+  })
+}
+
+async function serveRequest(app: INestApplicationContext, requestId: string, proofDigest: string): Promise<Outcome> {
+  const state = await app.get(AdvanceRequest).run(requestId, { kind: 'notice-served', proofDigest })
+  return { agreementId: '', subject: requestId, state: state.name, error: null }
+}
+
+async function serveOrder(app: INestApplicationContext, order: string, proofDigest: string): Promise<readonly Outcome[]> {
+  const rows = await app.get(Database).query((db) => listOrders(db, null, rowsMax))
+  const served: Outcome[] = []
+  for (const row of rows.filter((one) => one.orderDigest === order)) {
+    const state = await app.get(AdvanceOrder).run(row, { kind: 'served', proofDigest })
+    served.push({ agreementId: row.agreementId, subject: order, state: state.name, error: null })
+  }
+  return served
+}
+
+/** Record the formal check of a request: it passes, or is turned down for a written reason. */
+export async function checkRequest(
+  context: CommandContext,
+  options: { readonly reject?: string },
+  requestId: string,
+): Promise<CommandResult> {
+  const reasonDigest = options.reject === undefined ? null : sha256Hex(await readNamedFile(options.reject, documentBytesMax))
+  return withService(context, async (app) => {
+    const input = { kind: 'formal-check', passed: reasonDigest === null, reasonDigest } as const
+    const state = await app.get(AdvanceRequest).run(requestId, input, undefined, context.signal)
+    await publishLog(app, context.signal)
+    return present([{ agreementId: '', subject: requestId, state: state.name, error: null }])
+  })
+}
+
+/** Show requests and orders, or one request with its history. */
+export async function showReleases(context: CommandContext, _options: unknown, requestId?: string): Promise<CommandResult> {
+  return withService(context, async (app) => {
+    const database = app.get<Database>(Database)
+    if (requestId !== undefined) return showOne(database, requestId)
+    const requests = await database.query((db) => listRequests(db, null, rowsMax))
+    const orders = await database.query((db) => listOrders(db, null, rowsMax))
+    const lines = columns([
+      ...orders.map((row): [string, string] => [`order ${row.orderDigest}`, `${row.agreementId}: ${row.state}${until(row.dueAt)}`]),
+      ...requests.map((row): [string, string] => [`request ${row.requestId}`, `${row.agreementId}: ${row.state}${until(row.dueAt)}`]),
+    ])
+    const json = {
+      orders: orders.map(({ orderDigest, agreementId, state, dueAt }) => ({ order: orderDigest, agreement: agreementId, state, dueAt })),
+      requests: requests.map((row) => summaryOf(row)),
+    }
+    return { json, lines: lines.length === 0 ? ['no request and no order is registered here'] : lines }
+  })
+}
+
+async function showOne(database: Database, requestId: string): Promise<CommandResult> {
+  const row = await database.query((db) => findRequest(db, requestId))
+  if (row === null) return { json: null, lines: [`no release request is named ${requestId}`], exitCode: 2 }
+  const statements = await database.query((db) => listStatements(db, requestId, row.agreementId))
+  const shares = await database.query((db) => listHeldShares(db, requestId))
+  const grants = await database.query((db) => listGrants(db, requestId))
+  const lines = [
+    `${row.requestId}  ${row.state}${until(row.dueAt)}`,
+    ...columns([
+      ['agreement', `${row.agreementId}, ${row.agreementDigest}`],
+      ['epoch', String(row.epoch)],
+      ['order', row.orderDigest ?? 'none'],
+      ...statements.map((one): [string, string] => [one.recordedAt.toISOString(), `${shortType(one.type)} by ${one.party}`]),
+      ...shares.map((one): [string, string] => [
+        one.receivedAt.toISOString(),
+        `share of ${one.party}${one.releasedAt === null ? ', held back' : ', passed on'}`,
+      ]),
+      ...grants.map((one): [string, string] => [
+        one.grantedAt.toISOString(),
+        `granted to ${one.beneficiary} until ${one.expiresAt.toISOString()}`,
+      ]),
+    ]),
+  ]
+  return { json: { ...summaryOf(row), statements, grants, shares: shares.map(({ party, releasedAt }) => ({ party, releasedAt })) }, lines }
+}
+
+/** Write every case as a folder of material that parties verify themselves; what was there is completed, never changed. */
+export async function publishCases(context: CommandContext, options: { readonly to: string }): Promise<CommandResult> {
+  return withService(context, async (app) => {
+    await publishLog(app, context.signal)
+    const database = app.get<Database>(Database)
+    const exporter = app.get(ExportCase)
+    const requests = await database.query((db) => listRequests(db, null, rowsMax))
+    const orders = await database.query((db) => listOrders(db, null, rowsMax))
+    for (const row of requests) await writeCase(join(options.to, row.requestId), await exporter.run(row.requestId, context.signal))
+    for (const row of orders) {
+      await writeCase(
+        join(options.to, `order-${row.orderDigest.slice(0, 16)}-${row.agreementId}`),
+        await exporter.ofOrder(row, context.signal),
+      )
+    }
+    const cases = await readdir(options.to).catch(() => [])
+    return {
+      json: { to: options.to, requests: requests.length, orders: orders.length },
+      lines: columns([
+        ['cases', cases.toSorted((left, right) => left.localeCompare(right)).join(', ')],
+        ['written to', options.to],
+      ]),
+    }
+  })
+}
+
+async function writeCase(folder: string, files: readonly CaseFile[]): Promise<void> {
+  for (const { path, bytes } of files) await writeNamedFile(join(folder, path), bytes)
+}
+
+function present(outcomes: readonly Outcome[]): CommandResult {
+  const refused = outcomes.filter((outcome) => outcome.error !== null)
+  const lines = columns(
+    outcomes.map(({ subject, state, error }): [string, string] => [
+      subject,
+      error === null ? (state ?? '') : `refused: ${error.message} [${error.code}]`,
+    ]),
+  )
+  const json = {
+    outcomes: outcomes.map(({ agreementId, subject, state, error }) => ({
+      agreement: agreementId,
+      subject,
+      state,
+      code: error?.code ?? null,
+    })),
+  }
+  return { json, lines, ...(refused.length > 0 && refused.length === outcomes.length ? { exitCode: 6 as const } : {}) }
+}
+
+function summaryOf({ requestId, agreementId, requestDigest, state, epoch, dueAt }: RequestRow) {
+  return { request: requestId, agreement: agreementId, digest: requestDigest, state, epoch, dueAt }
+}
+
+function until(dueAt: Date | null): string {
+  return dueAt === null ? '' : `, next clock ${dueAt.toISOString()}`
+}
+
+function shortType(type: string): string {
+  return type.split('/').at(-2) ?? type
+}

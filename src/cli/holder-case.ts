@@ -1,0 +1,225 @@
+// A case as a party's own client sees it: made from the agreement that the party has pinned, and from nothing that the operator says.
+import { readdir } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { EscrowError } from '../core/errors.js'
+import { documentBytesMax, signedDocumentBytesMax } from '../core/limits.js'
+import { checkEventChain, type Event, type EventOf, type LoggedEvent } from '../format/event.js'
+import { verifyProvenEvent } from '../format/logged-event.js'
+import { openAgreement, requireSignatures, type SignedAgreement } from '../format/signed-agreement.js'
+import type { StatementOf } from '../format/statement.js'
+import { judgeRegistration } from '../release/order-registration.js'
+import { isVote, tallyVotes, type Tally, type VerifiedStatement, type VerifyStatement } from '../release/quorum.js'
+import { parseReleasePolicy, termsOf } from '../release/release-policy.js'
+import type { RequestFrame } from '../release/release-state.js'
+import { frameRequest, type EffectiveOrder } from '../release/request-frame.js'
+import { peekStatement, verifierOf, verifyStatement } from '../release/statement-verifier.js'
+import { exists, readNamedFile } from './files.js'
+
+const filesMax = 20_000
+/** An event is recorded a moment after what it speaks of. */
+const recordingMs = 60_000
+
+/** A case that this machine has verified. */
+export interface OpenedCase {
+  readonly folder: string
+  readonly agreement: SignedAgreement
+  readonly request: VerifiedStatement & { readonly statement: StatementOf<'release-request'> }
+  readonly frame: RequestFrame
+  readonly verify: VerifyStatement
+  /** The registrations of the order behind it, verified; empty when there is none. */
+  readonly orders: readonly VerifiedStatement[]
+  readonly statements: readonly VerifiedStatement[]
+  readonly shares: readonly VerifiedStatement[]
+  /** The request's whole chain in the log, each event proven. */
+  readonly events: readonly LoggedEvent[]
+}
+
+/**
+ * Read and verify a case folder.
+ *
+ * @param folder - what `escrow release publish` wrote; attacker-controlled.
+ * @param pinned - the agreement as this party pinned it at arming.
+ * @param now - an expired request is refused; null where it was admitted in time and only its shares are due.
+ * @throws EscrowError `AGREEMENT_DIGEST` when the operator shows another agreement; `SIGNATURE_INVALID`, `STATEMENT_INVALID`,
+ *   `STATEMENT_EXPIRED`; `PROOF_INVALID`, `CHECKPOINT_INVALID`, `WITNESS_POLICY`, `CHAIN_BROKEN` when the log does not show the request
+ */
+export async function openCase(folder: string, pinned: SignedAgreement, now: Date | null): Promise<OpenedCase> {
+  const shown = openAgreement(await readNamedFile(join(folder, 'agreement.json'), signedDocumentBytesMax))
+  if (shown.digest !== pinned.digest) {
+    throw new EscrowError('AGREEMENT_DIGEST', `expected the case under the agreement you pinned, ${pinned.digest}, got ${shown.digest}`)
+  }
+  const requestBytes = await readNamedFile(join(folder, 'request.json'), signedDocumentBytesMax)
+  const orders = await readAll(join(folder, 'orders'))
+  const statements = await readAll(join(folder, 'statements'))
+  const shares = await readAll(join(folder, 'shares'))
+  const { digest } = peekStatement(requestBytes)
+  const verify = verifierOf(pinned, new Map([[digest, requestBytes], ...orders, ...statements, ...shares]))
+  const request = requireRequest(verify(digest))
+  const order = orderOf(
+    request.statement,
+    pinned,
+    [...orders.keys()].map((one) => verify(one)),
+  )
+  const { body } = pinned
+  const at = now ?? new Date(request.statement.issuedAt)
+  const frame = frameRequest({
+    verified: request,
+    agreement: body,
+    agreementDigest: pinned.digest,
+    epoch: request.statement.epoch,
+    order,
+    now: at,
+  })
+  const events = await readLog(join(folder, 'log'), pinned, request)
+  const verified = (some: ReadonlyMap<string, Uint8Array>) => [...some.keys()].map((one) => verify(one))
+  return {
+    folder,
+    agreement: pinned,
+    request,
+    frame,
+    verify,
+    events,
+    orders: verified(orders),
+    statements: verified(statements),
+    shares: verified(shares),
+  }
+}
+
+/** The agreements that a party has pinned, by digest. @throws EscrowError `SIGNATURE_INVALID`, `FILE_UNREADABLE` */
+export async function openPinned(paths: readonly string[]): Promise<ReadonlyMap<string, SignedAgreement>> {
+  const pinned = new Map<string, SignedAgreement>()
+  for (const path of paths) {
+    const agreement = openAgreement(await readNamedFile(path, signedDocumentBytesMax))
+    requireSignatures(agreement, { agent: true })
+    pinned.set(agreement.digest, agreement)
+  }
+  return pinned
+}
+
+/** Which of the pinned agreements a case belongs to. @throws EscrowError `AGREEMENT_DIGEST` when it is none of them */
+export async function pinnedFor(folder: string, pinned: ReadonlyMap<string, SignedAgreement>): Promise<SignedAgreement> {
+  const { digest } = openAgreement(await readNamedFile(join(folder, 'agreement.json'), signedDocumentBytesMax))
+  const found = pinned.get(digest)
+  if (found !== undefined) return found
+  throw new EscrowError('AGREEMENT_DIGEST', `${folder}: expected a case under an agreement that you pinned, got ${digest}`)
+}
+
+/** How the votes stand, counted here from the signed statements that the log shows. */
+export function countVotes(one: OpenedCase, at: Date): Tally {
+  const recorded = recordedIn(one.events)
+  const veto = one.events.find(({ event }) => isAdvance(event) && event.to === 'vetoed')?.event.at ?? null
+  const since = (digest: string): boolean => veto === null || (recorded.get(digest) ?? '') > veto
+  const votes = one.statements
+    .filter(({ statement, digest }) => isVote(statement) && recorded.has(digest) && since(digest))
+    .map(({ digest }) => ({ digest, round: 1 }))
+  return tallyVotes({ votes, round: 1, unavailable: [], vetoedAt: veto }, one.frame, { at, verify: one.verify })
+}
+
+/** The state that the log shows, and since when. */
+export function loggedState(one: OpenedCase): { readonly state: string; readonly since: string } {
+  const moves = one.events.map(({ event }) => event).filter(isAdvance)
+  const last = moves.at(-1)
+  const first = moves.findLast((event) => event.to === last?.to && event.from !== event.to)
+  return { state: last?.to ?? 'unknown', since: first?.at ?? '' }
+}
+
+/** The moment since which the log shows that shares may be handed over. @throws EscrowError `REQUEST_STATE`, `SHARES_TOO_FEW` */
+export function requireReleasing(one: OpenedCase): Date {
+  const { state, since } = loggedState(one)
+  if (state !== 'releasing' && state !== 'released') {
+    throw new EscrowError('REQUEST_STATE', `expected the log to show the request in releasing, got ${state}`)
+  }
+  const moves = one.events.map(({ event }) => event).filter(isAdvance)
+  const releasing = moves.findLast((event) => event.to === 'releasing' && event.from !== 'releasing')
+  const cooling = moves.findLast((event) => event.to === 'coolingOff' && event.from !== 'coolingOff')
+  const coolingMs = one.frame.terms.clocks.coolingOffHours * 3_600_000
+  if (releasing === undefined || cooling === undefined || Date.parse(releasing.at) + recordingMs < Date.parse(cooling.at) + coolingMs) {
+    throw new EscrowError(
+      'REQUEST_STATE',
+      `expected a cooling-off of ${one.frame.terms.clocks.coolingOffHours} hours in the log before ${since}`,
+    )
+  }
+  const at = new Date(releasing.at)
+  const { verdict } = countVotes(one, at)
+  if (verdict !== 'approved') throw new EscrowError('REQUEST_STATE', `expected the votes in the log to approve, but they are ${verdict}`)
+  return at
+}
+
+type Advanced = EventOf<'request-advanced'>
+
+function isAdvance(event: Event): event is Advanced {
+  return event.type === 'escrow/event/request-advanced/v1'
+}
+
+/** When each statement was recorded, by digest. */
+function recordedIn(events: readonly LoggedEvent[]): ReadonlyMap<string, string> {
+  return new Map(events.flatMap(({ event }) => (event.type === 'escrow/event/statement-recorded/v1' ? [[event.statement, event.at]] : [])))
+}
+
+async function readAll(folder: string): Promise<ReadonlyMap<string, Uint8Array>> {
+  const documents = new Map<string, Uint8Array>()
+  for (const path of await filesIn(folder)) {
+    const bytes = await readNamedFile(path, signedDocumentBytesMax)
+    documents.set(peekStatement(bytes).digest, bytes)
+  }
+  return documents
+}
+
+async function readLog(folder: string, pinned: SignedAgreement, request: OpenedCase['request']): Promise<readonly LoggedEvent[]> {
+  const events: LoggedEvent[] = []
+  for (const path of await filesIn(folder)) events.push(verifyProvenEvent(await readNamedFile(path, documentBytesMax), pinned.body))
+  checkEventChain(events)
+  const [first] = events
+  const subject = first?.event.subject
+  if (subject !== request.statement.request || !recordedIn(events).has(request.digest)) {
+    throw new EscrowError('PROOF_INVALID', 'expected the log to show this request, got nothing about it')
+  }
+  return events
+}
+
+async function filesIn(folder: string): Promise<readonly string[]> {
+  if (!(await exists(folder))) return []
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.json')).sort()
+  if (names.length > filesMax) throw new EscrowError('FORMAT_INVALID', `${basename(folder)}: expected at most ${filesMax} files`)
+  return names.map((name) => join(folder, name))
+}
+
+function requireRequest(verified: VerifiedStatement): OpenedCase['request'] {
+  const { statement, signer } = verified
+  if (statement.type !== 'escrow/statement/release-request/v1') throw new EscrowError('STATEMENT_INVALID', 'expected a release request')
+  if (signer !== statement.party) {
+    throw new EscrowError('SIGNATURE_INVALID', `expected a signature by ${statement.party}, got one by ${signer}`)
+  }
+  return { ...verified, statement }
+}
+
+/** The order stands only if parties of this agreement signed it who may register one. */
+function orderOf(
+  request: StatementOf<'release-request'>,
+  pinned: SignedAgreement,
+  documents: readonly VerifiedStatement[],
+): EffectiveOrder | null {
+  if (request.order === null) return null
+  const registrations = documents.filter(({ statement }) => statement.type === 'escrow/statement/shutdown-order/v1')
+  if (!registrations.some(({ digest }) => digest === request.order)) {
+    throw new EscrowError('STATEMENT_INVALID', 'expected the order behind the request among its documents, got none')
+  }
+  const registrants = [...new Set(registrations.map(({ signer }) => signer))]
+  const terms = termsOf(parseReleasePolicy(pinned.body.release), request.condition)
+  if (judgeRegistration(registrants, pinned.body.parties, terms) === 'incomplete') {
+    throw new EscrowError(
+      'SIGNER_REFUSED',
+      `expected an order registered by the depositor or by two parties, got ${registrants.join(', ')}`,
+    )
+  }
+  return { digest: request.order, registrants, bySilence: false }
+}
+
+/** The signed order of an order's folder or file, verified with the pinned agreement. @throws EscrowError `SIGNATURE_INVALID`, `STATEMENT_INVALID` */
+export async function openOrder(path: string, pinned: SignedAgreement): Promise<VerifiedStatement> {
+  const inFolder = join(path, 'order.json')
+  const bytes = await readNamedFile((await exists(inFolder)) ? inFolder : path, signedDocumentBytesMax)
+  const verified = verifyStatement(bytes, pinned)
+  if (verified.statement.type === 'escrow/statement/shutdown-order/v1') return verified
+  throw new EscrowError('STATEMENT_INVALID', `expected a shutdown order, got ${verified.statement.type}`)
+}

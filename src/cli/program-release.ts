@@ -1,0 +1,140 @@
+import { Option, type Command } from 'commander'
+import { collect, wholeNumber } from './command.js'
+import type { Action } from './program.js'
+
+/** The commands of a release: the operator's below `escrow release`, and those with which parties sign. */
+export function addReleaseCommands(program: Command, action: Action): void {
+  addOperatorCommands(program, action)
+  addSigningCommands(program, action)
+  addCustodianCommands(program, action)
+}
+
+function addOperatorCommands(program: Command, action: Action): void {
+  program.commandsGroup('Release:')
+  const release = program
+    .command('release')
+    .description('operator: record statements, let clocks run, show cases, hand material to the parties')
+  release
+    .command('record')
+    .argument('<file...>', 'signed statements: requests, orders, votes, shares ...')
+    .description('verify statements and record them wherever they say something; then do what is due')
+    .action(action(async () => (await import('./agent-release.js')).recordRelease))
+  release
+    .command('tick')
+    .description('do what is due: clocks, effective orders, released shares, grants')
+    .action(action(async () => (await import('./agent-release.js')).tickReleases))
+  release
+    .command('show')
+    .argument('[request]', 'one request with its history; all requests and orders when left out')
+    .description('show how requests and orders stand')
+    .action(action(async () => (await import('./agent-release.js')).showReleases))
+  release
+    .command('publish')
+    .requiredOption('--to <folder>', 'the mailbox: one folder for each case')
+    .description('write each case as a folder of material that parties verify themselves')
+    .action(action(async () => (await import('./agent-release.js')).publishCases))
+  release
+    .command('served')
+    .argument('<request or order>', 'id of a request, or digest of an order')
+    .requiredOption('--proof <file>', 'proof of service; only its digest is recorded')
+    .description('record that the depositor was served')
+    .action(action(async () => (await import('./agent-release.js')).recordService))
+  release
+    .command('check')
+    .argument('<request>', 'id of a request')
+    .option('--reject <file>', 'the written reason for turning it down; only its digest is recorded')
+    .description('record the formal check of a request')
+    .action(action(async () => (await import('./agent-release.js')).checkRequest))
+}
+
+function signing(command: Command): Command {
+  return command
+    .requiredOption('--as <folder>', 'the keys of the party')
+    .requiredOption('--agreement <file>', 'the registered agreement.json, as pinned')
+    .requiredOption('--out <file>', 'where the signed statement will lie')
+}
+
+function addSigningCommands(program: Command, action: Action): void {
+  signing(program.command('request'))
+    .description('beneficiary: ask for a release')
+    .requiredOption('--condition <name>', 'the release condition in the agreement')
+    .requiredOption('--grounds <words>', 'why')
+    .option('--source <name[@sequence]>', 'what is asked for; once for each (default: every source)', collect)
+    .option('--to <party>', 'who receives it; once for each (default: the signer)', collect)
+    .option('--order <file>', 'the effective shutdown order behind it')
+    .option('--evidence <title=file>', 'a document; once for each', collect)
+    .option('--epoch <n>', 'the epoch that takes deposits now', wholeNumber(1, 1_000_000), 1)
+    .action(action(async () => (await import('./holder-request.js')).askForRelease))
+  signing(program.command('order'))
+    .description('register a shutdown order; a second party must register the same unless you are the depositor')
+    .requiredOption('--issuer <name>', 'court or office')
+    .requiredOption('--jurisdiction <code>', 'its country')
+    .requiredOption('--reference <text>', 'its number')
+    .requiredOption('--document <title=file>', 'the order itself; once for each document', collect)
+    .option('--effective-at <instant>', 'its date, like 2026-11-22T10:00:00.000Z (default: now)')
+    .option('--depositor <organisation>', 'all agreements of this depositor (default: this agreement)')
+    .action(action(async () => (await import('./holder-request.js')).registerOrder))
+  signing(program.command('contest'))
+    .description('depositor: contest a shutdown order in court')
+    .requiredOption('--order <file>', 'the order: its file, or its folder in the mailbox')
+    .requiredOption('--court <name>', 'before which court')
+    .requiredOption('--docket <text>', 'under which number')
+    .requiredOption('--grounds <words>', 'why')
+    .option('--evidence <title=file>', 'docket evidence; once for each document', collect)
+    .action(action(async () => (await import('./holder-request.js')).contest))
+  signing(program.command('object'))
+    .description('depositor: object to a release request')
+    .requiredOption('--case <folder>', 'the case in the mailbox')
+    .requiredOption('--grounds <words>', 'why')
+    .option('--evidence <title=file>', 'a document; once for each', collect)
+    .action(action(async () => (await import('./holder-request.js')).objectTo))
+  signing(program.command('rule'))
+    .description('arbiter: rule on an order or a request')
+    .option('--order <file>', 'the order: its file, or its folder in the mailbox')
+    .option('--case <folder>', 'the case in the mailbox')
+    .addOption(new Option('--outcome <outcome>', 'proceed, reject or stay').choices(['proceed', 'reject', 'stay']).makeOptionMandatory())
+    .requiredOption('--grounds <words>', 'why')
+    .option('--evidence <title=file>', 'a document; once for each', collect)
+    .action(action(async () => (await import('./holder-request.js')).rule))
+  for (const [name, words] of [
+    ['withdraw', 'requester: take a request back'],
+    ['veto', 'guardian: send a request back to approval, once'],
+  ] as const) {
+    signing(program.command(name))
+      .description(words)
+      .requiredOption('--case <folder>', 'the case in the mailbox')
+      .requiredOption('--reason <words>', 'why')
+      .action(action(async () => (await import('./holder-request.js'))[name]))
+  }
+}
+
+function addCustodianCommands(program: Command, action: Action): void {
+  program
+    .command('inbox')
+    .argument('<folder>', 'the mailbox')
+    .requiredOption('--agreement <file>', 'an agreement.json as pinned; once for each', collect)
+    .description('custodian: list cases, each verified; exit 3 when one does not hold')
+    .action(action(async () => (await import('./holder-custody.js')).inbox))
+  program
+    .command('show')
+    .argument('<case>', 'the folder of a case')
+    .requiredOption('--agreement <file>', 'an agreement.json as pinned; once for each', collect)
+    .description('custodian: show a whole case from verified material')
+    .action(action(async () => (await import('./holder-custody.js')).show))
+  for (const name of ['approve', 'refuse'] as const) {
+    program
+      .command(name)
+      .argument('<case...>', 'folders of cases; one statement covers them all')
+      .description(`custodian or group: ${name} after verifying each case`)
+      .requiredOption('--as <folder>', 'the keys of the party')
+      .requiredOption('--agreement <file>', 'an agreement.json as pinned; once for each', collect)
+      .requiredOption('--reason <words>', 'why')
+      .requiredOption('--out <file>', 'where the signed statement will lie')
+      .action(action(async () => (await import('./holder-custody.js'))[name]))
+  }
+  signing(program.command('release-share'))
+    .argument('<case>', 'the folder of a case')
+    .description('custodian: seal the share to the pinned beneficiaries once the log shows the approvals')
+    .requiredOption('--share <file>', 'the sealed share of the epoch')
+    .action(action(async () => (await import('./holder-custody.js')).releaseShareFor))
+}

@@ -1,0 +1,118 @@
+// A release by nothing but command lines, with folders as mailboxes: what each party's own client lets it sign, and what it does not.
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { releaseParties } from '../doubles/release-house.js'
+import { EscrowHome } from '../doubles/escrow-home.js'
+import { GitFixture } from '../doubles/git-fixture.js'
+import { describeRepository } from '../doubles/test-archive.js'
+
+const release = [
+  '  type: escrow/release-policy/v1',
+  '  calendars: [{ calendar: zurich, timeZone: Europe/Zurich }]',
+  '  calendar: zurich',
+  '  clocks: { coolingOffHours: 0 }',
+  '  conditions: [{ condition: order, kind: shutdown-order, evidence: [order] }]',
+  '  guardians: [ministry]',
+  '  licence: { scope: maintain and operate }',
+  '  title: { basis: fiduciary-ownership }',
+]
+let fixture: GitFixture
+let home: EscrowHome
+let approvedCase = ''
+
+const outbox = (party: string, name: string): string => home.at('outbox', party, `${name}.json`)
+const as = (party: string, name: string): readonly string[] =>
+  `--as ${home.party(party)} --agreement ${home.agreement} --out ${outbox(party, name)}`.split(' ')
+const record = (...files: readonly string[]): Promise<string> => home.must('release', 'record', ...files)
+const publish = async (): Promise<string> => {
+  await home.must('release', 'publish', '--to', home.at('mailbox'))
+  const name = readdirSync(home.at('mailbox')).find((candidate) => candidate.startsWith('req_'))
+  return home.at('mailbox', name ?? 'none')
+}
+let copies = 0
+/** The case as somebody dishonest hands it over. */
+function tampered(change: (folder: string) => void): string {
+  const folder = home.at('tampered', String((copies += 1)))
+  cpSync(approvedCase, folder, { recursive: true })
+  change(folder)
+  return folder
+}
+
+beforeAll(async () => {
+  fixture = new GitFixture()
+  fixture.addCommits('refs/heads/main', 3)
+  home = await EscrowHome.make(['  - source: product', `    url: ${fixture.path}`], undefined, { parties: releaseParties, release })
+  await home.must('mirror')
+  writeFileSync(home.at('order.txt'), 'The court orders the vendor to stop.')
+  const matter = ['--issuer', 'Court', '--jurisdiction', 'US', '--reference', 'No. 1', '--document', `order=${home.at('order.txt')}`]
+  await home.must('order', ...as('vendor', 'order'), ...matter)
+  await record(outbox('vendor', 'order'))
+  const folder = await publish()
+  for (const party of ['notary', 'university', 'chamber']) {
+    await home.must('approve', folder, ...as(party, 'approve'), '--reason', 'The order is final.')
+  }
+  await record(...['notary', 'university', 'chamber'].map((party) => outbox(party, 'approve')))
+  approvedCase = await publish()
+}, 120_000)
+afterAll(() => {
+  home.remove()
+  fixture.remove()
+})
+
+test('an operator who shows another agreement, hides an event or alters a request is found out', async () => {
+  const refused = async (folder: string): Promise<string> => (await home.run('show', folder, '--agreement', home.agreement)).err
+  const events = readdirSync(join(approvedCase, 'log')).sort()
+  const hidden = tampered((folder) => rmSync(join(folder, 'log', events[1] ?? '')))
+  expect(await refused(hidden)).toContain('CHAIN_BROKEN')
+  const unlogged = tampered((folder) => rmSync(join(folder, 'log'), { recursive: true }))
+  expect(await refused(unlogged)).toContain('PROOF_INVALID')
+  const altered = tampered((folder) => {
+    const path = join(folder, 'request.json')
+    writeFileSync(path, readFileSync(path, 'utf8').replace(/"payload":"(.{40})./, '"payload":"$1A'))
+  })
+  expect((await home.run('show', altered, '--agreement', home.agreement)).exitCode).not.toBe(0)
+  const other = tampered((folder) => {
+    const path = join(folder, 'log', events[0] ?? '')
+    writeFileSync(path, readFileSync(path, 'utf8').replace('"number":1', '"number":2'))
+  })
+  expect(await refused(other)).toContain('PROOF_INVALID')
+})
+
+test('a vote that the log does not show is no vote, and no share is sealed without the quorum', async () => {
+  const lost = tampered((folder) => {
+    const [vote] = readdirSync(join(folder, 'statements'))
+    rmSync(join(folder, 'statements', vote ?? ''))
+  })
+  const sealing = ['--share', home.share('notary')]
+  const ran = await home.run('release-share', lost, ...as('notary', 'early'), ...sealing)
+  expect([ran.exitCode, ran.err]).toEqual([6, expect.stringContaining('REQUEST_STATE')])
+  const early = tampered((folder) => {
+    for (const name of readdirSync(join(folder, 'log')).sort().slice(-1)) rmSync(join(folder, 'log', name))
+  })
+  expect((await home.run('release-share', early, ...as('notary', 'early'), ...sealing)).exitCode).toBe(6)
+})
+
+test('the inbox names what must not be signed', async () => {
+  const bad = tampered((folder) => rmSync(join(folder, 'log'), { recursive: true }))
+  const ran = await home.run('inbox', join(bad, '..'), '--agreement', home.agreement)
+  expect([ran.exitCode, ran.out]).toEqual([3, expect.stringContaining('DO NOT SIGN')])
+  expect((await home.run('inbox', home.at('mailbox'), '--agreement', home.agreement)).exitCode).toBe(0)
+})
+
+test('three sealed shares open the granted deposit in one command, and the next deposit is sealed to the reserve', async () => {
+  for (const party of ['notary', 'university', 'chamber']) {
+    await home.must('release-share', approvedCase, ...as(party, 'share'), '--share', home.share(party))
+  }
+  await record(...['notary', 'university', 'chamber'].map((party) => outbox(party, 'share')))
+  const folder = await publish()
+  const opening = ['open', '--as', home.party('partner'), '--agreement', home.agreement, '--from', home.replica, '--case', folder]
+  const wrong = await home.run(...opening, '--request', 'req_aaaaaaaaaaaaaaaaaaaa', '--to', home.at('never.git'))
+  expect(wrong.err).toContain('NOT_FOUND')
+  await home.must(...opening, '--to', home.at('restored.git'))
+  expect(describeRepository(home.at('restored.git'))).toEqual(describeRepository(fixture.path))
+  const { sources } = await home.json<{ sources: readonly { manifest: { kind: string; envelope: { epoch: number } } }[] }>('mirror')
+  expect(sources[0]?.manifest).toMatchObject({ kind: 'full', envelope: { epoch: 2 } })
+  const again = await home.json<{ sources: readonly { outcome: string }[] }>('mirror')
+  expect(again.sources[0]?.outcome).toBe('unchanged')
+})
