@@ -1,0 +1,70 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Ended } from './service-home.js'
+
+const project = join(import.meta.dirname, '../..')
+
+/** How a process of the built program ended. */
+export interface ProcessEnded extends Ended {
+  /** Null when it ended by itself. */
+  readonly signal: NodeJS.Signals | null
+}
+
+/** The program as `npm run build` makes it, in a folder of its own, for tests that need a process to kill. Remove it afterwards. */
+export class BuiltEscrow {
+  private constructor(readonly dist: string) {}
+
+  /** Takes seconds. Below the checkout, because a program finds its packages by walking up. */
+  static build(): BuiltEscrow {
+    mkdirSync(join(project, 'dist'), { recursive: true })
+    const dist = mkdtempSync(join(project, 'dist', 'crash-walk-'))
+    const tsc = join(fileURLToPath(import.meta.resolve('typescript/package.json')), '../bin/tsc')
+    const options = ['-p', join(project, 'config/tsconfig.build.json'), '--outDir', dist, '--incremental', 'false', '--sourceMap', 'false']
+    // TypeScript forbids the name of the cache file beside `incremental: false`.
+    const built = spawnSync(process.execPath, [tsc, ...options, '--tsBuildInfoFile', 'null'], { encoding: 'utf8' })
+    // That types hold is another check's business; here only the program counts.
+    if (!existsSync(join(dist, 'src/cli/main.js'))) throw new Error(`tsc: ${built.stdout}${built.stderr}`)
+    cpSync(join(project, 'src/db/migrations'), join(dist, 'src/db/migrations'), { recursive: true })
+    return new BuiltEscrow(dist)
+  }
+
+  remove(): void {
+    rmSync(this.dist, { recursive: true, force: true })
+  }
+
+  /** Run `escrow` and let it be killed right after its n-th change. Ends by itself when it makes fewer. */
+  crashAfter(step: number, argv: readonly string[]): Promise<ProcessEnded> {
+    const preload = join(import.meta.dirname, 'crash-preload.mjs')
+    return this.run(['--import', preload], argv, { env: { CRASH_DIST: this.dist, CRASH_AFTER: `${step}` } })
+  }
+
+  /** Run `escrow` and kill it from outside after some time. */
+  killAfter(delayMs: number, argv: readonly string[]): Promise<ProcessEnded> {
+    return this.run([], argv, { killAfterMs: delayMs })
+  }
+
+  private run(
+    options: readonly string[],
+    argv: readonly string[],
+    how: { readonly env?: NodeJS.ProcessEnv; readonly killAfterMs?: number },
+  ): Promise<ProcessEnded> {
+    const main = join(this.dist, 'src/cli/main.js')
+    const child = spawn(process.execPath, [...options, main, ...argv], { env: { PATH: process.env['PATH'], TZ: 'UTC', ...how.env } })
+    const out: Buffer[] = []
+    const err: Buffer[] = []
+    child.stdout.on('data', (chunk: Buffer) => out.push(chunk))
+    child.stderr.on('data', (chunk: Buffer) => err.push(chunk))
+    const timer = how.killAfterMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), how.killAfterMs)
+    return new Promise((resolve, reject) => {
+      child.on('error', reject)
+      child.on('close', (code, signal) => {
+        clearTimeout(timer)
+        const [said, words] = [out, err].map((chunks) => Buffer.concat(chunks).toString())
+        const lines = { out: (said ?? '').split('\n'), err: (words ?? '').split('\n') }
+        resolve({ exitCode: code ?? -1, signal, ...lines, text: `${said}${words}` })
+      })
+    })
+  }
+}
