@@ -2,6 +2,9 @@
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openBytes } from '../../src/crypto/holder/open-envelope.js'
+import { keyFileNames, parseIdentityFile } from '../../src/format/key-file.js'
+import { parseShare } from '../../src/format/share.js'
 import { releaseParties } from '../doubles/release-house.js'
 import { EscrowHome } from '../doubles/escrow-home.js'
 import { GitFixture } from '../doubles/git-fixture.js'
@@ -60,6 +63,34 @@ afterAll(() => {
   fixture.remove()
 })
 
+/** What nobody at the service may ever have had: file contents, and shares as they are in the custodians' hands. */
+function plaintexts(): readonly Buffer[] {
+  const shares = ['notary', 'university', 'chamber'].map((party) => {
+    const identity = parseIdentityFile(readFileSync(join(home.party(party), keyFileNames.identity), 'utf8'))
+    return parseShare(openBytes(readFileSync(home.share(party)), identity))
+  })
+  const values = shares.flatMap(({ value }) => [Buffer.from(value), Buffer.from(Buffer.from(value).toString('hex'))])
+  const [file = ''] = fixture.git(['ls-tree', '-r', '--name-only', 'refs/heads/main']).trim().split('\n')
+  return [...values, Buffer.from(fixture.git(['show', `refs/heads/main:${file}`]).slice(0, 60))]
+}
+
+/** Files of the service and its mailbox, database included, in which one of them lies. */
+function placesOf(secrets: readonly Buffer[]): readonly string[] {
+  return [home.home, home.at('mailbox')].flatMap((folder) =>
+    readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name))
+      .filter((path) => secrets.some((secret) => readFileSync(path).includes(secret))),
+  )
+}
+
+test('the search for canaries finds what is there', () => {
+  const [secret = Buffer.alloc(0)] = plaintexts().slice(-1)
+  writeFileSync(join(home.home, 'canary'), Buffer.concat([Buffer.from('before'), secret]))
+  expect(placesOf(plaintexts())).toEqual([join(home.home, 'canary')])
+  rmSync(join(home.home, 'canary'))
+})
+
 test('an operator who shows another agreement, hides an event or alters a request is found out', async () => {
   const refused = async (folder: string): Promise<string> => (await home.run('show', folder, '--agreement', home.agreement)).err
   const events = readdirSync(join(approvedCase, 'log')).sort()
@@ -113,6 +144,7 @@ test('three sealed shares open the granted deposit in one command, and the next 
   expect(describeRepository(home.at('restored.git'))).toEqual(describeRepository(fixture.path))
   const { sources } = await home.json<{ sources: readonly { manifest: { kind: string; envelope: { epoch: number } } }[] }>('mirror')
   expect(sources[0]?.manifest).toMatchObject({ kind: 'full', envelope: { epoch: 2 } })
+  expect(placesOf(plaintexts())).toEqual([])
   const again = await home.json<{ sources: readonly { outcome: string }[] }>('mirror')
   expect(again.sources[0]?.outcome).toBe('unchanged')
 })
