@@ -129,3 +129,28 @@ test('two custodians and an operator who calls twice are not three people', asyn
   await house.wait(73 * hourMs)
   expect(await house.state()).toBe('expired')
 })
+
+test('the depositor objects with a docket, and the arbiter rejects the request', async () => {
+  await house.record(await house.ask())
+  const { requestDigest } = await house.request()
+  const docket = { title: 'docket', sha256: 'ab'.repeat(32), sizeBytes: 1, mediaType: 'application/pdf' }
+  await house.record(await house.sign('contrary-instruction', 'vendor', { requestDigest, grounds: 'We are solvent.', evidence: [docket] }))
+  expect(await house.state()).toBe('contested')
+  const subject = { kind: 'request' as const, digest: requestDigest }
+  const ruling = { subject, outcome: 'reject' as const, grounds: 'The register shows no insolvency.', evidence: [] }
+  expect(await refusal(house.sign('ruling', 'partner', ruling).then((bytes) => house.record(bytes)))).toBe('SIGNER_REFUSED')
+  await house.record(await house.sign('ruling', 'arbiter', ruling))
+  expect(await house.state()).toBe('rejected')
+})
+
+test('a guardian vetoes once: approvals given before do not count after it', async () => {
+  const { requestDigest } = await house.reachApproval()
+  for (const party of ['notary', 'university', 'chamber']) await house.approve(party)
+  await house.record(await house.sign('veto', 'ministry', { requestDigest, reason: 'Wait for the appeal.' }))
+  expect(await house.state()).toBe('approval')
+  house.clock.advance(hourMs)
+  for (const party of ['notary', 'university', 'chamber']) await house.approve(party)
+  expect(await house.state()).toBe('coolingOff')
+  const again = await house.sign('veto', 'ministry', { requestDigest, reason: 'And again.' })
+  expect(await refusal(house.record(again))).toBe('REQUEST_STATE')
+})
