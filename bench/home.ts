@@ -1,0 +1,170 @@
+// A home folder with an agreement, an armed vault and one source, made with the same commands that people type.
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parse, stringify } from 'yaml'
+import { laptopConfig } from '../config/laptop.js'
+import { combineFiles, readShareFiles } from '../src/cli/holder-shares.js'
+import { openPartyFolder } from '../src/cli/party-folder.js'
+import { runEscrow } from '../src/cli/program.js'
+import { SystemClock } from '../src/core/environment.js'
+import { epochOf, openAgreement } from '../src/format/signed-agreement.js'
+import { measureChild, type Cost } from './measure.js'
+import type { EscrowRun } from './child/escrow.js'
+
+const yearMs = 365 * 86_400_000
+const custodians = ['notary', 'university', 'chamber', 'auditor'] as const
+const countries = ['CH', 'DE', 'FR', 'NL'] as const
+const threshold = 2
+
+/** One command that was measured. */
+export interface EscrowCost {
+  readonly cost: Cost
+  readonly own: EscrowRun['own']
+}
+
+/** A service that can mirror one source, and a beneficiary that can open it. */
+export class BenchHome {
+  private constructor(private readonly folder: string) {}
+
+  /**
+   * Deal, agree, register and arm.
+   *
+   * @param folder - an empty folder.
+   * @param source.url - a path or URL.
+   * @param source.postgresUrl - an empty database; without it the index is PGlite.
+   */
+  static async arm(folder: string, source: { readonly url: string; readonly postgresUrl?: string }): Promise<BenchHome> {
+    const home = new BenchHome(folder)
+    await mkdir(home.home)
+    await writeFile(home.at('config.yaml'), await home.config(source.postgresUrl))
+    await home.must('init', '--config', home.at('config.yaml'), ...home.atHome)
+    await home.keygen('vendor', 'depositor', 'DE')
+    await home.keygen('partner', 'beneficiary', 'DE')
+    for (const [index, name] of custodians.entries()) await home.keygen(name, 'custodian', countries[index] ?? 'CH')
+    const cards = custodians.flatMap((name) => ['--custodian', home.at(name)])
+    await home.must('vault', 'deal', home.at('vault'), '--threshold', String(threshold), ...cards)
+    await writeFile(home.at('draft.yaml'), draft(source.url))
+    await home.agree()
+    return home
+  }
+
+  /** `escrow mirror`, measured in a process of its own. */
+  mirror(...options: readonly string[]): Promise<EscrowCost> {
+    return this.measured('mirror', ...this.atHome, ...options)
+  }
+
+  /** Two custodians release their shares to the beneficiary. Once. */
+  async release(): Promise<void> {
+    await mkdir(this.at('released'))
+    for (const name of custodians.slice(0, threshold)) {
+      const share = this.at('vault', 'shares', `${name}-epoch-1.age`)
+      const to = ['--to', 'partner', '--out', this.at('released', `${name}.age`)]
+      await this.must('share', 'release', '--as', this.at(name), '--agreement', this.agreement, '--share', share, ...to)
+    }
+  }
+
+  /** `escrow open`, measured in a process of its own; `release` comes first. @param to - does not exist. */
+  open(to: string): Promise<EscrowCost> {
+    const from = ['--as', this.at('partner'), '--agreement', this.agreement, '--from', this.objects, '--source', 'product']
+    return this.measured('open', ...from, ...this.released.flatMap((share) => ['--share', share]), '--to', to)
+  }
+
+  /** The vault's identity, from the released shares: what `age -d` needs. */
+  async identity(): Promise<string> {
+    const { body } = openAgreement(await readFile(this.agreement))
+    const { identity } = await openPartyFolder(this.at('partner'))
+    return combineFiles(await readShareFiles(this.released), { vault: body.vault, epoch: epochOf(body, 1), identity }).identity
+  }
+
+  /** Envelopes of the first replica, in order. */
+  async envelopes(): Promise<readonly string[]> {
+    const names = await readdir(this.objects, { recursive: true })
+    return names
+      .filter((name) => name.endsWith('.bundle.age'))
+      .sort()
+      .map((name) => join(this.objects, name))
+  }
+
+  get home(): string {
+    return this.at('home')
+  }
+
+  private get objects(): string {
+    return join(this.home, 'replicas', 'a', 'objects')
+  }
+
+  private get agreement(): string {
+    return this.at('agreement', 'agreement.json')
+  }
+
+  private get released(): readonly string[] {
+    return custodians.slice(0, threshold).map((name) => this.at('released', `${name}.age`))
+  }
+
+  private get atHome(): readonly string[] {
+    return ['--home', this.home]
+  }
+
+  private at(...parts: readonly string[]): string {
+    return join(this.folder, ...parts)
+  }
+
+  private async agree(): Promise<void> {
+    const draftOptions = ['--draft', this.at('draft.yaml'), '--service', join(this.home, 'service.json')]
+    const parties = [join(this.home, 'keys'), ...['vendor', 'partner', ...custodians].map((name) => this.at(name))]
+    const cards = parties.flatMap((party) => ['--party', party])
+    const vault = ['--vault', this.at('vault', 'vault.json')]
+    await this.must('agreement', 'create', ...draftOptions, ...vault, ...cards, '--out', this.at('agreement'))
+    for (const name of ['vendor', 'partner']) await this.must('agreement', 'sign', this.agreement, '--as', this.at(name))
+    await this.must('agreement', 'register', this.agreement, '--annex', this.at('agreement', 'annex.age'), ...this.atHome)
+    for (const name of custodians) {
+      const shares = [1, 2].flatMap((epoch) => ['--share', this.at('vault', 'shares', `${name}-epoch-${epoch}.age`)])
+      const out = ['--out', this.at('acceptances', name)]
+      await this.must('vault', 'accept', '--as', this.at(name), '--agreement', this.agreement, ...shares, ...out)
+    }
+    const signed = await readdir(this.at('acceptances'), { recursive: true, withFileTypes: true })
+    const files = signed.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
+    await this.must('vault', 'arm', ...files, ...this.atHome)
+  }
+
+  private keygen(name: string, role: string, country: string): Promise<void> {
+    const who = ['--party', name, '--role', role, '--country', country, '--organisation', `The ${name}`]
+    return this.must('keygen', this.at(name), ...who)
+  }
+
+  /** The laptop's, with remotes on loopback allowed and perhaps another database. */
+  private async config(postgresUrl: string | undefined): Promise<string> {
+    const laptop = parse(laptopConfig({ origin: 'bench.example/1', country: 'CH', control: 'CH' })) as Record<string, unknown>
+    const remotes = { allowLocalPaths: true, allowHttp: true, allowPrivateAddresses: true }
+    if (postgresUrl === undefined) return stringify({ ...laptop, remotes })
+    const urlFile = this.at('postgres-url')
+    await writeFile(urlFile, postgresUrl, { mode: 0o600 })
+    return stringify({ ...laptop, remotes, database: { kind: 'postgres', urlFile } })
+  }
+
+  private async must(...argv: readonly string[]): Promise<void> {
+    const words: string[] = []
+    const say = (line: string) => void words.push(line)
+    const terminal = { out: say, err: say, redraw: () => undefined, interactive: false }
+    const exitCode = await runEscrow(argv, terminal, new AbortController().signal)
+    if (exitCode !== 0) throw new Error(`escrow ${argv.join(' ')} ended with ${exitCode}: ${words.join('\n')}`)
+  }
+
+  private async measured(...argv: readonly string[]): Promise<EscrowCost> {
+    const { cost, result } = await measureChild<EscrowRun>('escrow', { argv })
+    return { cost, own: result.own }
+  }
+}
+
+function draft(url: string): string {
+  const endsAt = new Date(new SystemClock().now().getTime() + yearMs).toISOString()
+  const jurisdiction = {
+    storeCountries: ['CH'],
+    storeControlExcluded: ['US'],
+    custodianCountriesMin: 2,
+    custodianOrganisationsMin: threshold,
+    approverCountries: [...countries],
+  }
+  const sources = [{ source: 'product', url, everyHours: 24 }]
+  return stringify({ title: 'Bench', endsAt, retentionDays: 30, sources, jurisdiction })
+}

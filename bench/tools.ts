@@ -1,0 +1,31 @@
+// Programs that the bench compares with or needs, and may not be there.
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Bench } from './bench.js'
+import { measure } from './measure.js'
+
+/** Whether a program answers to a word. */
+export async function installed(program: string, word: string): Promise<boolean> {
+  return measure([program, word]).then(
+    () => true,
+    () => false,
+  )
+}
+
+/** A throw-away PostgreSQL, stopped when the bench ends. @returns its URL, or null when there is none on this machine. */
+export function postgres(bench: Bench): Promise<string | null> {
+  return bench.once('postgres', async () => {
+    const script = fileURLToPath(new URL('../../test/services/postgres.sh', import.meta.url))
+    // Not below the folder of the bench: the server has a user of its own, which may not enter that.
+    const folder = await mkdtemp(join(tmpdir(), 'reduit-bench-pg-'))
+    const started = await measure(['bash', script, 'start', folder]).catch(() => null)
+    bench.atEnd(async () => {
+      await measure(['bash', script, 'stop', folder]).catch(() => undefined)
+      await rm(folder, { recursive: true, force: true })
+      await rm(`${folder}.initdb.log`, { force: true })
+    })
+    return started === null ? null : started.stdout.trim()
+  })
+}
