@@ -15,7 +15,7 @@ import { EnvelopeUpload } from './place-envelope.js'
 import { planDeposit } from './plan-deposit.js'
 import { inspectScratch, requireScratchSpace, withScratch, type ScratchReport } from './scratch.js'
 import { SealedFile } from './sealed-file.js'
-import { storeAttempt } from './store-attempt.js'
+import { listKnownObjects, storeAttempt } from './store-attempt.js'
 import { takeDeposit, type TakenPack } from './take-deposit.js'
 
 /**
@@ -53,14 +53,20 @@ async function run(attempt: Attempt, signal?: AbortSignal): Promise<AttemptResul
   await initRepository(gitDir, listing.objectFormat)
   const file = await SealedFile.create(join(folder, 'bundle.age'), sealed, tools.entropy)
   const upload = new EnvelopeUpload(tools.replicas, file.growing, { key, retainUntil: request.retainUntil(attempt.plan.kind) }, signal)
+  let knownObjects: ReturnType<typeof listKnownObjects> | undefined
   try {
     const taken = await takeDeposit(takeRequestOf(attempt), file, signal)
     tools.onProgress?.({ phase: 'checking' })
+    // The checks wait for git most of the time; listing what the pack holds is work for our own processor meanwhile.
+    knownObjects = listKnownObjects(attempt, taken)
+    knownObjects.catch(() => undefined)
     const checked = await check(attempt, taken, signal)
     if (checked.outcome === 'needs-full') return checked
     const description = await describe(attempt, { taken, checked }, signal)
-    return { outcome: 'prepared', deposit: await storeAttempt(attempt, { taken, description, upload }, signal) }
+    return { outcome: 'prepared', deposit: await storeAttempt(attempt, { taken, description, knownObjects, upload }, signal) }
   } finally {
+    // It reads the index of the pack, which goes with the folder.
+    await knownObjects?.catch(() => undefined)
     // Without effect when it has completed.
     await upload.abandon(new Error('the attempt was given up'))
     await file.close()

@@ -20,6 +20,8 @@ import type { TakenPack } from './take-deposit.js'
 export interface ReadyAttempt {
   readonly taken: TakenPack
   readonly description: Description
+  /** On its way since the pack was indexed. */
+  readonly knownObjects: Promise<PreparedDeposit['knownObjects']>
   readonly upload: EnvelopeUpload
 }
 
@@ -34,8 +36,8 @@ export async function storeAttempt(attempt: Attempt, ready: ReadyAttempt, signal
   const { taken, description } = ready
   const inventory = sealInventory(attempt, description)
   await tools.beforeComplete?.({ place, attempt: attempt.attempt, key, envelope: taken.envelope })
-  // Reading back waits for the stores; the known objects are the computer's work meanwhile.
-  const [placement, knownObjects] = await Promise.all([placeAndCheck(attempt, ready, signal), listKnownObjects(attempt, taken)])
+  const placement = await placeAndCheck(attempt, ready, signal)
+  const knownObjects = await ready.knownObjects
   signal?.throwIfAborted()
   const { previous } = request
   const manifest = composeManifest({
@@ -95,7 +97,12 @@ function sealInventory(attempt: Attempt, { refs, files, ledger }: Description): 
   return { key: objectKeys.inventory(place, attempt.attempt), bytes, plain }
 }
 
-async function listKnownObjects(attempt: Attempt, taken: TakenPack): Promise<PreparedDeposit['knownObjects']> {
+/**
+ * The known-objects file of a pack, from the index that git made of it.
+ *
+ * @throws EscrowError `PACK_CORRUPT`, `GIT_FAILED` when the index cannot be read
+ */
+export async function listKnownObjects(attempt: Attempt, taken: TakenPack): Promise<PreparedDeposit['knownObjects']> {
   const { listing, place, tools } = attempt
   const oidBytes = oidBytesOf(listing.objectFormat)
   async function* oids(): AsyncGenerator<Uint8Array> {

@@ -36,6 +36,13 @@ export class FsUpload implements ObjectUpload {
     })
   }
 
+  /** Syncing hundreds of megabytes takes seconds, which whoever completes would wait for. */
+  async settle(): Promise<void> {
+    assert(this.state === 'open', 'an upload is settled before it ends')
+    this.steps.signal?.throwIfAborted()
+    await translated(`store ${this.steps.key}`, () => this.handle.datasync())
+  }
+
   async complete(): Promise<StoredObject> {
     assert(this.state === 'open', 'an upload is completed once')
     try {

@@ -29,6 +29,13 @@ export interface ObjectUpload {
    */
   write(bytes: Uint8Array): Promise<void>
   /**
+   * Do now what `complete` would otherwise wait for, once everything is written and it is not yet known whether it may become visible.
+   * Left out where there is nothing to gain; `complete` never relies on it.
+   *
+   * @throws EscrowError as `write`
+   */
+  settle?(): Promise<void>
+  /**
    * Make the object visible and read back its size and retention.
    *
    * @throws EscrowError `STORE_SHORT_WRITE` when the store holds another size than was sent; `RETENTION_REFUSED` when the lock is not what was asked.

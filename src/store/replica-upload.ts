@@ -41,6 +41,8 @@ export async function sendGrowingFile(
 ): Promise<StoredObject> {
   const write = async (upload: ObjectUpload) => {
     const sentBytes = await tail(file, upload, signal)
+    // The file is final while git still resolves deltas: what its store has to do is done by the time the checks have passed.
+    await upload.settle?.()
     const expected = await commit
     signal.throwIfAborted()
     if (sentBytes === expected.sizeBytes) return expected
