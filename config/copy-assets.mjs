@@ -1,4 +1,5 @@
-// tsc emits only what it compiles; the SQL migrations travel beside it.
+// tsc emits only what it compiles; the SQL migrations and the page that verifies receipts travel beside it.
 import { cpSync } from 'node:fs'
 
 cpSync(new URL('../src/db/migrations', import.meta.url), new URL('../dist/src/db/migrations', import.meta.url), { recursive: true })
+cpSync(new URL('../src/verify/static-verifier.html', import.meta.url), new URL('../dist/src/verify/static-verifier.html', import.meta.url))

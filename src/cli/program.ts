@@ -294,6 +294,11 @@ function addEveryonesCommands(program: Command, action: Action): void {
     .description('verify signatures, chains, receipts and digests without any secret; exit 3 when something does not hold')
     .option('--agreement <file>', 'the agreement as you pinned it; without it the folder is only checked against itself')
     .option('--leaves <file>', 'of an attestation: every leaf of the log (default: <path>.leaves, if it is there)')
+    .option(
+      '--seen <file>',
+      'a receipt, attestation or checkpoint that you have from earlier: the log must have grown from it; may be given again',
+      collect,
+    )
     .option('--annex <file>', 'of an attestation: the annex.age of the agreement, to check whose leaves they are')
     .option('--as <folder>', 'the keys of a party, to open the annex with')
     .action(action(async () => (await import('./verify.js')).verifyArchive))

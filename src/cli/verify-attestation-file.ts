@@ -4,6 +4,8 @@ import { parseSignedDocument } from '../crypto/dsse.js'
 import { openBytes } from '../crypto/holder/open-envelope.js'
 import { parseAnnex } from '../format/agreement-annex.js'
 import { parseCanonical } from '../format/canonical-json.js'
+import { checkpointPolicy, openCheckpoint, type Checkpoint } from '../format/checkpoint.js'
+import { verifyReceipt } from '../format/verify-receipt.js'
 import type { SignedAgreement } from '../format/signed-agreement.js'
 import { verifyAttestation, type VerifiedAttestation } from '../format/verify-attestation.js'
 import { linesOfPeriods } from './attested-lines.js'
@@ -16,6 +18,8 @@ export interface AttestationOptions {
   /** The list of leaves; `<file>.leaves` when left out and there. */
   readonly leaves?: string
   readonly annex?: string
+  /** Receipts, attestations or checkpoints that were seen earlier. */
+  readonly seen?: readonly string[]
   /** Keys of a party, to open the annex with. */
   readonly as?: string
 }
@@ -33,8 +37,18 @@ export async function verifyAttestationFile(path: string, pinned: SignedAgreemen
   const beside = `${path}.leaves`
   const leavesPath = options.leaves ?? ((await exists(beside)) ? beside : null)
   const leaves = leavesPath === null ? null : createReadStream(leavesPath, { highWaterMark: 1 << 20 })
-  const verified = await verifyAttestation(bytes, pinned, { tagSecret: await tagSecretOf(pinned, options), leaves })
+  const seen = await Promise.all((options.seen ?? []).map((one) => seenCheckpoint(one, pinned)))
+  const verified = await verifyAttestation(bytes, pinned, { tagSecret: await tagSecretOf(pinned, options), leaves, seen })
   return present(verified, pinned)
+}
+
+/** The checkpoint that a receipt or attestation leads to, or a checkpoint itself. @throws EscrowError when it does not hold */
+async function seenCheckpoint(path: string, pinned: SignedAgreement): Promise<Checkpoint> {
+  const bytes = await readNamedFile(path, signedDocumentBytesMax)
+  if (bytes[0] !== '{'.charCodeAt(0)) return openCheckpoint(bytes, checkpointPolicy(pinned.body.log))
+  if (typeOfDocument(bytes) === 'escrow/attestation/v1')
+    return (await verifyAttestation(bytes, pinned, { tagSecret: null, leaves: null })).checkpoint
+  return verifyReceipt(bytes, pinned).checkpoint
 }
 
 /** From the annex, which every party can open. */

@@ -18,6 +18,17 @@ export interface ScannedLeaves {
   readonly root: Uint8Array
   /** Places of the leaves that bear the tag, ascending. */
   readonly places: readonly number[]
+  /** Roots of the first so many leaves, for the sizes that were asked for and reached. */
+  readonly rootsAt: ReadonlyMap<number, Uint8Array>
+}
+
+/** What is looked for in a list. */
+export interface LeafScan {
+  readonly tag: Uint8Array
+  /** Leaves of the checkpoint that it is for: a longer list is refused where it exceeds that. */
+  readonly sizeMax: number
+  /** Sizes of earlier trees whose roots one knows. */
+  readonly sizes?: readonly number[]
 }
 
 /** The bytes of one leaf in a list. */
@@ -29,15 +40,15 @@ export function formatListedLeaf({ tag, digest }: LogEntry): Uint8Array {
  * Read a whole list: compute the root that it leads to, and find every leaf of one tag.
  *
  * @param blocks - attacker-controlled, in pieces of any size; nothing of it is kept.
- * @param sizeMax - leaves of the checkpoint that it is for: a longer list is refused where it exceeds that.
  * @throws EscrowError `FORMAT_INVALID` when it is longer than that or does not end with a whole leaf
  */
 export async function scanLeafList(
   blocks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-  tag: Uint8Array,
-  sizeMax: number,
+  { tag, sizeMax, sizes = [] }: LeafScan,
 ): Promise<ScannedLeaves> {
   const edge = new TreeEdge()
+  const rootsAt = new Map<number, Uint8Array>()
+  const wanted = new Set(sizes)
   const places: number[] = []
   const hashes = Buffer.alloc(tileWidth * hashBytes)
   let [waiting, rest] = [0, Buffer.alloc(0)]
@@ -51,6 +62,7 @@ export async function scanLeafList(
       if (Buffer.compare(leaf.tag, tag) === 0) places.push(edge.size + waiting)
       hashes.set(leafHash(formatLogEntry(leaf)), waiting * hashBytes)
       waiting += 1
+      if (wanted.has(edge.size + waiting)) rootsAt.set(edge.size + waiting, rootWith(edge, hashes, waiting))
       if (waiting < tileWidth) continue
       edge.appendTile(hashes)
       waiting = 0
@@ -58,6 +70,11 @@ export async function scanLeafList(
     rest = bytes.subarray(whole)
   }
   if (rest.length > 0) throw new EscrowError('FORMAT_INVALID', `leaf list: expected whole leaves of ${listedLeafBytes} bytes`)
-  for (let at = 0; at < waiting; at += 1) edge.append(Buffer.from(hashes.subarray(at * hashBytes, (at + 1) * hashBytes)))
-  return { size: edge.size, root: edge.root(), places }
+  return { size: edge.size + waiting, root: rootWith(edge, hashes, waiting), places, rootsAt }
+}
+
+function rootWith(edge: TreeEdge, hashes: Uint8Array, count: number): Uint8Array {
+  const grown = edge.copy()
+  for (let at = 0; at < count; at += 1) grown.append(Buffer.from(hashes.subarray(at * hashBytes, (at + 1) * hashBytes)))
+  return grown.root()
 }

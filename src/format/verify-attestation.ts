@@ -6,10 +6,10 @@ import type { Source } from './agreement.js'
 import { Attestation, type AttestedLeaf, type AttestedPeriod } from './attestation.js'
 import { attestPeriods } from './attested-periods.js'
 import { canonicalize } from './canonical-json.js'
-import { checkpointPolicy, openCheckpoint, type OpenedCheckpoint } from './checkpoint.js'
+import { checkpointPolicy, openCheckpoint, type Checkpoint, type OpenedCheckpoint } from './checkpoint.js'
 import { eventDigest, formatLogEntry, logTag } from './log-entry.js'
 import { scanLeafList } from './leaf-list.js'
-import { leafHash, sameHash } from './merkle.js'
+import { emptyRoot, leafHash, sameHash } from './merkle.js'
 import { verifyMultiProof, type ProvenPlace } from './multi-proof.js'
 import { keysOf, type SignedAgreement } from './signed-agreement.js'
 import { openDocument } from './signed-document.js'
@@ -20,6 +20,8 @@ export interface AttestationEvidence {
   readonly tagSecret: Uint8Array | null
   /** Every leaf of the log (`leaf-list.ts`): then no leaf of the tag can be missing. Null: only the chain speaks. */
   readonly leaves: AsyncIterable<Uint8Array> | Iterable<Uint8Array> | null
+  /** Verified checkpoints of this log that the verifier has from elsewhere and earlier: the log must have grown from each. */
+  readonly seen?: readonly Checkpoint[]
 }
 
 /** An attestation that holds. What it says may still be bad: look at the outcomes. */
@@ -44,7 +46,8 @@ export interface VerifiedAttestation {
  * @param bytes - attacker-controlled.
  * @param agreement - trusted; its schedule is what counts.
  * @throws EscrowError `FORMAT_INVALID`, `SIGNATURE_INVALID`; `AGREEMENT_DIGEST` when it is for another agreement; `CHECKPOINT_INVALID`,
- *   `PROOF_INVALID`; `CHAIN_BROKEN` when an event was left out, or the account is not what the events say
+ *   `PROOF_INVALID`; `CHAIN_BROKEN` when an event was left out, or the account is not what the events say; `LOG_FORKED` when the log has not
+ *   grown from a checkpoint that was seen; `ARGUMENT_INVALID` when one was seen that needs the list of leaves to be compared
  */
 export async function verifyAttestation(
   bytes: Uint8Array,
@@ -63,7 +66,9 @@ export async function verifyAttestation(
   const hashes = attestation.log.leaves.map((leaf) => placeOf(leaf, tag))
   requireProof(attestation, hashes, checkpoint)
   requireChain(attestation, hashes)
-  if (evidence.leaves !== null) await requireNoOther(attestation, { hashes, tag, leaves: evidence.leaves }, checkpoint)
+  const seen = evidence.seen ?? []
+  requireComparable(seen, checkpoint, evidence.leaves !== null)
+  if (evidence.leaves !== null) await requireNoOther(attestation, { hashes, tag, leaves: evidence.leaves, seen }, checkpoint)
   const periods = requireAccount(attestation, source)
   const degraded = checkpoint.cosignatures.length < policy.witnessQuorum
   const completeness = evidence.leaves !== null ? 'scanned' : closesPeriod(attestation) ? 'closed' : 'open-ended'
@@ -123,19 +128,40 @@ async function requireNoOther(
   given: {
     readonly hashes: readonly ProvenPlace[]
     readonly tag: Uint8Array
+    readonly seen: readonly Checkpoint[]
     readonly leaves: AsyncIterable<Uint8Array> | Iterable<Uint8Array>
   },
   checkpoint: OpenedCheckpoint,
 ): Promise<void> {
-  const scanned = await scanLeafList(given.leaves, given.tag, checkpoint.size)
+  const scanned = await scanLeafList(given.leaves, { tag: given.tag, sizeMax: checkpoint.size, sizes: given.seen.map((one) => one.size) })
   if (scanned.size !== checkpoint.size || !sameHash(scanned.root, checkpoint.root)) {
     throw new EscrowError('PROOF_INVALID', `the list of leaves is not that of the checkpoint of ${checkpoint.size} leaves`)
   }
+  for (const { size, root } of given.seen)
+    if (size > 0 && !sameHash(scanned.rootsAt.get(size) ?? emptyRoot(), root)) throw forked(size, checkpoint)
   const hidden = (attestation.log.leaves[0]?.event.chain.number ?? 1) - 1
   const expected = scanned.places.slice(hidden, closesPeriod(attestation) ? hidden + given.hashes.length : undefined)
   const shown = given.hashes.map((place) => place.index)
   if (expected.length === shown.length && expected.every((index, at) => index === shown[at])) return
   throw broken(`the log has ${scanned.places.length} leaves of this source, the attestation accounts for ${hidden + shown.length}`)
+}
+
+/** Trees of one size can be compared at once, smaller ones with the list of leaves, and a larger one that was seen is proof by itself. */
+function requireComparable(seen: readonly Checkpoint[], checkpoint: OpenedCheckpoint, withLeaves: boolean): void {
+  for (const { size, root } of seen) {
+    if (size === checkpoint.size && !sameHash(root, checkpoint.root)) throw forked(size, checkpoint)
+    if (size > checkpoint.size)
+      throw new EscrowError('LOG_ROLLED_BACK', `attestation: a checkpoint of ${size} leaves was seen, this one has ${checkpoint.size}`)
+    if (size < checkpoint.size && !withLeaves)
+      throw new EscrowError('ARGUMENT_INVALID', 'expected the list of leaves, to compare earlier checkpoints with')
+  }
+}
+
+function forked(size: number, checkpoint: Checkpoint): EscrowError {
+  return new EscrowError(
+    'LOG_FORKED',
+    `attestation: the log of ${checkpoint.size} leaves has not grown from the ${size} leaves that were seen`,
+  )
 }
 
 /** Whether the last event shown is later than every deadline, so that none after it can speak of the period. */

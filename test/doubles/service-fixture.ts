@@ -50,8 +50,10 @@ export interface SourceWish {
 /** What a fixture is made of beside its defaults. */
 export interface ServiceWish {
   readonly replicas?: readonly string[]
-  readonly witnesses?: readonly WitnessAddress[]
-  readonly witnessQuorum?: number
+  /** Starts a witness that watches the log of this verifier key; then one cosignature is demanded. */
+  readonly witness?: (logKey: string) => Promise<WitnessAddress>
+  /** A database that the fixture owns from then on; a borrowed one when left out. */
+  readonly database?: TestDatabase
 }
 
 /** An agreement that was registered and armed. */
@@ -69,7 +71,7 @@ export class ServiceFixture {
 
   private constructor(
     readonly home: string,
-    readonly config: Config,
+    public config: Config,
     public database: TestDatabase,
   ) {}
 
@@ -80,11 +82,13 @@ export class ServiceFixture {
     const [first] = parsed.replicas
     const names = wish.replicas ?? ['a', 'b']
     const replicas = names.map((name) => ({ ...first!, name, path: join(home, 'replicas', name) })) as Config['replicas']
-    const witnesses = (wish.witnesses ?? []).map(({ url, key }) => ({ url, key: formatNoteKey(key) }))
-    const config: Config = { ...parsed, replicas, log: { ...parsed.log, witnesses, witnessQuorum: wish.witnessQuorum ?? 0 } }
-    await makeReplicas(config.replicas)
-    const fixture = new ServiceFixture(home, config, await testDatabase())
+    const fixture = new ServiceFixture(home, { ...parsed, replicas }, wish.database ?? (await testDatabase()))
+    await makeReplicas(replicas)
     await fixture.makeKeys()
+    if (wish.witness !== undefined) {
+      const { url, key } = await wish.witness(await fixture.logKey)
+      fixture.config = { ...fixture.config, log: { ...parsed.log, witnesses: [{ url, key: formatNoteKey(key) }], witnessQuorum: 1 } }
+    }
     await fixture.start()
     await fixture.get(StoreReadme).run()
     return fixture

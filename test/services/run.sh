@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The tests that need servers or programs: a real PostgreSQL, a real S3 with object lock, age and python3.
+# The tests that need servers or programs: a real PostgreSQL, a real S3 with object lock, age, python3 and chromium.
 #   npm run test:services [-- vitest arguments]
 # Servers named by ESCROW_TEST_POSTGRES_URL, or ESCROW_TEST_S3_URL with ESCROW_TEST_S3_ACCESS_KEY and ESCROW_TEST_S3_SECRET_KEY, are
 # used as they are. The others are started here, on loopback, and stopped afterwards. Root on Debian installs what is missing.
@@ -20,6 +20,7 @@ missing_packages() {
   fi
   command -v age >/dev/null || echo age
   command -v python3 >/dev/null || echo python3
+  command -v chromium >/dev/null || echo chromium
 }
 
 install_missing() {

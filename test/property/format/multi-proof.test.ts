@@ -59,17 +59,23 @@ test.for<[string, readonly number[]]>([
 test.for([0, 1, 255, 256, 257, 511, 512, 600])(
   'a list of %i leaves leads to the root, in pieces of any size, and shows every leaf of a tag',
   async (size) => {
+    const sizes = [0, 1, 255, 256, 300, 512].filter((one) => one <= size)
     const bytes = Buffer.concat(entries.slice(0, size).map((entry) => formatListedLeaf(entry)))
     for (const pieceBytes of [1 << 20, 64, 61]) {
       const pieces = Array.from({ length: Math.ceil(bytes.length / pieceBytes) }, (_, at) =>
         bytes.subarray(at * pieceBytes, (at + 1) * pieceBytes),
       )
-      const scanned = await scanLeafList(pieces, entries[3]!.tag, size)
+      const scanned = await scanLeafList(pieces, { tag: entries[3]!.tag, sizeMax: size, sizes })
+      for (const one of sizes.filter((some) => some > 0)) expect(scanned.rootsAt.get(one)).toEqual(naive.root(0, one))
       expect(scanned.size).toBe(size)
       expect(Buffer.from(scanned.root)).toEqual(naive.root(0, size))
       expect(scanned.places).toEqual(Array.from({ length: size }, (_, at) => at).filter((at) => at % 7 === 3))
     }
-    if (size > 0) await expect(scanLeafList([bytes], entries[3]!.tag, size - 1)).rejects.toMatchObject({ code: 'FORMAT_INVALID' })
-    if (size > 0) await expect(scanLeafList([bytes.subarray(1)], entries[3]!.tag, size)).rejects.toMatchObject({ code: 'FORMAT_INVALID' })
+    if (size > 0)
+      await expect(scanLeafList([bytes], { tag: entries[3]!.tag, sizeMax: size - 1 })).rejects.toMatchObject({ code: 'FORMAT_INVALID' })
+    if (size > 0)
+      await expect(scanLeafList([bytes.subarray(1)], { tag: entries[3]!.tag, sizeMax: size })).rejects.toMatchObject({
+        code: 'FORMAT_INVALID',
+      })
   },
 )
