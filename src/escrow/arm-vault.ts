@@ -92,7 +92,8 @@ export class ArmVault {
       const name = `share-accept-${custodian.index}-epoch-${acceptance.body.epoch}.json`
       const key = objectKeys.vaultStatement(known.signed.body.agreement, version, name)
       const retainUntil = documentRetainUntil(known.signed.body)
-      await this.store.run({ key, bytes: acceptance.bytes, purpose: 'statement', agreementId, attemptId: null, retainUntil }, signal)
+      // An earlier run that died may have stored another statement to the same effect.
+      await this.store.replace({ key, bytes: acceptance.bytes, purpose: 'statement', agreementId, attemptId: null, retainUntil }, signal)
     }
     const current = custodian.own.find((acceptance) => acceptance.body.epoch === known.signed.body.vault.epochs[0]?.epoch)
     if (current === undefined) return
