@@ -126,6 +126,16 @@ test('no function is longer than 70 lines and no file longer than 400', () => {
   expect([...long, ...longFiles]).toEqual([])
 })
 
+test('no constructor asks for more than five things', () => {
+  const greedy = source.flatMap((file) =>
+    [...walk(file.program)]
+      .filter((node) => node.type === 'MethodDefinition' && node['kind'] === 'constructor')
+      .filter((node) => (node['value'] as { params: readonly unknown[] }).params.length > 5)
+      .map((node) => `${file.path}:${file.text.slice(0, node.start).split('\n').length}`),
+  )
+  expect(greedy).toEqual([])
+})
+
 const bannedWords = new Set(['data', 'info', 'metadata', 'manager', 'helper', 'util', 'utils', 'common', 'shared', 'process'])
 
 test('no name we give says nothing', () => {

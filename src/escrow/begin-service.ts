@@ -1,12 +1,11 @@
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common'
-import { Clock } from '../core/environment.js'
 import { Database, type Tx } from '../db/database.js'
 import { sweepScratch } from '../deposit/scratch.js'
 import { EventLog } from '../log/event-log.js'
 import { ReplicaSet } from '../store/replica-set.js'
 import type { Replica } from '../store/replica.js'
+import { Agent } from './agent.js'
 import { AgreementShelf } from './agreement-shelf.js'
-import { EscrowOptions } from './escrow-options.js'
 import { endLeasesOfTheDead } from './lease.table.js'
 import { listReplicas, recordReplica, retireReplica } from './object.table.js'
 
@@ -20,15 +19,14 @@ export class BeginService implements OnModuleInit {
     @Inject(ReplicaSet) private readonly replicas: ReplicaSet,
     @Inject(AgreementShelf) private readonly shelf: AgreementShelf,
     @Inject(EventLog) private readonly log: EventLog,
-    @Inject(EscrowOptions) private readonly options: EscrowOptions,
-    @Inject(Clock) private readonly clock: Clock,
+    @Inject(Agent) private readonly agent: Agent,
   ) {}
 
   /** Idempotent; runs at every start. @throws EscrowError `DATABASE_*`, `STORE_*`, `SCRATCH_FULL` */
   async onModuleInit(): Promise<void> {
-    await sweepScratch(this.options.scratch.root, this.clock)
+    await sweepScratch(this.agent.options.scratch.root, this.agent.clock)
     // With a database of one's own, whoever held a lease is dead.
-    if (this.database.exclusive) await this.database.query((db) => endLeasesOfTheDead(db, this.clock.now()))
+    if (this.database.exclusive) await this.database.query((db) => endLeasesOfTheDead(db, this.agent.clock.now()))
     const known = await this.database.query((db) => listReplicas(db))
     for (const replica of this.replicas.replicas) {
       const row = known.find((candidate) => candidate.replica === replica.name)
@@ -55,6 +53,6 @@ export class BeginService implements OnModuleInit {
       }
       if (page.length === 0) break
     }
-    if (!recorded) await this.database.transaction((tx) => change(tx, this.clock.now()))
+    if (!recorded) await this.database.transaction((tx) => change(tx, this.agent.clock.now()))
   }
 }

@@ -1,11 +1,14 @@
 import { Module } from '@nestjs/common'
 import { LogModule } from '../log/log.module.js'
+import { AcceptOffer } from './accept-offer.js'
+import { Agent } from './agent.js'
 import { AgreementShelf } from './agreement-shelf.js'
 import { ArmVault } from './arm-vault.js'
 import { BeginService } from './begin-service.js'
 import { CompleteCopies } from './complete-copies.js'
 import { DepositSteps } from './deposit-steps.js'
 import { DescribeAgreement } from './describe-agreement.js'
+import { Documents } from './documents.js'
 import { ExtendRetention } from './extend-retention.js'
 import { IssueReceipts } from './issue-receipts.js'
 import { LeaseKeeper } from './lease-keeper.js'
@@ -25,6 +28,7 @@ import { StoreDeposit } from './store-deposit.js'
 import { StoreDocument } from './store-document.js'
 import { StoreReadme } from './store-readme.js'
 import { TakeSourceDeposit } from './take-source-deposit.js'
+import { UploadReceived } from './upload-received.js'
 
 const useCases = [
   ArmVault,
@@ -41,10 +45,13 @@ const useCases = [
   StoreReadme,
 ]
 const steps = [
+  AcceptOffer,
+  Agent,
   AgreementShelf,
   BeginService,
   CompleteCopies,
   DepositSteps,
+  Documents,
   LeaseKeeper,
   PublishDeposit,
   ReadDocument,
@@ -54,6 +61,7 @@ const steps = [
   StoreDeposit,
   StoreDocument,
   TakeSourceDeposit,
+  UploadReceived,
 ]
 
 /** Taking material in: agreements, vaults, deposits, receipts. Needs `EscrowOptions` and `AgentKeys`. */

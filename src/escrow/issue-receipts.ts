@@ -1,5 +1,4 @@
 import { Inject, Injectable } from '@nestjs/common'
-import { Clock } from '../core/environment.js'
 import { Database } from '../db/database.js'
 import { logTag } from '../format/log-entry.js'
 import { AgreementId } from '../format/ids.js'
@@ -8,17 +7,13 @@ import { formatProof } from '../format/proof.js'
 import { checkReceipt, Receipt } from '../format/receipt.js'
 import { digestOf, signDocument } from '../format/signed-document.js'
 import { LogReader, type LeafProof } from '../log/log-reader.js'
-import { readEvent } from '../log/read-event.js'
 import { objectKeys } from '../store/object-key.js'
-import { ReplicaSet } from '../store/replica-set.js'
-import { AgentKeys } from './agent-keys.js'
+import { Agent } from './agent.js'
 import { AgreementShelf, type KnownAgreement } from './agreement-shelf.js'
 import { listUnreceipted, recordReceipt, type DepositRow } from './deposit.table.js'
-import { EscrowOptions } from './escrow-options.js'
 import { placeOf } from './deposit-place.js'
+import { Documents } from './documents.js'
 import { findObject } from './object.table.js'
-import { ReadDocument } from './read-document.js'
-import { StoreDocument } from './store-document.js'
 
 const pageSize = 100
 
@@ -29,12 +24,8 @@ export class IssueReceipts {
     @Inject(Database) private readonly database: Database,
     @Inject(AgreementShelf) private readonly shelf: AgreementShelf,
     @Inject(LogReader) private readonly log: LogReader,
-    @Inject(ReplicaSet) private readonly replicas: ReplicaSet,
-    @Inject(ReadDocument) private readonly documents: ReadDocument,
-    @Inject(StoreDocument) private readonly store: StoreDocument,
-    @Inject(AgentKeys) private readonly keys: AgentKeys,
-    @Inject(EscrowOptions) private readonly options: EscrowOptions,
-    @Inject(Clock) private readonly clock: Clock,
+    @Inject(Documents) private readonly documents: Documents,
+    @Inject(Agent) private readonly agent: Agent,
   ) {}
 
   /**
@@ -63,7 +54,7 @@ export class IssueReceipts {
    */
   private async issueFor(row: DepositRow, signal?: AbortSignal): Promise<boolean> {
     // Where no witness is demanded, no receipt waits for one.
-    const target = this.options.witnessQuorum === 0 ? 'newest' : 'witnessed'
+    const target = this.agent.options.witnessQuorum === 0 ? 'newest' : 'witnessed'
     const witnessed = await this.log.proveLeaf(row.leafHash, target, signal)
     if (witnessed !== null) {
       const digest = await this.issue(row, witnessed, signal)
@@ -81,13 +72,13 @@ export class IssueReceipts {
   /** @returns the digest of the receipt. */
   private async issue(row: DepositRow, proven: LeafProof, signal?: AbortSignal): Promise<string> {
     const known = await this.shelf.get(row.agreementId)
-    const { body: manifest, digest } = await this.documents.manifest(known, row, signal)
+    const { body: manifest, digest } = await this.documents.read.manifest(known, row, signal)
     const receipt = await this.compose(known, { row, proven, envelope: manifest.envelope.sha256 }, signal)
     checkReceipt(receipt, manifest, digest)
-    const bytes = signDocument({ body: receipt, schema: Receipt, key: this.keys.signingKey })
+    const bytes = signDocument({ body: receipt, schema: Receipt, key: this.agent.keys.signingKey })
     const place = placeOf(row)
     const kept = { agreementId: place.agreement, attemptId: null, retainUntil: new Date(receipt.log.event.retainUntil) }
-    await this.store.replace({ key: objectKeys.receipt(place), bytes, purpose: 'receipt', ...kept }, signal)
+    await this.documents.store.replace({ key: objectKeys.receipt(place), bytes, purpose: 'receipt', ...kept }, signal)
     return digestOf(receipt)
   }
 
@@ -98,20 +89,20 @@ export class IssueReceipts {
   ): Promise<Receipt> {
     const { row, proven } = deposit
     const tag = Buffer.from(logTag(Buffer.from(known.annex.tagSecret, 'hex'), row.source)).toString('hex')
-    const { salt, event } = await readEvent(this.replicas.replicas, { leafHash: row.leafHash, tag }, signal)
+    const { salt, event } = await this.documents.read.event({ leafHash: row.leafHash, tag }, signal)
     return parseBody(
       {
         type: 'escrow/receipt/v1',
-        origin: this.options.origin,
+        origin: this.agent.options.origin,
         agreementId: AgreementId.parse(row.agreementId),
         agreement: row.agreementDigest,
         source: row.source,
         sequence: row.sequence,
         manifest: row.manifestDigest,
         envelope: deposit.envelope,
-        issuedAt: this.clock.now().toISOString(),
+        issuedAt: this.agent.clock.now().toISOString(),
         log: {
-          origin: this.options.logOrigin,
+          origin: this.agent.options.logOrigin,
           index: proven.proof.index,
           leafHash: row.leafHash,
           tag,

@@ -1,14 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common'
-import { Clock } from '../core/environment.js'
 import { EscrowError } from '../core/errors.js'
 import { Database } from '../db/database.js'
 import type { ReportProgress } from '../deposit/progress.js'
 import { AgreementShelf, type KnownAgreement } from './agreement-shelf.js'
+import { DepositSteps } from './deposit-steps.js'
 import { LeaseKeeper } from './lease-keeper.js'
 import type { Lease, SourceKey } from './lease.table.js'
-import { RecordOutcome } from './record-outcome.js'
 import type { Mirrored } from './source-at-work.js'
-import { ResumeDeposit } from './resume-deposit.js'
 import { findSource, type SourceRow } from './source.table.js'
 import { TakeSourceDeposit } from './take-source-deposit.js'
 
@@ -19,10 +17,8 @@ export class MirrorSource {
     @Inject(Database) private readonly database: Database,
     @Inject(AgreementShelf) private readonly shelf: AgreementShelf,
     @Inject(LeaseKeeper) private readonly leases: LeaseKeeper,
-    @Inject(ResumeDeposit) private readonly resume: ResumeDeposit,
+    @Inject(DepositSteps) private readonly steps: DepositSteps,
     @Inject(TakeSourceDeposit) private readonly take: TakeSourceDeposit,
-    @Inject(RecordOutcome) private readonly outcomes: RecordOutcome,
-    @Inject(Clock) private readonly clock: Clock,
   ) {}
 
   /**
@@ -56,14 +52,14 @@ export class MirrorSource {
     const work = { known, key, row: await this.sourceOf(key) }
     try {
       // A deposit that an earlier run had stored comes first: it has its number already.
-      const resumed = await this.resume.run(lease, known, signal)
+      const resumed = await this.steps.resume.run(lease, known, signal)
       if (resumed !== null) return resumed
       const taken = await this.take.run(lease, work, job.wish, signal)
-      if (taken.outcome === 'unchanged') await this.outcomes.unchanged(lease, work, taken)
+      if (taken.outcome === 'unchanged') await this.steps.outcomes.unchanged(lease, work, taken)
       return taken
     } catch (error) {
       signal.throwIfAborted()
-      if (error instanceof EscrowError) await this.outcomes.failed(lease, work, { error, at: this.clock.now() })
+      if (error instanceof EscrowError) await this.steps.outcomes.failed(lease, work, error)
       throw error
     }
   }

@@ -1,8 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { EscrowError } from '../core/errors.js'
 import { Database } from '../db/database.js'
+import type { EventRecord } from '../format/event.js'
 import { Manifest } from '../format/manifest.js'
 import { openDocument, type OpenedDocument } from '../format/signed-document.js'
+import { readEvent } from '../log/read-event.js'
 import { objectKeys, parseObjectKey } from '../store/object-key.js'
 import { ReplicaSet } from '../store/replica-set.js'
 import type { ExpectedObject } from '../store/expected-object.js'
@@ -33,6 +35,11 @@ export class ReadDocument {
     const opened = openDocument(bytes, { schema: Manifest, keys: manifestKeysOf(known.signed.body), what: 'manifest' })
     if (opened.digest === row.manifestDigest) return opened
     throw new EscrowError('DIGEST_MISMATCH', `expected the manifest ${row.manifestDigest}, got ${opened.digest}`)
+  }
+
+  /** The event behind a leaf, from the first replica whose file gives this leaf. @throws EscrowError `OBJECT_*`, `STORE_*` */
+  event(leaf: { readonly leafHash: string; readonly tag: string }, signal?: AbortSignal): Promise<EventRecord> {
+    return readEvent(this.replicas.replicas, leaf, signal)
   }
 }
 

@@ -34,9 +34,10 @@ export class RecordOutcome {
   }
 
   /** A deposit failed: `refused` is a claim about what came, `failed` is our own fault or the weather. Never throws an EscrowError. */
-  async failed(lease: Lease, work: SourceAtWork, failure: { readonly error: EscrowError; readonly at: Date }): Promise<void> {
-    const { code } = failure.error
+  async failed(lease: Lease, work: SourceAtWork, error: EscrowError): Promise<void> {
+    const { code } = error
     if (code === 'LEASE_LOST') return
+    const now = this.clock.now()
     const { row } = work
     const delayMs = Math.min(retryMs * 2 ** row.failures, retryMaxMs)
     const changeTo = (remembered: ErrorCode) => async (tx: Tx, at: Date) =>
@@ -44,14 +45,14 @@ export class RecordOutcome {
     // The same failure again in the same period is no news.
     const known = row.failureCode === code && row.failedAt !== null && row.failedAt >= row.periodAt
     if (known) {
-      await this.attempt(() => this.database.transaction((tx) => changeTo(code)(tx, failure.at)))
+      await this.attempt(() => this.database.transaction((tx) => changeTo(code)(tx, now)))
       return
     }
-    const what = { source: work.key.source, code, dueAt: metPeriod(row, failure.at) }
+    const what = { source: work.key.source, code, dueAt: metPeriod(row, now) }
     const type = isClaim(code) ? ('escrow/event/deposit-refused/v1' as const) : ('escrow/event/deposit-failed/v1' as const)
     const unlogged = await this.attempt(() => this.record(work, { type, ...this.subject(work), ...what }, changeTo(code)))
     // The log takes nothing while a store is out of reach. The index remembers that fault, so that this failure is still news for the log.
-    if (unlogged !== null) await this.attempt(() => this.database.transaction((tx) => changeTo(unlogged.code)(tx, failure.at)))
+    if (unlogged !== null) await this.attempt(() => this.database.transaction((tx) => changeTo(unlogged.code)(tx, now)))
   }
 
   /** What failed first says more to a person than that it could not be recorded. @returns why it could not be. */

@@ -12,9 +12,8 @@ import { parseRemoteUrl } from '../git/remote-url.js'
 import { EventLog } from '../log/event-log.js'
 import { objectKeys } from '../store/object-key.js'
 import { ReplicaSet } from '../store/replica-set.js'
-import { AgentKeys } from './agent-keys.js'
+import { Agent } from './agent.js'
 import { findAgreement, insertAgreement, insertAgreementVersion, insertEpochs, insertParties } from './agreement.table.js'
-import { EscrowOptions } from './escrow-options.js'
 import { requireJurisdiction } from './require-jurisdiction.js'
 import { documentRetainUntil } from './retention.js'
 import { firstPeriod, rhythmOf } from './schedule.js'
@@ -39,8 +38,7 @@ export class RegisterAgreement {
     @Inject(ReplicaSet) private readonly replicas: ReplicaSet,
     @Inject(StoreDocument) private readonly store: StoreDocument,
     @Inject(EventLog) private readonly log: EventLog,
-    @Inject(AgentKeys) private readonly keys: AgentKeys,
-    @Inject(EscrowOptions) private readonly options: EscrowOptions,
+    @Inject(Agent) private readonly agent: Agent,
   ) {}
 
   /**
@@ -54,9 +52,9 @@ export class RegisterAgreement {
     requireSignatures(received, { agent: false })
     this.checkIsOurs(received.body)
     requireJurisdiction(received.body, this.replicas.replicas)
-    const annex = parseAnnex(this.keys.openOwn(registration.annex), received.body)
-    for (const { url } of annex.remotes) parseRemoteUrl(url, this.options.remoteRules)
-    const signed = openAgreement(countersign(registration.document, this.keys.signingKey))
+    const annex = parseAnnex(this.agent.keys.openOwn(registration.annex), received.body)
+    for (const { url } of annex.remotes) parseRemoteUrl(url, this.agent.options.remoteRules)
+    const signed = openAgreement(countersign(registration.document, this.agent.keys.signingKey))
     requireSignatures(signed, { agent: true })
     const before = await this.database.query((db) => findAgreement(db, signed.body.agreement))
     if (before?.digest === signed.digest) return signed
@@ -79,18 +77,18 @@ export class RegisterAgreement {
   private checkIsOurs(body: Agreement): void {
     checkAgreement(body)
     if (body.version !== 1) throw new EscrowError('AGREEMENT_INVALID', `expected version 1 of a new agreement, got ${body.version}`)
-    if (body.origin !== this.options.origin)
-      throw new EscrowError('AGREEMENT_INVALID', `expected an agreement with ${this.options.origin}, got ${body.origin}`)
-    const own = { kind: 'ed25519', publicKey: this.keys.signingKey.publicKey } as const
+    if (body.origin !== this.agent.options.origin)
+      throw new EscrowError('AGREEMENT_INVALID', `expected an agreement with ${this.agent.options.origin}, got ${body.origin}`)
+    const own = { kind: 'ed25519', publicKey: this.agent.keys.signingKey.publicKey } as const
     const agent = body.parties.find((party) => party.role === 'agent')
-    if (agent?.keys.some((key) => sameKey(key, own)) !== true || agent.recipient !== this.keys.recipient) {
+    if (agent?.keys.some((key) => sameKey(key, own)) !== true || agent.recipient !== this.agent.keys.recipient) {
       throw new EscrowError('AGREEMENT_INVALID', 'expected the agreement to pin the keys of this agent')
     }
-    const unknown = body.log.witnesses.filter((witness) => !this.options.witnesses.includes(witness))
-    if (unknown.length > 0 || body.log.witnessQuorum > this.options.witnessQuorum) {
+    const unknown = body.log.witnesses.filter((witness) => !this.agent.options.witnesses.includes(witness))
+    if (unknown.length > 0 || body.log.witnessQuorum > this.agent.options.witnessQuorum) {
       throw new EscrowError('AGREEMENT_INVALID', 'expected an agreement whose witnesses and quorum this service is configured to ask for')
     }
-    if (body.log.key !== this.options.logKey)
+    if (body.log.key !== this.agent.options.logKey)
       throw new EscrowError('AGREEMENT_INVALID', 'expected the agreement to pin the key of this log')
   }
 

@@ -1,5 +1,4 @@
 import { Inject, Injectable } from '@nestjs/common'
-import { Clock, Entropy } from '../core/environment.js'
 import { EscrowError } from '../core/errors.js'
 import { Database } from '../db/database.js'
 import type { DepositRequest, DepositTools, PreviousDeposit } from '../deposit/deposit-request.js'
@@ -10,10 +9,9 @@ import type { ReportProgress } from '../deposit/progress.js'
 import type { DepositKind } from '../format/manifest.js'
 import { RemoteOpener } from '../git/remote-opener.js'
 import { ReplicaSet } from '../store/replica-set.js'
-import { AgentKeys } from './agent-keys.js'
+import { Agent } from './agent.js'
 import { findCurrentEpoch, type VaultEpochRow } from './agreement.table.js'
 import { DepositSteps } from './deposit-steps.js'
-import { EscrowOptions } from './escrow-options.js'
 import type { Lease } from './lease.table.js'
 import type { Mirrored, SourceAtWork } from './source-at-work.js'
 import { requireJurisdiction } from './require-jurisdiction.js'
@@ -27,10 +25,7 @@ export class TakeSourceDeposit {
     @Inject(ReplicaSet) private readonly replicas: ReplicaSet,
     @Inject(RemoteOpener) private readonly remotes: RemoteOpener,
     @Inject(DepositSteps) private readonly steps: DepositSteps,
-    @Inject(AgentKeys) private readonly keys: AgentKeys,
-    @Inject(EscrowOptions) private readonly options: EscrowOptions,
-    @Inject(Clock) private readonly clock: Clock,
-    @Inject(Entropy) private readonly entropy: Entropy,
+    @Inject(Agent) private readonly agent: Agent,
   ) {}
 
   /** @throws EscrowError whatever stops a deposit; nothing is published then */
@@ -65,7 +60,7 @@ export class TakeSourceDeposit {
     basis: { readonly epoch: VaultEpochRow; readonly previous: PreviousDeposit | null; readonly full: boolean },
   ): DepositRequest {
     const { body, digest } = work.known.signed
-    const now = this.clock.now()
+    const now = this.agent.clock.now()
     const { epoch, previous } = basis
     const due = fullDue(work.row, now)
     return {
@@ -82,7 +77,7 @@ export class TakeSourceDeposit {
       chainComplete: due === 'length',
       retainUntil: (kind: DepositKind) =>
         chainRetainUntil(body, work.row, kind === 'full' || work.row.fullAt === null ? now : work.row.fullAt),
-      packBytesMax: this.options.packBytesMax,
+      packBytesMax: this.agent.options.packBytesMax,
     }
   }
 
@@ -96,11 +91,11 @@ export class TakeSourceDeposit {
     return {
       remote: this.remotes.open(job.request.url, work.row.credentialFile ?? undefined),
       replicas: this.replicas,
-      clock: this.clock,
-      entropy: this.entropy,
-      knownObjectsKey: this.keys.knownObjectsKey(work.key.agreementId, work.key.source),
-      scratch: this.options.scratch,
-      version: this.options.version,
+      clock: this.agent.clock,
+      entropy: this.agent.entropy,
+      knownObjectsKey: this.agent.keys.knownObjectsKey(work.key.agreementId, work.key.source),
+      scratch: this.agent.options.scratch,
+      version: this.agent.options.version,
       beforeComplete: (envelope) => this.steps.store.recordEnvelope(lease, envelope, record),
       ...(job.onProgress === undefined ? {} : { onProgress: job.onProgress }),
     }

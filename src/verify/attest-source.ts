@@ -1,10 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common'
-import { Clock } from '../core/environment.js'
 import { EscrowError } from '../core/errors.js'
 import { attestedEventsMax, attestedPeriodsMax, eventWritesMax } from '../core/limits.js'
 import { encodeBase64 } from '../crypto/base64.js'
 import { Database } from '../db/database.js'
-import { AgentKeys } from '../escrow/agent-keys.js'
+import { Agent } from '../escrow/agent.js'
 import { AgreementShelf, type KnownAgreement } from '../escrow/agreement-shelf.js'
 import type { Source } from '../format/agreement.js'
 import { Attestation, type AttestedLeaf } from '../format/attestation.js'
@@ -49,8 +48,7 @@ export class AttestSource {
     @Inject(AgreementShelf) private readonly shelf: AgreementShelf,
     @Inject(LogStore) private readonly store: LogStore,
     @Inject(LogReader) private readonly log: LogReader,
-    @Inject(AgentKeys) private readonly keys: AgentKeys,
-    @Inject(Clock) private readonly clock: Clock,
+    @Inject(Agent) private readonly agent: Agent,
   ) {}
 
   /**
@@ -67,7 +65,7 @@ export class AttestSource {
     if (checkpoint === null) throw new EscrowError('NOT_FOUND', 'the log has no checkpoint yet')
     const leaves = await this.leaves(hex(tag), { wish, source, size: checkpoint.size }, signal)
     const proof = await this.prove(leaves, checkpoint, signal)
-    const now = this.clock.now()
+    const now = this.agent.clock.now()
     const events = leaves.map((leaf) => leaf.event)
     const attestation: Attestation = {
       type: 'escrow/attestation/v1',
@@ -87,7 +85,7 @@ export class AttestSource {
         proof: proof.map((hash) => encodeBase64(hash)),
       },
     }
-    return { attestation, bytes: signDocument({ body: attestation, schema: Attestation, key: this.keys.signingKey }), checkpoint }
+    return { attestation, bytes: signDocument({ body: attestation, schema: Attestation, key: this.agent.keys.signingKey }), checkpoint }
   }
 
   /** Every leaf of a log, for those who want to see that none of theirs is missing; each is proven before it is given. */
