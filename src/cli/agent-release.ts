@@ -8,6 +8,7 @@ import { AdvanceOrder } from '../release/advance-order.js'
 import { AdvanceRequest } from '../release/advance-request.js'
 import { ExportCase, type CaseFile } from '../release/export-case.js'
 import { RecordStatement } from '../release/record-statement.js'
+import { listSilences, type SilenceRow } from '../release/custody.table.js'
 import type { Outcome } from '../release/register-order.js'
 import {
   findRequest,
@@ -94,15 +95,18 @@ export async function showReleases(context: CommandContext, _options: unknown, r
     if (requestId !== undefined) return showOne(database, requestId)
     const requests = await database.query((db) => listRequests(db, null, rowsMax))
     const orders = await database.query((db) => listOrders(db, null, rowsMax))
+    const silences = await database.query((db) => listSilences(db, rowsMax))
     const lines = columns([
+      ...silences.map((row) => linesOfSilence(row)),
       ...orders.map((row): [string, string] => [`order ${row.orderDigest}`, `${row.agreementId}: ${row.state}${until(row.dueAt)}`]),
       ...requests.map((row): [string, string] => [`request ${row.requestId}`, `${row.agreementId}: ${row.state}${until(row.dueAt)}`]),
     ])
     const json = {
+      silences: silences.map(({ agreementId, watch }) => ({ agreement: agreementId, ...watch })),
       orders: orders.map(({ orderDigest, agreementId, state, dueAt }) => ({ order: orderDigest, agreement: agreementId, state, dueAt })),
       requests: requests.map((row) => summaryOf(row)),
     }
-    return { json, lines: lines.length === 0 ? ['no request and no order is registered here'] : lines }
+    return { json, lines: lines.length === 0 ? ['no request and no order is registered here, and no depositor is silent'] : lines }
   })
 }
 
@@ -183,6 +187,15 @@ function present(outcomes: readonly Outcome[]): CommandResult {
 
 function summaryOf({ requestId, agreementId, requestDigest, state, epoch, dueAt }: RequestRow) {
   return { request: requestId, agreement: agreementId, digest: requestDigest, state, epoch, dueAt }
+}
+
+function linesOfSilence({ agreementId, watch }: SilenceRow): [string, string] {
+  if (watch.name === 'present') return [`depositor of ${agreementId}`, 'is there']
+  const what = watch.name === 'noticed' ? 'is silent; tell it. A request is proposed' : 'is silent; a beneficiary may ask for a release'
+  return [
+    `depositor of ${agreementId}`,
+    `${what}, ${watch.name === 'noticed' ? 'at' : 'until'} ${watch.until} (${watch.reasons.join(', ')})`,
+  ]
 }
 
 function until(dueAt: Date | null): string {

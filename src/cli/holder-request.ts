@@ -170,6 +170,13 @@ export async function veto(_context: CommandContext, options: CaseOptions): Prom
   return signedResult('veto', signer, digest, options.out)
 }
 
+/** Show that the depositor is there: breaks the silence that the dead man's switch waits for. */
+export async function heartbeat(_context: CommandContext, options: SigningOptions): Promise<CommandResult> {
+  const signer = await openSigner(options)
+  const digest = await writeStatement(signer, { name: 'heartbeat', epoch: currentEpoch(signer), out: options.out }, {})
+  return signedResult('heartbeat', signer, digest, options.out)
+}
+
 /** Its request was admitted long ago: whether its own expiry has passed does not matter any more. */
 async function openSignersCase(
   options: SigningOptions & { readonly case: string },

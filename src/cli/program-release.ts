@@ -21,7 +21,7 @@ function addOperatorCommands(program: Command, action: Action): void {
     .action(action(async () => (await import('./agent-release.js')).recordRelease))
   release
     .command('tick')
-    .description('do what is due: clocks, effective orders, released shares, grants')
+    .description("do what is due: clocks, effective orders, released shares, grants, the dead man's switch")
     .action(action(async () => (await import('./agent-release.js')).tickReleases))
   release
     .command('show')
@@ -96,6 +96,9 @@ function addSigningCommands(program: Command, action: Action): void {
     .requiredOption('--grounds <words>', 'why')
     .option('--evidence <title=file>', 'a document; once for each', collect)
     .action(action(async () => (await import('./holder-request.js')).rule))
+  signing(program.command('heartbeat'))
+    .description("depositor: show that you are there; ends the dead man's switch's notice or proposal")
+    .action(action(async () => (await import('./holder-request.js')).heartbeat))
   for (const [name, words] of [
     ['withdraw', 'requester: take a request back'],
     ['veto', 'guardian: send a request back to approval, once'],

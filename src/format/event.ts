@@ -106,6 +106,14 @@ const step = {
 } as const
 export const RequestAdvanced = event('request-advanced', { request: RequestId, requestDigest: Sha256Hex, ...step })
 export const OrderAdvanced = event('order-advanced', { order: Sha256Hex, ...step })
+/** The depositor's silence is watched: it is told, then a request is proposed; `present` again after a sign of life. */
+export const SilenceAdvanced = event('silence-advanced', {
+  condition: Slug,
+  from: z.enum(['present', 'noticed', 'proposed']),
+  to: z.enum(['present', 'noticed', 'proposed']),
+  reasons: z.array(z.enum(['deposits-missed', 'heartbeats-missed'])).max(2),
+  until: Instant.nullable(),
+})
 export const NoticeServed = event('notice-served', { request: RequestId, party: Slug, notice: Sha256Hex })
 export const GrantGiven = event('grant-given', {
   request: RequestId,
@@ -140,6 +148,7 @@ export const Event = z.discriminatedUnion('type', [
   StatementRecorded,
   RequestAdvanced,
   OrderAdvanced,
+  SilenceAdvanced,
   NoticeServed,
   GrantGiven,
   GrantUsed,

@@ -8,9 +8,11 @@ import { AdvanceOrder } from './advance-order.js'
 import { AdvanceRequest } from './advance-request.js'
 import { outcomeOf, RegisterOrder, type Outcome } from './register-order.js'
 import { findRequestByDigest, listOrders, listRequests, listSubjects, type OrderRow, type RequestRow } from './release.table.js'
+import { RecordWord } from './record-word.js'
 import { RelayShare } from './relay-share.js'
 import { peekStatement } from './statement-verifier.js'
 import { SubmitRequest } from './submit-request.js'
+import { WatchDepositor } from './watch-depositor.js'
 
 /** The ways a statement can take. */
 @Injectable()
@@ -24,12 +26,22 @@ export class StatementRoutes {
   ) {}
 }
 
+/** Where statements go that are about an agreement as a whole. */
+@Injectable()
+export class CustodyRoutes {
+  constructor(
+    @Inject(RecordWord) readonly word: RecordWord,
+    @Inject(WatchDepositor) readonly watch: WatchDepositor,
+  ) {}
+}
+
 /** Records one signed statement wherever it says something: an approval may cover hundreds of requests. */
 @Injectable()
 export class RecordStatement {
   constructor(
     @Inject(Database) private readonly database: Database,
     @Inject(StatementRoutes) private readonly routes: StatementRoutes,
+    @Inject(CustodyRoutes) private readonly custody: CustodyRoutes,
   ) {}
 
   /**
@@ -60,10 +72,19 @@ export class RecordStatement {
       await this.routes.share.run(bytes, signal)
       return this.standing(statement.requestDigest)
     }
-    const moved: Outcome[] = []
+    const moved: Outcome[] = [...(await this.recordWord(statement, document, signal))]
     for (const row of await this.requestsOf(statement)) moved.push(await this.moveRequest(row, document, signal))
     for (const row of await this.ordersOf(statement)) moved.push(await this.moveOrder(row, document, signal))
     return moved
+  }
+
+  /** What is said about an agreement as a whole, and whether it shows that the depositor is there. */
+  private async recordWord(statement: Statement, { bytes }: Document, signal?: AbortSignal): Promise<readonly Outcome[]> {
+    if (statement.type !== 'escrow/statement/heartbeat/v1') return []
+    const { known } = await this.custody.word.run(bytes, statement.agreement, signal)
+    const { agreementId } = known.row
+    await this.custody.watch.look(agreementId, signal)
+    return [{ agreementId, subject: agreementId, state: 'recorded', error: null }]
   }
 
   /** How a request stands now. */

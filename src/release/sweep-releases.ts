@@ -9,6 +9,7 @@ import { outcomeOf, type Outcome } from './register-order.js'
 import { listDueOrders, listDueRequests, listUngranted } from './release.table.js'
 import { RelayShare } from './relay-share.js'
 import { SubmitOrderRequest } from './submit-order-request.js'
+import { WatchDepositor } from './watch-depositor.js'
 
 /** What time and earlier runs leave to be done. */
 @Injectable()
@@ -22,12 +23,16 @@ export class ReleaseWork {
   ) {}
 }
 
-/** Finishes what is due: clocks that have run out, effective orders without a request, released shares and grants that are not given yet. */
+/**
+ * Finishes what is due: clocks that have run out, effective orders without a request, released shares and grants that are not given yet;
+ * and looks for depositors who are silent.
+ */
 @Injectable()
 export class SweepReleases {
   constructor(
     @Inject(Database) private readonly database: Database,
     @Inject(ReleaseWork) private readonly work: ReleaseWork,
+    @Inject(WatchDepositor) private readonly depositors: WatchDepositor,
     @Inject(Clock) private readonly clock: Clock,
   ) {}
 
@@ -40,7 +45,7 @@ export class SweepReleases {
   async run(signal?: AbortSignal): Promise<readonly Outcome[]> {
     const outcomes = [...(await this.orders(signal)), ...(await this.requests(signal))]
     await this.work.shares.storeReleased(signal)
-    return [...outcomes, ...(await this.grants(signal))]
+    return [...outcomes, ...(await this.grants(signal)), ...(await this.depositors.run(signal))]
   }
 
   private async orders(signal?: AbortSignal): Promise<readonly Outcome[]> {

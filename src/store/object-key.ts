@@ -79,6 +79,8 @@ export const objectKeys = {
   /** A signed statement about a shutdown order. @param order - digest of its first registration. */
   orderStatement: (agreement: AgreementId, order: string, digest: string) =>
     join('agreements', agreement, 'orders', order, `${digest}.json`),
+  /** A signed statement about the agreement as a whole. @param digest - of the statement. */
+  agreementStatement: (agreement: AgreementId, digest: string) => join('agreements', agreement, 'statements', `${digest}.json`),
   event: (leafHash: string) => join('events', `${leafHash}.json`),
   tile: (path: string) => join(path),
   readme: () => join('README.txt'),

@@ -103,6 +103,7 @@ export class ReplayEvents {
       case 'escrow/event/statement-recorded/v1':
       case 'escrow/event/request-advanced/v1':
       case 'escrow/event/order-advanced/v1':
+      case 'escrow/event/silence-advanced/v1':
       case 'escrow/event/notice-served/v1':
       case 'escrow/event/grant-given/v1':
       case 'escrow/event/grant-used/v1':

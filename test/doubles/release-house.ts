@@ -13,12 +13,16 @@ import { sha256Hex } from '../../src/crypto/digest.js'
 import { openBytes } from '../../src/crypto/holder/open-envelope.js'
 import { sealBytes } from '../../src/crypto/seal-envelope.js'
 import { Database } from '../../src/db/database.js'
+import { AgreementShelf } from '../../src/escrow/agreement-shelf.js'
 import { newId } from '../../src/format/ids.js'
+import { logTag } from '../../src/format/log-entry.js'
 import { encodeReleasedShare, parseShare } from '../../src/format/share.js'
 import { openAgreement, type SignedAgreement } from '../../src/format/signed-agreement.js'
 import { signDocument } from '../../src/format/signed-document.js'
 import { Statement, type StatementOf, type StatementType } from '../../src/format/statement.js'
+import { listChain } from '../../src/log/log.table.js'
 import { RecordStatement } from '../../src/release/record-statement.js'
+import { tagSecretOf } from '../../src/release/record-turn.js'
 import type { Outcome } from '../../src/release/register-order.js'
 import { listHeldShares, listRequests, type RequestRow } from '../../src/release/release.table.js'
 import { SweepReleases } from '../../src/release/sweep-releases.js'
@@ -61,12 +65,13 @@ export class ReleaseTemplate {
     readonly home: EscrowHome,
   ) {}
 
-  static async make(): Promise<ReleaseTemplate> {
+  /** @param release - lines of the draft's `release`. */
+  static async make(release: readonly string[] = releaseLines): Promise<ReleaseTemplate> {
     const fixture = new GitFixture()
     fixture.addCommits('refs/heads/main', 3)
     const home = await EscrowHome.make(['  - source: product', `    url: ${fixture.path}`], undefined, {
       parties: releaseParties,
-      release: releaseLines,
+      release,
     })
     await home.must('mirror')
     return new ReleaseTemplate(fixture, home)
@@ -146,6 +151,14 @@ export class ReleaseHouse {
 
   async requests(): Promise<readonly RequestRow[]> {
     return this.app.get(Database).query((db) => listRequests(db, null, 100))
+  }
+
+  /** The types of the events of a subject (default: the agreement), in their order. */
+  async eventsOf(subject: string = this.agreement.body.agreement): Promise<readonly string[]> {
+    const known = await this.app.get(AgreementShelf).get(this.agreement.body.agreement)
+    const tag = Buffer.from(logTag(tagSecretOf(known), subject)).toString('hex')
+    const entries = await this.app.get(Database).query((db) => listChain(db, tag, 0, 1000))
+    return entries.map((entry) => entry.eventType.split('/')[2] ?? '')
   }
 
   /** The only request there is. */

@@ -12,9 +12,9 @@ const policy = parseReleasePolicy(releasePart)
 
 describe('the dead man’s switch', () => {
   const present: SilenceWatch = { name: 'present' }
-  const silent: SignsOfLife = { depositDueAt: monday, heartbeatAt: null, expectedFrom: monday }
-  const look = (watch: SilenceWatch, days: number, signs = silent) =>
-    watchSilence(watch, signs, policy.silence, later(monday, days * dayMs))
+  const limits = { ...policy.silence, wordDaysMax: policy.clocks.contestDaysMax }
+  const silent: SignsOfLife = { depositDueAt: monday, wordAt: null, expectedFrom: monday }
+  const look = (watch: SilenceWatch, days: number, signs = silent) => watchSilence(watch, signs, limits, later(monday, days * dayMs))
 
   test('a week after the deposit was due the depositor is told, a week later a request is proposed, and nothing more', () => {
     expect(look(present, 6.99)).toEqual({ watch: present, events: [] })
@@ -40,14 +40,39 @@ describe('the dead man’s switch', () => {
 
   test('a clock that goes back proposes nothing', () => {
     const told = look(present, 7)
-    expect(look(told.watch, -400).events).not.toContain('request-proposed')
+    const back = look(told.watch, -400)
+    expect(back).toMatchObject({ watch: { name: 'noticed', since: later(monday, -400 * dayMs).toISOString() }, events: [] })
+    expect(look(back.watch, -393.1).events).not.toContain('request-proposed')
+  })
+
+  test('a clock that was weeks ahead for a while neither proposes early nor puts the switch out of order', () => {
+    const ahead = look(present, 60)
+    const right = look(ahead.watch, 8)
+    expect([ahead.events, right.events]).toEqual([['notice-due'], []])
+    expect(look(right.watch, 14.9).events).toEqual([])
+    expect(look(right.watch, 15).events).toEqual(['request-proposed'])
+  })
+
+  test('whatever the depositor signs ends notice and proposal, and its time begins anew', () => {
+    const told = look(present, 7)
+    const word = { ...silent, wordAt: later(monday, 8 * dayMs) }
+    expect(look(told.watch, 8, word)).toEqual({ watch: present, events: ['sign-of-life'] })
+    expect(look(present, 14.9, word).events).toEqual([])
+    expect(look(present, 15, word).events).toEqual(['notice-due'])
+  })
+
+  test('who only talks cannot do so for ever instead of depositing', () => {
+    const days = limits.wordDaysMax + limits.noticeAfterDays
+    const word = { ...silent, wordAt: later(monday, (days - 1) * dayMs) }
+    expect(look(present, days - 0.1, word).events).toEqual([])
+    expect(look(present, days, word).events).toEqual(['notice-due'])
   })
 
   test('heartbeats count only where they are agreed', () => {
-    const limits = { ...policy.silence, heartbeatDays: 3 }
-    const signs = { depositDueAt: null, heartbeatAt: monday, expectedFrom: monday }
-    expect(watchSilence(present, signs, limits, later(monday, 3 * dayMs)).watch).toMatchObject({ reasons: ['heartbeats-missed'] })
-    expect(watchSilence(present, signs, policy.silence, later(monday, 300 * dayMs)).watch).toEqual(present)
+    const signs = { depositDueAt: null, wordAt: monday, expectedFrom: monday }
+    const agreed = { ...limits, heartbeatDays: 3 }
+    expect(watchSilence(present, signs, agreed, later(monday, 3 * dayMs)).watch).toMatchObject({ reasons: ['heartbeats-missed'] })
+    expect(watchSilence(present, signs, limits, later(monday, 300 * dayMs)).watch).toEqual(present)
   })
 
   test('only an automatic condition proposes', () => {

@@ -1,0 +1,75 @@
+import { Inject, Injectable } from '@nestjs/common'
+import { Clock } from '../core/environment.js'
+import { EscrowError } from '../core/errors.js'
+import { Database } from '../db/database.js'
+import { AgreementShelf, type KnownAgreement } from '../escrow/agreement-shelf.js'
+import { checkStatement, maySign } from '../format/check-statement.js'
+import { AgreementId } from '../format/ids.js'
+import { EventLog } from '../log/event-log.js'
+import { objectKeys } from '../store/object-key.js'
+import { insertNewStatement } from './custody.table.js'
+import { requireNamedSigner, type VerifiedStatement } from './quorum.js'
+import { recordedDraft, statementRow, tagSecretOf } from './record-turn.js'
+import { againOnConflict } from './release-desk.js'
+import { ReleaseFiles } from './release-files.js'
+import { listSubjects } from './release.table.js'
+import { verifyStatement } from './statement-verifier.js'
+
+/** Records what a party says about an agreement as a whole: a heartbeat, and whatever else no request or order is the subject of. */
+@Injectable()
+export class RecordWord {
+  constructor(
+    @Inject(Database) private readonly database: Database,
+    @Inject(AgreementShelf) private readonly agreements: AgreementShelf,
+    @Inject(ReleaseFiles) private readonly files: ReleaseFiles,
+    @Inject(EventLog) private readonly log: EventLog,
+    @Inject(Clock) private readonly clock: Clock,
+  ) {}
+
+  /**
+   * Verify a statement with the version in force, and record it under the agreement. Idempotent.
+   *
+   * @param bytes - attacker-controlled.
+   * @returns the agreement and what was verified.
+   * @throws EscrowError `AGREEMENT_DIGEST` when it names a version that is not in force: keys that were changed since must not speak;
+   *   `SIGNATURE_INVALID`, `SIGNER_REFUSED`, `STATEMENT_*`, `STORE_*`
+   */
+  async run(
+    bytes: Uint8Array,
+    digest: string,
+    signal?: AbortSignal,
+  ): Promise<{ readonly known: KnownAgreement; readonly verified: VerifiedStatement }> {
+    const known = await this.agreements.version(digest)
+    if (known.row.digest !== known.signed.digest) {
+      throw new EscrowError('AGREEMENT_DIGEST', `expected the version in force, ${known.row.digest}, got ${known.signed.digest}`)
+    }
+    const verified = verifyStatement(bytes, known.signed)
+    await againOnConflict(() => this.record(known, verified, bytes, signal))
+    return { known, verified }
+  }
+
+  /** If we stop after the statement is stored, it is an orphan; the next recording goes on from there. */
+  private async record(known: KnownAgreement, verified: VerifiedStatement, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
+    const { agreementId } = known.row
+    const before = await this.database.query((db) => listSubjects(db, verified.digest))
+    if (before.some((row) => row.subject === agreementId)) return
+    requireWord(verified, known, this.clock.now())
+    const agreement = AgreementId.parse(agreementId)
+    const fresh = { verified, key: objectKeys.agreementStatement(agreement, verified.digest) }
+    await this.files.keep(known, fresh.key, bytes, signal)
+    const draft = recordedDraft(fresh, { agreement, subject: agreement })
+    const row = statementRow(fresh, agreementId, agreementId, this.clock.now())
+    await this.log.record({ draft, tagSecret: tagSecretOf(known) }, (tx) => insertNewStatement(tx, row), signal)
+  }
+}
+
+function requireWord(verified: VerifiedStatement, known: KnownAgreement, now: Date): void {
+  const { statement, signer } = verified
+  const { body, digest } = known.signed
+  checkStatement(statement, { agreement: digest, origin: body.origin, now })
+  requireNamedSigner(verified, digest)
+  const role = body.parties.find((party) => party.party === signer)?.role
+  if (role === undefined || !maySign(role, statement.type)) {
+    throw new EscrowError('SIGNER_REFUSED', `expected a party that may sign ${statement.type}, got ${signer}`)
+  }
+}
