@@ -169,6 +169,23 @@ export const ConfigFile = z.strictObject({
         .default([]),
     })
     .refine((log) => log.witnessQuorum <= log.witnesses.length, 'expected witnessQuorum to be at most the number of witnesses'),
+  http: z
+    .strictObject({
+      host: withDefault(
+        key(z.string().min(1).max(255), 'name', 'can open the service to a network; only a proxy with TLS belongs before it'),
+        '127.0.0.1',
+      ),
+      port: withDefault(key(whole(0, 65_535), 'count', 'can make the service unreachable'), 8080),
+      trustedProxies: withDefault(
+        key(whole(0, 10), 'count', 'too high: a client can claim any address, and with it pass the network rule of downloads'),
+        0,
+      ),
+      requestsPerMinute: withDefault(
+        key(whole(1, 10_000_000), 'count', 'too high: one client can occupy the service; too low: it is refused what it may ask'),
+        1200,
+      ),
+    })
+    .prefault({}),
   jurisdiction: z.strictObject({
     storeCountries: key(
       z.array(country).min(1).max(250),

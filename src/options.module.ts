@@ -13,6 +13,7 @@ import { keyFileNames } from './format/key-file.js'
 import { formatNoteKey, noteKey, parseNoteKey, signatureType } from './format/note.js'
 import { openRemote } from './git/open-remote.js'
 import { RemoteOpener } from './git/remote-opener.js'
+import { HttpOptions } from './http/http-options.js'
 import { LogOptions } from './log/log-options.js'
 import { VerifyOptions } from './verify/verify-options.js'
 
@@ -34,6 +35,7 @@ export class OptionsModule {
       { provide: AgentKeys, useValue: keys },
       { provide: EscrowOptions, useValue: escrowOptions(adapters.config, { logKey, holder }) },
       { provide: VerifyOptions, useValue: { everyDays: adapters.config.fixity.everyDays } satisfies VerifyOptions },
+      { provide: HttpOptions, useValue: { ...adapters.config.http, version: version() } satisfies HttpOptions },
       { provide: LogOptions, useValue: logOptions(adapters.config, { keys, logKey, holder }) },
       {
         provide: RemoteOpener,

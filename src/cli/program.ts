@@ -57,6 +57,7 @@ function buildProgram(terminal: Terminal, signal: AbortSignal, ending: Ending): 
       ending.exitCode = result.exitCode ?? 0
     }
   addServiceCommands(program, action)
+  addServerCommands(program, action)
   addProofCommands(program, action)
   addPartyCommands(program, action)
   addCustodyCommands(program, action)
@@ -94,6 +95,33 @@ function addServiceCommands(program: Command, action: Action): void {
     .argument('<folder>', 'what `escrow deposit --sealed --out` made')
     .description('store a deposit that the depositor has sealed, and countersign it')
     .action(action(async () => (await import('./agent-receive.js')).receive))
+}
+
+/** The service as others reach it. */
+function addServerCommands(program: Command, action: Action): void {
+  program
+    .command('serve')
+    .description('serve the home folder over HTTP until interrupted; requests under way are answered first')
+    .addOption(new Option('--role <role>', 'what this process does').choices(['api']).default('api'))
+    .action(action(async () => (await import('./agent-serve.js')).serve))
+  const token = program.command('token').description('tokens with which parties use the HTTP service')
+  token
+    .command('create')
+    .argument('<card>', 'party.json of the party; the token is bound to its first key and its role')
+    .description('make a token; its secret is written once and kept nowhere')
+    .requiredOption('--out <file>', 'where the token will lie')
+    .option('--label <words>', 'what you call it (default: the name of the party)')
+    .option('--days <n>', 'how long it is valid', wholeNumber(1, 366), 90)
+    .action(action(async () => (await import('./agent-token.js')).createToken))
+  token
+    .command('list')
+    .description('list tokens: for whom, until when, last used')
+    .action(action(async () => (await import('./agent-token.js')).showTokens))
+  token
+    .command('revoke')
+    .argument('<token>', 'id of the token, like tok_...')
+    .description('revoke a token at once')
+    .action(action(async () => (await import('./agent-token.js')).revokeToken))
 }
 
 /** What an operator does to keep its word checkable. */

@@ -84,6 +84,17 @@ export const ERROR_ADVICE = {
   WITNESS_POLICY: 'too few witnesses cosigned; the receipt is degraded until they do',
   WITNESS_REFUSED: 'the witness does not accept this checkpoint; see its answer',
   WITNESS_UNREACHABLE: 'check the address of the witness and the network; receipts are degraded until enough witnesses answer',
+  // the service over HTTP
+  BODY_INVALID: 'read the message; /docs of the service describes what each route takes',
+  BODY_TOO_LARGE: 'send less at once; the message names the limit of this route',
+  IDEMPOTENCY_BUSY: 'the first request with this key is still at work: ask again later, with the same key',
+  IDEMPOTENCY_KEY: 'send the header Idempotency-Key with 16 to 128 letters, digits, - or _, fresh for each thing that you want done',
+  IDEMPOTENCY_REUSED: 'this key was used for something else: take a fresh one',
+  MEDIA_TYPE_INVALID: 'read the message; /docs of the service names the media type of each route',
+  RATE_EXCEEDED: 'wait as long as the header Retry-After says',
+  REQUEST_TIMEOUT: 'send the request without pausing; nothing was recorded',
+  ROLE_REFUSED: 'this route is for another role; the message says which',
+  TOKEN_INVALID: 'ask the operator for a token of your party: `escrow token create`; it may be unknown, expired or revoked',
   // database
   DATABASE_CONFLICT: 'someone else changed the same thing; reload and try again',
   DATABASE_NOT_EMPTY: 'run `escrow rebuild --replace`, which keeps the old folder aside, or give an empty PostgreSQL database',

@@ -183,3 +183,22 @@ export const rowsMax = 1000
 export const configBytesMax = MiB
 /** A file with one secret: a key, a password, a URL. */
 export const secretBytesMax = 64 * KiB
+
+/** A JSON body over HTTP that is no signed document: the largest of ours has a dozen fields. */
+export const jsonBodyBytesMax = 64 * KiB
+/** An agreement and its annex in one JSON body, both in base64. */
+export const registrationBytesMax = 24 * MiB
+/** A client has so long for the header of a request. */
+export const httpHeadersTimeoutMs = 30_000
+/** A client has so long for a body that is not a stream: 24 MiB at 3 Mbit/s. */
+export const httpBodyTimeoutMs = 60_000
+/** A connection on which nothing moves for so long is closed, in the middle of a stream too. */
+export const httpIdleTimeoutMs = 120_000
+/** A connection between two requests: longer than the 60 s of usual proxies, so that they close first. */
+export const httpKeepAliveMs = 65_000
+/** Requests under way have so long to end when the service stops. */
+export const httpShutdownMs = 20_000
+/** Connections of one process; each costs some 50 KiB. */
+export const httpConnectionsMax = 2000
+/** Clients whose rate is remembered; the oldest is forgotten. */
+export const rateClientsMax = 10_000

@@ -5,7 +5,9 @@ import { Agent } from './agent.js'
 import { AgreementShelf } from './agreement-shelf.js'
 import { ArmVault } from './arm-vault.js'
 import { BeginService } from './begin-service.js'
+import { CheckToken } from './check-token.js'
 import { CompleteCopies } from './complete-copies.js'
+import { CreateToken } from './create-token.js'
 import { DepositSteps } from './deposit-steps.js'
 import { DescribeAgreement } from './describe-agreement.js'
 import { Documents } from './documents.js'
@@ -24,6 +26,7 @@ import { RecordMissed } from './record-missed.js'
 import { RecordOutcome } from './record-outcome.js'
 import { RegisterAgreement } from './register-agreement.js'
 import { ResumeDeposit } from './resume-deposit.js'
+import { RevokeToken } from './revoke-token.js'
 import { StoreDeposit } from './store-deposit.js'
 import { StoreDocument } from './store-document.js'
 import { StoreReadme } from './store-readme.js'
@@ -32,6 +35,8 @@ import { UploadReceived } from './upload-received.js'
 
 const useCases = [
   ArmVault,
+  CheckToken,
+  CreateToken,
   DescribeAgreement,
   ExtendRetention,
   IssueReceipts,
@@ -42,6 +47,7 @@ const useCases = [
   RecordExplanation,
   RecordMissed,
   RegisterAgreement,
+  RevokeToken,
   StoreReadme,
 ]
 const steps = [

@@ -16,10 +16,14 @@ export type DepositId = z.infer<typeof DepositId>
 export const RequestId = id('req', 'RequestId')
 export type RequestId = z.infer<typeof RequestId>
 
+export const TokenId = id('tok', 'TokenId')
+export type TokenId = z.infer<typeof TokenId>
+
 interface IdOf {
   readonly agr: AgreementId
   readonly dep: DepositId
   readonly req: RequestId
+  readonly tok: TokenId
 }
 
 const base32 = 'abcdefghijklmnopqrstuvwxyz234567'

@@ -7,6 +7,7 @@ import { parseConfig } from '../../config/load.js'
 import type { Config } from '../../config/schema.js'
 import { makeReplicas, openAdapters } from '../../src/adapters.module.js'
 import { startApplication } from '../../src/app.module.js'
+import { makeServer } from '../../src/http-app.module.js'
 import { createPartyFolder, type PartyFolder } from '../../src/cli/party-folder.js'
 import { SystemEntropy } from '../../src/core/environment.js'
 import { sha256Hex } from '../../src/crypto/digest.js'
@@ -54,6 +55,8 @@ export interface ServiceWish {
   readonly witness?: (logKey: string) => Promise<WitnessAddress>
   /** A database that the fixture owns from then on; a borrowed one when left out. */
   readonly database?: TestDatabase
+  /** With its HTTP server, which does not listen; `log` gets its lines. */
+  readonly server?: { readonly log: (line: string) => void; readonly http?: Partial<Config['http']> }
 }
 
 /** An agreement that was registered and armed. */
@@ -73,6 +76,7 @@ export class ServiceFixture {
     readonly home: string,
     public config: Config,
     public database: TestDatabase,
+    private readonly server: ServiceWish['server'],
   ) {}
 
   static async open(wish: ServiceWish = {}): Promise<ServiceFixture> {
@@ -82,7 +86,12 @@ export class ServiceFixture {
     const [first] = parsed.replicas
     const names = wish.replicas ?? ['a', 'b']
     const replicas = names.map((name) => ({ ...first!, name, path: join(home, 'replicas', name) })) as Config['replicas']
-    const fixture = new ServiceFixture(home, { ...parsed, replicas }, wish.database ?? (await testDatabase()))
+    const fixture = new ServiceFixture(
+      home,
+      { ...parsed, replicas, http: { ...parsed.http, ...wish.server?.http } },
+      wish.database ?? (await testDatabase()),
+      wish.server,
+    )
     await makeReplicas(replicas)
     await fixture.makeKeys()
     if (wish.witness !== undefined) {
@@ -101,8 +110,9 @@ export class ServiceFixture {
 
   /** Start the application on whatever `database` is now. */
   async start(config = this.config): Promise<void> {
-    const { clock, database } = this
-    this.app = await startApplication(await openAdapters(config, { clock, entropy: new SystemEntropy(), database }))
+    const { clock, database, server } = this
+    const adapters = await openAdapters(config, { clock, entropy: new SystemEntropy(), database })
+    this.app = server === undefined ? await startApplication(adapters) : await makeServer(adapters, { write: server.log })
   }
 
   /** Lose the index and start on an empty one. */

@@ -32,6 +32,10 @@ const commands = [
   'check',
   'repair',
   'replicate',
+  'serve',
+  'token create @',
+  'token list',
+  'token revoke tok_a',
   'keygen @/none',
   'agreement create',
   'agreement sign @/none',
@@ -58,6 +62,7 @@ test.for(commands)('%s: an unknown option', (words) =>
 
 test.for([
   ['replicate', '--to <folder>'],
+  ['token create @', '--out <file>'],
   ['keygen @/none', '--party <name>'],
   ['agreement create', '--draft <file>'],
   ['agreement sign @/none', '--as <folder>'],

@@ -35,6 +35,7 @@ describe('what a configuration file may say', () => {
       retention: { lockAheadDays: 90 },
       remotes: { allowLocalPaths: true, allowHttp: false, allowPrivateAddresses: false, idleTimeoutMs: 120_000 },
       log: { witnessQuorum: 0, witnesses: [] },
+      http: { host: '127.0.0.1', port: 8080, trustedProxies: 0, requestsPerMinute: 1200 },
       jurisdiction: { storeCountries: ['CH'], storeControlExcluded: [] },
     })
   })

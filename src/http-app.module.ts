@@ -1,0 +1,100 @@
+// The application with a server: the features' controllers beside the use cases, and what stands between them and the network.
+import { Module, type DynamicModule } from '@nestjs/common'
+import { APP_GUARD, NestFactory } from '@nestjs/core'
+import type { NestExpressApplication } from '@nestjs/platform-express'
+import type { AddressInfo } from 'node:net'
+import type { DestinationStream } from 'pino'
+import type { Adapters } from './adapters.module.js'
+import { AppModule } from './app.module.js'
+import { Entropy } from './core/environment.js'
+import { httpShutdownMs } from './core/limits.js'
+import { PartyGuard } from './escrow/party.guard.js'
+import { EscrowModule } from './escrow/escrow.module.js'
+import { configureServer } from './http/configure-server.js'
+import { HealthController } from './http/health.controller.js'
+import { HttpOptions } from './http/http-options.js'
+import { IdempotencyInterceptor } from './http/idempotency.interceptor.js'
+import { Metrics } from './http/metrics.js'
+import { MetricsController } from './http/metrics.controller.js'
+import { ProblemFilter } from './http/problem.filter.js'
+import { Readiness } from './http/readiness.js'
+import { RequestLog } from './http/request-log.js'
+
+/** Every controller of the service, in the order in which the API document shows them. */
+const controllers = [HealthController, MetricsController]
+
+/** Nest's application with its own router and a server on Express. */
+@Module({})
+export class HttpAppModule {
+  /** @param adapters - opened. @param logTo - where the log goes; standard error when left out. */
+  static async with(adapters: Adapters, logTo?: DestinationStream): Promise<DynamicModule> {
+    return {
+      module: HttpAppModule,
+      imports: [await AppModule.with(adapters), EscrowModule],
+      controllers,
+      providers: [
+        Metrics,
+        ProblemFilter,
+        Readiness,
+        IdempotencyInterceptor,
+        { provide: RequestLog, inject: [Entropy], useFactory: (entropy: Entropy) => new RequestLog(entropy, logTo) },
+        { provide: APP_GUARD, useClass: PartyGuard },
+      ],
+    }
+  }
+}
+
+/**
+ * The application with its server, which does not listen yet.
+ *
+ * @param adapters - opened; owned by the application from now on, also when it cannot start.
+ * @returns an initialised application; the caller closes it, and with it the adapters.
+ */
+export async function makeServer(adapters: Adapters, logTo?: DestinationStream): Promise<NestExpressApplication> {
+  try {
+    // Bodies are read after the guard, by the routes that take any.
+    const options = { bodyParser: false, abortOnError: false, logger: ['error', 'warn'], return503OnClosing: true } as const
+    const app = await NestFactory.create<NestExpressApplication>(await HttpAppModule.with(adapters, logTo), {
+      ...options,
+      logger: [...options.logger],
+    })
+    configureServer(app)
+    await app.init()
+    return app
+  } catch (error) {
+    await adapters.close()
+    throw error
+  }
+}
+
+/** A service that answers. */
+export interface ListeningServer {
+  readonly url: string
+  readonly app: NestExpressApplication
+  /** Stop listening, let requests under way end, then close everything. */
+  close(): Promise<void>
+}
+
+/**
+ * Start answering.
+ *
+ * @throws what listening throws, when the port is taken or not allowed; then nothing stays open.
+ */
+export async function listen(app: NestExpressApplication): Promise<ListeningServer> {
+  const { host, port } = app.get<HttpOptions>(HttpOptions)
+  try {
+    await app.listen(port, host)
+  } catch (error) {
+    await app.close()
+    throw error
+  }
+  const server = app.getHttpServer()
+  const { address, port: bound, family } = server.address() as AddressInfo
+  const close = async () => {
+    // Who has not ended by then is cut: an operator who stops the service wants it to stop.
+    const timer = setTimeout(() => server.closeAllConnections(), httpShutdownMs)
+    await app.close()
+    clearTimeout(timer)
+  }
+  return { url: `http://${family === 'IPv6' ? `[${address}]` : address}:${bound}`, app, close }
+}

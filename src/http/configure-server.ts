@@ -1,0 +1,89 @@
+import { StandardSchemaSerializerInterceptor, StandardSchemaValidationPipe } from '@nestjs/common'
+import { Reflector } from '@nestjs/core'
+import type { NestExpressApplication } from '@nestjs/platform-express'
+import type { NextFunction, Request, Response } from 'express'
+import helmet from 'helmet'
+import { monotonicMs } from '../core/environment.js'
+import { EscrowError } from '../core/errors.js'
+import { httpConnectionsMax, httpHeadersTimeoutMs, httpIdleTimeoutMs, httpKeepAliveMs } from '../core/limits.js'
+import { HttpOptions } from './http-options.js'
+import { IdempotencyInterceptor } from './idempotency.interceptor.js'
+import { Metrics } from './metrics.js'
+import { serveApiDocument } from './openapi.js'
+import { ProblemFilter } from './problem.filter.js'
+import { RateLimit } from './rate-limit.js'
+import { RequestLog } from './request-log.js'
+
+/** Make an application a server of ours: order matters, and is the same in tests. Must run before `init`. */
+export function configureServer(app: NestExpressApplication): void {
+  const [options, log, metrics] = [app.get<HttpOptions>(HttpOptions), app.get(RequestLog), app.get(Metrics)]
+  app.set('trust proxy', options.trustedProxies)
+  app.set('etag', 'strong')
+  app.set('query parser', 'simple')
+  app.disable('x-powered-by')
+  app.use((request: Request, response: Response, next: NextFunction) => log.middleware(request, response, next))
+  app.use((request: Request, response: Response, next: NextFunction) => metrics.middleware(request, response, next))
+  app.use(helmet(headers))
+  app.use(limitByAddress(new RateLimit(options.requestsPerMinute, monotonicMs)))
+  app.use((_request: Request, response: Response, next: NextFunction) => {
+    // Answers are one party's. Clients may keep them, and ask whether they still hold.
+    response.setHeader('cache-control', 'private, no-cache')
+    next()
+  })
+  app.useGlobalFilters(app.get(ProblemFilter))
+  app.useGlobalInterceptors(app.get(IdempotencyInterceptor), new StandardSchemaSerializerInterceptor(app.get(Reflector)))
+  app.useGlobalPipes(new StandardSchemaValidationPipe({ exceptionFactory: invalid }))
+  serveApiDocument(app, options.version)
+  setLimits(app)
+}
+
+/** The page of the API document is the only HTML, and brings its own script and style. */
+const headers: Parameters<typeof helmet>[0] = {
+  contentSecurityPolicy: {
+    useDefaults: false,
+    directives: {
+      defaultSrc: ["'none'"],
+      scriptSrc: ["'self'"],
+      styleSrc: ["'self'", "'unsafe-inline'"],
+      imgSrc: ["'self'", 'data:'],
+      connectSrc: ["'self'"],
+      fontSrc: ["'self'"],
+      frameAncestors: ["'none'"],
+      baseUri: ["'none'"],
+      formAction: ["'none'"],
+    },
+  },
+  referrerPolicy: { policy: 'no-referrer' },
+}
+
+function limitByAddress(limit: RateLimit) {
+  return (request: Request, _response: Response, next: NextFunction) => {
+    limit.count(request.ip ?? 'unknown')
+    next()
+  }
+}
+
+function setLimits(app: NestExpressApplication): void {
+  const server = app.getHttpServer()
+  // Node would cut long pushes and downloads after five minutes; whoever stands still is cut by the idle limit.
+  server.requestTimeout = 0
+  server.headersTimeout = httpHeadersTimeoutMs
+  server.keepAliveTimeout = httpKeepAliveMs
+  server.maxConnections = httpConnectionsMax
+  server.setTimeout(httpIdleTimeoutMs)
+}
+
+interface Issue {
+  readonly message: string
+  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
+}
+
+/** The first thing that does not fit, with the place where it is: a JSON pointer. */
+function invalid(issues: readonly Issue[]): EscrowError {
+  const [issue] = issues
+  const pointer = (issue?.path ?? []).map((part) => `/${String(typeof part === 'object' ? part.key : part).slice(0, 100)}`).join('')
+  const words = issue?.message ?? 'expected something else'
+  return new EscrowError('BODY_INVALID', `${pointer === '' ? '' : `${pointer}: `}${words.charAt(0).toLowerCase()}${words.slice(1, 300)}`, {
+    details: { pointer },
+  })
+}

@@ -1,0 +1,79 @@
+/**
+ * One line of JSON for each request: facts with ids and sizes. Neither headers nor bodies nor queries are logged: tokens are in the first,
+ * signed documents in the second, and what was searched for in the third.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import pino, { type DestinationStream, type Logger } from 'pino'
+import { monotonicMs, type Entropy } from '../core/environment.js'
+import { isEscrowError } from '../core/errors.js'
+
+/** A correlation id that a proxy in front may give. Anything else would let a client write into our logs. */
+const requestIdPattern = /^[A-Za-z0-9._-]{8,64}$/
+const header = 'x-request-id'
+
+/** What belongs to the request at work, wherever its code runs. */
+interface RequestScope {
+  readonly requestId: string
+}
+
+const scope = new AsyncLocalStorage<RequestScope>()
+const ids = new WeakMap<IncomingMessage, string>()
+
+/** The id of a request; given by the log when the request came. */
+export function requestIdOf(request: IncomingMessage): string {
+  return ids.get(request) ?? 'unknown'
+}
+
+/** The structured log of the service. */
+export class RequestLog {
+  readonly logger: Logger
+
+  /** @param destination - where lines go; standard error when left out, because standard output belongs to results. */
+  constructor(
+    private readonly entropy: Entropy,
+    destination: DestinationStream = pino.destination({ dest: 2, sync: false }),
+  ) {
+    // pino changes what `mixin` returns: the scope itself must not be it.
+    this.logger = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime, mixin: () => ({ ...scope.getStore() }) }, destination)
+  }
+
+  /** Log a request when it is over, and let everything that it does know its id. */
+  middleware(request: IncomingMessage, response: ServerResponse, next: () => void): void {
+    const startedMs = monotonicMs()
+    const requestId = this.idFor(request)
+    ids.set(request, requestId)
+    response.setHeader(header, requestId)
+    response.once('close', () => {
+      const whole = response.writableFinished
+      const facts = {
+        method: request.method,
+        path: pathOf(request),
+        status: response.statusCode,
+        ms: Math.round(monotonicMs() - startedMs),
+      }
+      this.logger[response.statusCode >= 500 ? 'error' : 'info']({ requestId, ...facts }, whole ? 'request answered' : 'connection lost')
+    })
+    scope.run({ requestId }, next)
+  }
+
+  /** Log why a request failed by our fault: code, words and stack, which quote no material. */
+  fault(request: IncomingMessage, error: unknown): void {
+    const code = isEscrowError(error) ? error.code : 'FAULT'
+    const words = error instanceof Error ? { message: error.message, stack: error.stack } : { message: String(error) }
+    const cause = error instanceof Error && error.cause instanceof Error ? { cause: error.cause.message } : {}
+    const facts = { requestId: requestIdOf(request), method: request.method, path: pathOf(request) }
+    this.logger.error({ ...facts, code, ...words, ...cause }, 'request failed by a fault')
+  }
+
+  private idFor(request: IncomingMessage): string {
+    const given = request.headers[header]
+    return typeof given === 'string' && requestIdPattern.test(given) ? given : Buffer.from(this.entropy.bytes(12)).toString('hex')
+  }
+}
+
+/** The path without its query. */
+function pathOf(request: IncomingMessage): string {
+  const { originalUrl } = request as { readonly originalUrl?: string }
+  return (originalUrl ?? request.url ?? '').split('?', 1)[0]?.slice(0, 500) ?? ''
+}

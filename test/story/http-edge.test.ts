@@ -1,0 +1,139 @@
+// The edge of the service: who gets in, what strangers learn, what is logged.
+import type { NestExpressApplication } from '@nestjs/platform-express'
+import { sql } from 'drizzle-orm'
+import request, { type Response } from 'supertest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { CreateToken } from '../../src/escrow/create-token.js'
+import { RevokeToken } from '../../src/escrow/revoke-token.js'
+import { dayMs, ServiceFixture } from '../doubles/service-fixture.js'
+
+const lines: string[] = []
+let service: ServiceFixture
+let server: ReturnType<NestExpressApplication['getHttpServer']>
+
+beforeAll(async () => {
+  service = await ServiceFixture.open({ server: { log: (line) => void lines.push(line) } })
+  server = (service.app as NestExpressApplication).getHttpServer()
+})
+afterAll(() => service.close())
+
+async function tokenOf(party: string, days = 90): Promise<{ readonly id: string; readonly token: string }> {
+  const { row, token } = await service.get(CreateToken).run({ card: service.party(party).card, label: party, days })
+  return { id: row.tokenId, token }
+}
+
+const metrics = (authorization?: string): Promise<Response> => {
+  const asked = request(server).get('/metrics')
+  return authorization === undefined ? asked.then() : asked.set('authorization', authorization).then()
+}
+
+test('a process that can be used says so to anybody', async () => {
+  await request(server).get('/health/live').expect(200, { status: 'live' })
+  await request(server).get('/health/ready').expect(200, { status: 'ready' })
+})
+
+test('a token of the right role is let in, one of another role is told which it must be', async () => {
+  const agent = await tokenOf('agent')
+  const answer = await metrics(`Bearer ${agent.token}`)
+  expect(answer.status).toBe(200)
+  expect(answer.text).toContain('escrow_http_request_seconds_count{method="GET",route="/health/live",status="200"}')
+  const refused = await metrics(`Bearer ${(await tokenOf('partner')).token}`)
+  expect([refused.status, refused.body]).toEqual([403, expect.objectContaining({ code: 'ROLE_REFUSED' })])
+})
+
+test('a token that is unknown, wrong, expired or revoked lets nobody in; only who knows the secret learns why', async () => {
+  const { id, token } = await tokenOf('agent', 1)
+  const [other] = [(await tokenOf('agent')).token]
+  const mixed = `${id}.${other.split('.')[1] ?? ''}`
+  const strange = [
+    undefined,
+    '',
+    'Bearer',
+    'Bearer x',
+    `Basic ${token}`,
+    `Bearer ${token.slice(0, -1)}`,
+    `Bearer ${mixed}`,
+    `Bearer tok_${'a'.repeat(20)}.${'A'.repeat(43)}`,
+  ]
+  for (const authorization of strange) {
+    const answer = await metrics(authorization)
+    expect([answer.status, (answer.body as { code: string }).code], authorization).toEqual([401, 'TOKEN_INVALID'])
+    expect(answer.headers['www-authenticate']).toMatch(/^Bearer/)
+    expect(answer.text).not.toMatch(/expired at|revoked at/)
+  }
+  expect((await metrics(`Bearer ${token}`)).status).toBe(200)
+  await service.get(RevokeToken).run(id)
+  const revoked = await metrics(`Bearer ${token}`)
+  expect([revoked.status, (revoked.body as { detail: string }).detail]).toEqual([401, expect.stringContaining('revoked at') as string])
+  service.clock.advance(91 * dayMs)
+  const expired = await metrics(`Bearer ${other}`)
+  expect([expired.status, (expired.body as { detail: string }).detail]).toEqual([401, expect.stringContaining('expired at') as string])
+})
+
+test('the secret of a token is neither in the database nor in the log', async () => {
+  const { id, token } = await tokenOf('agent')
+  await metrics(`Bearer ${token}`)
+  await request(server).get(`/metrics?token=${token}`).set('cookie', token).set('x-request-id', token)
+  const secret = token.split('.')[1] ?? ''
+  const rows = await service.database.query((db) => db.execute(sql`select * from api_token where token_id = ${id}`))
+  const stored = JSON.stringify(rows, (_, value: unknown) =>
+    value instanceof Uint8Array ? Buffer.from(value).toString('base64url') : value,
+  )
+  expect(stored).not.toContain(secret)
+  expect(stored).toContain(Buffer.from(id.slice(4, 8)).toString())
+  expect(lines.join('')).not.toContain(secret)
+})
+
+test('every answer names its request, under the id of a proxy in front when that is one', async () => {
+  const given = await request(server).get('/health/live').set('x-request-id', 'proxy-1234.abc')
+  expect(given.headers['x-request-id']).toBe('proxy-1234.abc')
+  expect(lines.some((line) => line.includes('"requestId":"proxy-1234.abc"') && line.includes('"status":200'))).toBe(true)
+  for (const forged of ['x', 'a"b,c":1', 'y'.repeat(65)]) {
+    const answer = await request(server).get('/nowhere').set('x-request-id', forged)
+    expect(answer.headers['x-request-id']).toMatch(/^[0-9a-f]{24}$/)
+    expect((answer.body as { instance: string }).instance).toBe(`urn:request:${answer.headers['x-request-id']}`)
+  }
+})
+
+test.for(['/nowhere', '/v1', '/metrics/more', '/health/live/%zz', '/%2e%2e/etc/passwd', `/${'a'.repeat(5000)}`])(
+  'a path that no route has is refused with a problem that does not repeat it: %s',
+  async (path) => {
+    const answer = await request(server).get(path)
+    expect(answer.status).toBeGreaterThanOrEqual(400)
+    expect(answer.status).toBeLessThan(500)
+    expect(answer.type).toBe('application/problem+json')
+    expect(answer.text).not.toContain('passwd')
+    expect(answer.text.length).toBeLessThan(1000)
+  },
+)
+
+test('answers forbid browsers what they need not do', async () => {
+  const { headers } = await request(server).get('/health/live')
+  expect(headers['content-security-policy']).toContain("default-src 'none'")
+  expect(headers['x-content-type-options']).toBe('nosniff')
+  expect(headers['cache-control']).toBe('private, no-cache')
+  expect(headers['x-powered-by']).toBeUndefined()
+})
+
+test('the API document and its page come from the service itself', async () => {
+  const page = await request(server).get('/docs').expect(200)
+  const assets = [...page.text.matchAll(/(?:src|href)="([^"]+)"/g)].map((match) => match[1] ?? '')
+  expect(assets.length).toBeGreaterThan(2)
+  expect(assets.filter((path) => /^(?:https?:)?\/\//.test(path))).toEqual([])
+  for (const asset of assets) await request(server).get(new URL(asset, 'http://x/docs').pathname).expect(200)
+  const { body } = await request(server).get('/docs/openapi.json').expect(200)
+  expect((body as { openapi: string }).openapi).toBe('3.1.0')
+})
+
+test('who asks too often is told how long to wait', async () => {
+  const strict = await ServiceFixture.open({ server: { log: () => undefined, http: { requestsPerMinute: 3 } } })
+  try {
+    const limited = (strict.app as NestExpressApplication).getHttpServer()
+    for (let n = 0; n < 3; n += 1) await request(limited).get('/health/live').expect(200)
+    const refused = await request(limited).get('/health/live')
+    expect([refused.status, refused.headers['retry-after']]).toEqual([429, '20'])
+    expect((refused.body as { code: string }).code).toBe('RATE_EXCEEDED')
+  } finally {
+    await strict.close()
+  }
+})
