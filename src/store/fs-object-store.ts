@@ -66,7 +66,7 @@ export class FsObjectStore extends ObjectStore {
     const handle = await this.openToRead(key, range.versionId)
     try {
       const { size } = await translated(`read ${key}`, () => handle.stat())
-      yield* readBlocks(handle, key, resolveRange(key, range, size), signal)
+      yield* readBlocks(handle, key, { ...resolveRange(key, range, size), transient: range.transient === true }, signal)
     } finally {
       await handle.close()
     }
@@ -191,11 +191,12 @@ export class FsObjectStore extends ObjectStore {
 async function* readBlocks(
   handle: FileHandle,
   key: ObjectKey,
-  { offset, end }: { readonly offset: number; readonly end: number },
+  { offset, end, transient }: { readonly offset: number; readonly end: number; readonly transient: boolean },
   signal?: AbortSignal,
 ): AsyncIterable<Uint8Array> {
+  const freshBlock = blockSource(transient)
   const read = async (from: number) => {
-    const block = Buffer.allocUnsafe(Math.min(readBlockBytes, end - from))
+    const block = freshBlock(Math.min(readBlockBytes, end - from))
     const { bytesRead } = await translated(`read ${key}`, () => handle.read(block, 0, block.length, from))
     if (bytesRead === 0) throw new EscrowError('OBJECT_CORRUPT', `${key} ended at byte ${from}, expected ${end}`)
     return block.subarray(0, bytesRead)
@@ -212,6 +213,18 @@ async function* readBlocks(
     }
   } finally {
     await pending?.catch(() => undefined)
+  }
+}
+
+/** Two blocks in turn, one with the reader and one being filled: new memory for each would cost the page faults of every byte. */
+function blockSource(transient: boolean): (sizeBytes: number) => Buffer {
+  if (!transient) return (sizeBytes) => Buffer.allocUnsafe(sizeBytes)
+  let [next, other] = [Buffer.alloc(0), Buffer.alloc(0)]
+  return (sizeBytes) => {
+    const block = next.length < sizeBytes ? Buffer.allocUnsafeSlow(sizeBytes) : next
+    next = other
+    other = block
+    return block.subarray(0, sizeBytes)
   }
 }
 

@@ -53,6 +53,8 @@ export interface ReadRange {
   readonly offset?: number
   /** How many bytes; to the end when left out. */
   readonly sizeBytes?: number
+  /** The reader is done with a block before it asks for the next, so the store may write over it. False when left out. */
+  readonly transient?: boolean
 }
 
 /**

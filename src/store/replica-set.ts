@@ -137,7 +137,8 @@ export class ReplicaSet {
     try {
       for await (const block of good) await upload.write(block)
       const object = await upload.complete()
-      for await (const block of verifiedAtEnd(key, expected, store.get(key, { versionId: object.versionId }, signal))) void block
+      for await (const block of verifiedAtEnd(key, expected, store.get(key, { versionId: object.versionId, transient: true }, signal)))
+        void block
       return { object, supersedes: before?.versionId ?? null }
     } finally {
       await upload.abort()

@@ -141,6 +141,7 @@ async function readPart(
   const range = {
     ...(versionId === undefined ? {} : { versionId }),
     offset: part.offset,
+    transient: true,
     ...(part.last ? {} : { sizeBytes: part.sizeBytes }),
   }
   for await (const block of store.get(key, range, signal)) {
@@ -160,7 +161,7 @@ async function digestOf(
 ): Promise<void> {
   const hash = createHash('sha256')
   let sizeBytes = 0
-  for await (const block of store.get(key, versionId === undefined ? {} : { versionId }, signal)) {
+  for await (const block of store.get(key, { transient: true, ...(versionId === undefined ? {} : { versionId }) }, signal)) {
     hash.update(block)
     sizeBytes += block.length
     if (sizeBytes > expected.sizeBytes) break

@@ -118,7 +118,8 @@ export class CheckFixity {
     const digester = new Digester()
     try {
       const { store } = this.replicas.named(copy.replica)
-      for await (const block of store.get(parseObjectKey(object.key), { versionId: copy.versionId }, signal)) digester.update(block)
+      for await (const block of store.get(parseObjectKey(object.key), { versionId: copy.versionId, transient: true }, signal))
+        digester.update(block)
       return judgeCopy(object, digester.finish())
     } catch (error) {
       signal?.throwIfAborted()
