@@ -7,18 +7,11 @@ import { Database } from '../db/database.js'
 import { AdvanceOrder } from '../release/advance-order.js'
 import { AdvanceRequest } from '../release/advance-request.js'
 import { ExportCase, type CaseFile } from '../release/export-case.js'
+import { listAccesses, listGrants, type GrantRow } from '../release/grant.table.js'
 import { RecordStatement } from '../release/record-statement.js'
 import { listSilences, type SilenceRow } from '../release/custody.table.js'
 import type { Outcome } from '../release/register-order.js'
-import {
-  findRequest,
-  listGrants,
-  listHeldShares,
-  listOrders,
-  listRequests,
-  listStatements,
-  type RequestRow,
-} from '../release/release.table.js'
+import { findRequest, listHeldShares, listOrders, listRequests, listStatements, type RequestRow } from '../release/release.table.js'
 import { SweepReleases } from '../release/sweep-releases.js'
 import { withService } from './agent-context.js'
 import { publishLog } from './agent-log.js'
@@ -116,6 +109,7 @@ async function showOne(database: Database, requestId: string): Promise<CommandRe
   const statements = await database.query((db) => listStatements(db, requestId, row.agreementId))
   const shares = await database.query((db) => listHeldShares(db, requestId))
   const grants = await database.query((db) => listGrants(db, requestId))
+  const accesses = await database.query((db) => listAccesses(db, requestId, 0, rowsMax))
   const lines = [
     `${row.requestId}  ${row.state}${until(row.dueAt)}`,
     ...columns([
@@ -129,11 +123,13 @@ async function showOne(database: Database, requestId: string): Promise<CommandRe
       ]),
       ...grants.map((one): [string, string] => [
         one.grantedAt.toISOString(),
-        `granted to ${one.beneficiary} until ${one.expiresAt.toISOString()}`,
+        `granted to ${one.beneficiary} until ${(one.revokedAt ?? one.expiresAt).toISOString()}${one.revokedAt === null ? '' : ', revoked'}${returnWords(one)}`,
       ]),
+      ['accesses', String(accesses.length)],
     ]),
   ]
-  return { json: { ...summaryOf(row), statements, grants, shares: shares.map(({ party, releasedAt }) => ({ party, releasedAt })) }, lines }
+  const handed = shares.map(({ party, releasedAt }) => ({ party, releasedAt }))
+  return { json: { ...summaryOf(row), statements, grants, accesses, shares: handed }, lines }
 }
 
 /** Write every case as a folder of material that parties verify themselves; what was there is completed, never changed. */
@@ -200,6 +196,11 @@ function linesOfSilence({ agreementId, watch }: SilenceRow): [string, string] {
 
 function until(dueAt: Date | null): string {
   return dueAt === null ? '' : `, next clock ${dueAt.toISOString()}`
+}
+
+function returnWords({ returnByAt, returnedAt }: GrantRow): string {
+  if (returnedAt !== null) return `, copies gone ${returnedAt.toISOString()}`
+  return returnByAt === null ? '' : `, copies to be gone by ${returnByAt.toISOString()}`
 }
 
 function shortType(type: string): string {

@@ -177,6 +177,26 @@ export async function heartbeat(_context: CommandContext, options: SigningOption
   return signedResult('heartbeat', signer, digest, options.out)
 }
 
+/** End a beneficiary's access, as the arbiter, a guardian, a hold signer or the beneficiary itself. */
+export async function revokeGrant(_context: CommandContext, options: CaseOptions & { readonly party: string }): Promise<CommandResult> {
+  const { signer, one } = await openSignersCase(options)
+  const matter = { requestDigest: one.frame.digest, beneficiary: options.party, reason: options.reason }
+  const digest = await writeStatement(signer, { name: 'grant-revocation', epoch: one.frame.epoch, out: options.out }, matter)
+  return signedResult('grant-revocation', signer, digest, options.out)
+}
+
+/** Confirm, as a beneficiary, that every copy is returned or destroyed. */
+export async function confirmReturn(
+  _context: CommandContext,
+  options: Omit<CaseOptions, 'reason'> & { readonly outcome: 'returned' | 'destroyed'; readonly account: string },
+): Promise<CommandResult> {
+  const { signer, one } = await openSignersCase(options)
+  const { outcome, account } = options
+  const matter = { requestDigest: one.frame.digest, outcome, account }
+  const digest = await writeStatement(signer, { name: 'return-confirmation', epoch: one.frame.epoch, out: options.out }, matter)
+  return signedResult('return-confirmation', signer, digest, options.out)
+}
+
 /** Its request was admitted long ago: whether its own expiry has passed does not matter any more. */
 async function openSignersCase(
   options: SigningOptions & { readonly case: string },

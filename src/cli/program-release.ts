@@ -34,6 +34,14 @@ function addOperatorCommands(program: Command, action: Action): void {
     .description('write each case as a folder of material that parties verify themselves')
     .action(action(async () => (await import('./agent-release.js')).publishCases))
   release
+    .command('hand-over')
+    .argument('<request>', 'id of a released request')
+    .requiredOption('--to <party>', 'the beneficiary')
+    .requiredOption('--into <folder>', 'its mailbox; what lies there already is not fetched again')
+    .option('--address <address>', 'from where it fetches, for the network rule of the agreement', 'folder')
+    .description('write what was granted to a beneficiary into a folder; recorded like any download')
+    .action(action(async () => (await import('./agent-hand-over.js')).handOver))
+  release
     .command('served')
     .argument('<request or order>', 'id of a request, or digest of an order')
     .requiredOption('--proof <file>', 'proof of service; only its digest is recorded')
@@ -99,6 +107,18 @@ function addSigningCommands(program: Command, action: Action): void {
   signing(program.command('heartbeat'))
     .description("depositor: show that you are there; ends the dead man's switch's notice or proposal")
     .action(action(async () => (await import('./holder-request.js')).heartbeat))
+  signing(program.command('revoke'))
+    .description("arbiter, guardian, hold signer or the beneficiary itself: end a beneficiary's access before its time")
+    .requiredOption('--case <folder>', 'the case in the mailbox')
+    .requiredOption('--party <name>', 'whose access')
+    .requiredOption('--reason <words>', 'why')
+    .action(action(async () => (await import('./holder-request.js')).revokeGrant))
+  signing(program.command('confirm-return'))
+    .description('beneficiary: confirm that every copy of what was released is returned or destroyed')
+    .requiredOption('--case <folder>', 'the case in the mailbox')
+    .addOption(new Option('--outcome <outcome>', 'returned or destroyed').choices(['returned', 'destroyed']).makeOptionMandatory())
+    .requiredOption('--account <words>', 'how, when and by whom')
+    .action(action(async () => (await import('./holder-request.js')).confirmReturn))
   for (const [name, words] of [
     ['withdraw', 'requester: take a request back'],
     ['veto', 'guardian: send a request back to approval, once'],

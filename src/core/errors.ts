@@ -66,7 +66,12 @@ export const ERROR_ADVICE = {
   VAULT_INVALID: 'the vault was dealt wrongly; refuse it and tell the depositor',
   VAULT_NOT_ARMED: 'every custodian must first run `escrow vault accept`',
   // release
+  GRANT_EXPIRED: 'the time to fetch is over; ask for a new release',
+  GRANT_REFUSED: 'only the beneficiaries of a release may fetch, and only what was granted; see `escrow show` of the case',
+  GRANT_REVOKED: 'the grant was revoked; the case shows by whom and why',
+  NETWORK_REFUSED: 'fetch from a network that the agreement allows, or from your own that it names',
   ORDER_STATE: 'see the history of the order; the message says in which states this is possible',
+  RANGE_INVALID: 'ask for bytes inside the object',
   REQUEST_STATE: 'see the history of the request; the message says in which states this is possible',
   SIGNER_REFUSED: 'this statement needs another signer; the message says who may sign it',
   // verification

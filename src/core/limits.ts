@@ -202,3 +202,7 @@ export const httpShutdownMs = 20_000
 export const httpConnectionsMax = 2000
 /** Clients whose rate is remembered; the oldest is forgotten. */
 export const rateClientsMax = 10_000
+/** A download that runs longer is judged again in between: a grant may have ended meanwhile. */
+export const accessRecheckMs = 30_000
+/** Refused downloads of one party and release that the log takes in an hour; each is an object under retention. */
+export const refusalsLoggedPerHourMax = 20

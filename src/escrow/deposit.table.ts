@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, gt, gte, isNull, lt, lte, or, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, gte, inArray, isNull, lt, lte, or, sql } from 'drizzle-orm'
 import { boolean, foreignKey, index, integer, pgTable, primaryKey, text, uniqueIndex } from 'drizzle-orm/pg-core'
 import { EscrowError } from '../core/errors.js'
 import { count, digest, instant } from '../db/columns.js'
@@ -152,6 +152,20 @@ export async function listFindings(db: Db, depositId: string): Promise<readonly 
     .from(findingTable)
     .where(eq(findingTable.depositId, depositId))
     .orderBy(asc(findingTable.code), asc(findingTable.severity))
+}
+
+/** Which statements explain findings of these deposits. @param depositIds - may be empty. */
+export async function listExplanations(
+  db: Db,
+  depositIds: readonly string[],
+): Promise<readonly { readonly depositId: string; readonly digest: string }[]> {
+  if (depositIds.length === 0) return []
+  const { depositId, explanationDigest } = findingTable
+  const rows = await db
+    .selectDistinct({ depositId, explanationDigest })
+    .from(findingTable)
+    .where(inArray(depositId, [...depositIds]))
+  return rows.flatMap((row) => (row.explanationDigest === null ? [] : [{ depositId: row.depositId, digest: row.explanationDigest }]))
 }
 
 /** Record the depositor's explanation of a finding. @throws EscrowError `NOT_FOUND` when the deposit has no such finding. */

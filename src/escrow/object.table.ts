@@ -175,6 +175,16 @@ export async function findObject(db: Db, key: string): Promise<StoredObjectRow |
   return first(await db.select().from(storedObjectTable).where(eq(storedObjectTable.key, key)))
 }
 
+/** What is recorded under some keys, by key; those of which nothing is recorded are left out. @param keys - may be empty. */
+export async function listObjectsUnder(db: Db, keys: readonly string[]): Promise<readonly StoredObjectRow[]> {
+  if (keys.length === 0) return []
+  return db
+    .select()
+    .from(storedObjectTable)
+    .where(inArray(storedObjectTable.key, [...keys]))
+    .orderBy(asc(storedObjectTable.key))
+}
+
 /** The objects of deposits, by key. @param depositIds - may be empty. */
 export async function listObjectsOfDeposits(db: Db, depositIds: readonly string[]): Promise<readonly StoredObjectRow[]> {
   if (depositIds.length === 0) return []

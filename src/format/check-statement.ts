@@ -117,6 +117,8 @@ const signers: Readonly<Record<StatementType, readonly Role[]>> = {
   'escrow/statement/refusal/v1': voters,
   'escrow/statement/veto/v1': voters,
   'escrow/statement/share-release/v1': ['custodian'],
+  'escrow/statement/grant-revocation/v1': ['beneficiary', 'supervisor', 'arbiter', 'approver', 'custodian'],
+  'escrow/statement/return-confirmation/v1': ['beneficiary'],
   'escrow/statement/shutdown-order/v1': ['depositor', 'beneficiary', 'supervisor', 'approver', 'custodian'],
   'escrow/statement/contestation/v1': ['depositor'],
   'escrow/statement/legal-hold/v1': ['supervisor', 'arbiter', 'approver', 'agent'],

@@ -125,7 +125,11 @@ export const GrantGiven = event('grant-given', {
   expiresAt: Instant,
 })
 export const GrantUsed = event('grant-used', { request: RequestId, beneficiary: Slug, key: ObjectKeyText, sizeBytes: SafeCount })
+/** Somebody who had authenticated was refused; `beneficiary` is that party, whether or not it is one. */
+export const GrantRefused = event('grant-refused', { request: RequestId, beneficiary: Slug, key: ObjectKeyText, code: Code })
 export const GrantRevoked = event('grant-revoked', { request: RequestId, beneficiary: Slug, statement: Sha256Hex.nullable() })
+/** The day has come by which copies were to be returned or destroyed, and the beneficiary has not confirmed that they were. */
+export const ReturnDue = event('return-due', { request: RequestId, beneficiary: Slug, returnByAt: Instant })
 
 /** Everything that becomes a leaf of the log. */
 export const Event = z.discriminatedUnion('type', [
@@ -152,7 +156,9 @@ export const Event = z.discriminatedUnion('type', [
   NoticeServed,
   GrantGiven,
   GrantUsed,
+  GrantRefused,
   GrantRevoked,
+  ReturnDue,
 ])
 export type Event = z.infer<typeof Event>
 /** The event of one name: `EventOf<'deposit-stored'>`. */

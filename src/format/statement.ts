@@ -141,6 +141,15 @@ export const ShareRelease = statement('share-release', {
     .max(partiesMax),
 })
 
+/** A beneficiary's access to what a request released ends before its time. */
+export const GrantRevocation = statement('grant-revocation', { requestDigest: Sha256Hex, beneficiary: Slug, reason: Words })
+/** A beneficiary has given back or destroyed every copy of what a request released to it. */
+export const ReturnConfirmation = statement('return-confirmation', {
+  requestDigest: Sha256Hex,
+  outcome: z.enum(['returned', 'destroyed']),
+  account: Words,
+})
+
 /** A court or government orders the depositor to stop. */
 export const ShutdownOrder = statement('shutdown-order', {
   issuer: Reference,
@@ -206,6 +215,8 @@ export const Statement = z.discriminatedUnion('type', [
   Refusal,
   Veto,
   ShareRelease,
+  GrantRevocation,
+  ReturnConfirmation,
   ShutdownOrder,
   Contestation,
   LegalHold,

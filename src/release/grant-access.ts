@@ -1,20 +1,17 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { Clock } from '../core/environment.js'
 import { EscrowError } from '../core/errors.js'
-import { rowsMax } from '../core/limits.js'
 import { Database } from '../db/database.js'
-import { findDeposit, findLatestOpenableOf, listChain, type DepositRow } from '../escrow/deposit.table.js'
-import { listObjectsOfDeposits } from '../escrow/object.table.js'
+import { findDeposit, findLatestOpenableOf, type DepositRow } from '../escrow/deposit.table.js'
 import { requireJurisdiction } from '../escrow/require-jurisdiction.js'
 import { AgreementId, RequestId } from '../format/ids.js'
 import type { RequestedDeposit } from '../format/statement.js'
 import type { EventDraft } from '../log/event-log.js'
 import { ReplicaSet } from '../store/replica-set.js'
-import { CheckFixity } from '../verify/check-fixity.js'
-import { listWithoutGoodCopy } from '../verify/verify.table.js'
+import { ReadAgain } from './read-again.js'
 import { ReleaseDesk } from './release-desk.js'
 import { parseReleasePolicy } from './release-policy.js'
-import { insertGrant, listGrants, type GrantedDeposit, type GrantRow } from './release.table.js'
+import { insertGrant, listGrants, type GrantedDeposit, type GrantRow } from './grant.table.js'
 import { caseVerifier, type RequestCase } from './request-shelf.js'
 
 const dayMs = 86_400_000
@@ -25,7 +22,7 @@ export class GrantAccess {
   constructor(
     @Inject(Database) private readonly database: Database,
     @Inject(ReleaseDesk) private readonly desk: ReleaseDesk,
-    @Inject(CheckFixity) private readonly fixity: CheckFixity,
+    @Inject(ReadAgain) private readonly fixity: ReadAgain,
     @Inject(ReplicaSet) private readonly replicas: ReplicaSet,
     @Inject(Clock) private readonly clock: Clock,
   ) {}
@@ -68,11 +65,10 @@ export class GrantAccess {
   private async readAgain(one: RequestCase, signal?: AbortSignal): Promise<readonly GrantedDeposit[]> {
     const granted: GrantedDeposit[] = []
     for (const wanted of requestedDeposits(one)) {
-      const deposit = await this.pin(one, wanted)
-      const key = { agreementId: one.row.agreementId, source: wanted.source }
-      const chain = await this.database.query((db) => listChain(db, key, deposit.sequence))
-      for (let at = 0; at < chain.length; at += chainPage) await this.readChain(chain.slice(at, at + chainPage), signal)
-      granted.push({ source: wanted.source, sequence: deposit.sequence })
+      const { sequence } = await this.pin(one, wanted)
+      const deposit = { source: wanted.source, sequence }
+      await this.fixity.run(one.row.agreementId, deposit, signal)
+      granted.push(deposit)
     }
     return granted
   }
@@ -88,20 +84,7 @@ export class GrantAccess {
     const what = sequence === null ? 'a deposit' : `deposit ${sequence}`
     throw new EscrowError('DEPOSIT_STATE', `expected ${what} of ${wanted.source} under epoch ${epoch}, got none`)
   }
-
-  private async readChain(chain: readonly DepositRow[], signal?: AbortSignal): Promise<void> {
-    const ids = chain.map((deposit) => deposit.depositId)
-    const objects = (await this.database.query((db) => listObjectsOfDeposits(db, ids))).map((object) => object.objectId)
-    for (let at = 0; at < objects.length; at += rowsMax) {
-      const some = objects.slice(at, at + rowsMax)
-      await this.fixity.run({ all: false, replica: null, objects: some }, signal)
-      const [lost] = await this.database.query((db) => listWithoutGoodCopy(db, some))
-      if (lost !== undefined) throw new EscrowError('OBJECT_CORRUPT', `expected a good copy of ${lost.key} at some replica, got none`)
-    }
-  }
 }
-
-const chainPage = 100
 
 function requestedDeposits(one: RequestCase): readonly RequestedDeposit[] {
   const { statement } = caseVerifier(one)(one.row.requestDigest)
@@ -125,6 +108,8 @@ function grantsOf(
     expiresAt: what.expiresAt,
     revokedAt: null,
     returnByAt,
+    returnDueAt: null,
+    returnedAt: null,
   }))
 }
 

@@ -6,6 +6,7 @@ import { findVersionByDigest } from '../escrow/agreement.table.js'
 import type { Statement } from '../format/statement.js'
 import { AdvanceOrder } from './advance-order.js'
 import { AdvanceRequest } from './advance-request.js'
+import { isAboutGrant, RecordGrantStatement } from './record-grant-statement.js'
 import { outcomeOf, RegisterOrder, type Outcome } from './register-order.js'
 import { findRequestByDigest, listOrders, listRequests, listSubjects, type OrderRow, type RequestRow } from './release.table.js'
 import { RecordWord } from './record-word.js'
@@ -41,6 +42,7 @@ export class RecordStatement {
   constructor(
     @Inject(Database) private readonly database: Database,
     @Inject(StatementRoutes) private readonly routes: StatementRoutes,
+    @Inject(RecordGrantStatement) private readonly grants: RecordGrantStatement,
     @Inject(CustodyRoutes) private readonly custody: CustodyRoutes,
   ) {}
 
@@ -70,6 +72,10 @@ export class RecordStatement {
     }
     if (statement.type === 'escrow/statement/share-release/v1') {
       await this.routes.share.run(bytes, signal)
+      return this.standing(statement.requestDigest)
+    }
+    if (isAboutGrant(statement)) {
+      await this.grants.run(bytes, signal)
       return this.standing(statement.requestDigest)
     }
     const moved: Outcome[] = [...(await this.recordWord(statement, document, signal))]

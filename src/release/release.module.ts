@@ -2,13 +2,18 @@ import { Module } from '@nestjs/common'
 import { EscrowModule } from '../escrow/escrow.module.js'
 import { LogModule } from '../log/log.module.js'
 import { VerifyModule } from '../verify/verify.module.js'
+import { AccessLedger } from './access-ledger.js'
 import { AdvanceOrder } from './advance-order.js'
 import { AdvanceRequest } from './advance-request.js'
 import { ExportCase } from './export-case.js'
 import { GrantAccess } from './grant-access.js'
+import { GrantedObjects } from './granted-objects.js'
+import { ListDownload } from './list-download.js'
 import { OrderShelf } from './order-shelf.js'
 import { LastWord } from './last-word.js'
 import { CustodyRoutes, RecordStatement, StatementRoutes } from './record-statement.js'
+import { ReadAgain } from './read-again.js'
+import { RecordGrantStatement } from './record-grant-statement.js'
 import { RecordTurn } from './record-turn.js'
 import { RecordWord } from './record-word.js'
 import { RegisterOrder } from './register-order.js'
@@ -16,30 +21,39 @@ import { RelayShare } from './relay-share.js'
 import { ReleaseDesk } from './release-desk.js'
 import { ReleaseFiles } from './release-files.js'
 import { RequestShelf } from './request-shelf.js'
+import { ServeDownload } from './serve-download.js'
 import { SubmitOrderRequest } from './submit-order-request.js'
 import { SubmitRequest } from './submit-request.js'
 import { SweepReleases, ReleaseWork } from './sweep-releases.js'
 import { SwitchEpoch } from './switch-epoch.js'
 import { WatchDepositor } from './watch-depositor.js'
+import { TrackReturns } from './track-returns.js'
 
 const useCases = [
   AdvanceOrder,
   AdvanceRequest,
   ExportCase,
   GrantAccess,
+  ListDownload,
+  RecordGrantStatement,
   RecordStatement,
   RecordWord,
   RegisterOrder,
   RelayShare,
+  ServeDownload,
   SubmitOrderRequest,
   SubmitRequest,
   SweepReleases,
+  TrackReturns,
   WatchDepositor,
 ]
 const steps = [
+  AccessLedger,
   CustodyRoutes,
+  GrantedObjects,
   LastWord,
   OrderShelf,
+  ReadAgain,
   RecordTurn,
   ReleaseDesk,
   ReleaseFiles,

@@ -101,36 +101,11 @@ export const heldShareTable = pgTable(
   (t) => [primaryKey({ columns: [t.requestId, t.digest] })],
 )
 
-/** What a beneficiary may fetch, and until when. */
-export const releaseGrantTable = pgTable(
-  'release_grant',
-  {
-    requestId: text('request_id')
-      .notNull()
-      .references(() => releaseRequestTable.requestId),
-    beneficiary: text('beneficiary').notNull(),
-    deposits: jsonb('deposits').$type<readonly GrantedDeposit[]>().notNull(),
-    grantedAt: instant('granted_at').notNull(),
-    expiresAt: instant('expires_at').notNull(),
-    revokedAt: instant('revoked_at'),
-    /** When copies must be returned or destroyed; null when they may be kept. */
-    returnByAt: instant('return_by_at'),
-  },
-  (t) => [primaryKey({ columns: [t.requestId, t.beneficiary] })],
-)
-
-/** One deposit of a grant, pinned when access was granted. */
-export interface GrantedDeposit {
-  readonly source: string
-  readonly sequence: number
-}
-
 export type RequestRow = typeof releaseRequestTable.$inferSelect
 export type OrderRow = typeof shutdownOrderTable.$inferSelect
 export type StatementRow = typeof releaseStatementTable.$inferSelect
 export type HeldShareRow = typeof heldShareTable.$inferSelect
 export type NewHeldShare = typeof heldShareTable.$inferInsert
-export type GrantRow = typeof releaseGrantTable.$inferSelect
 
 /** Add a request. @throws EscrowError `DATABASE_CONFLICT` when its id or document is known. */
 export async function insertRequest(tx: Tx, row: Omit<RequestRow, 'revision'>): Promise<void> {
@@ -164,17 +139,6 @@ export async function listDueRequests(db: Db, now: Date, limit: number): Promise
     .from(releaseRequestTable)
     .where(lte(releaseRequestTable.dueAt, now))
     .orderBy(asc(releaseRequestTable.dueAt), asc(releaseRequestTable.requestId))
-    .limit(page(limit))
-}
-
-/** Released requests that nobody has been granted yet, oldest first. */
-export async function listUngranted(db: Db, limit: number): Promise<readonly RequestRow[]> {
-  const granted = sql`exists (select 1 from ${releaseGrantTable} where ${releaseGrantTable.requestId} = ${releaseRequestTable.requestId})`
-  return db
-    .select()
-    .from(releaseRequestTable)
-    .where(and(eq(releaseRequestTable.state, 'released'), sql`not ${granted}`))
-    .orderBy(asc(releaseRequestTable.submittedAt), asc(releaseRequestTable.requestId))
     .limit(page(limit))
 }
 
@@ -301,14 +265,4 @@ export async function listUnstoredShares(db: Db, limit: number): Promise<readonl
     .where(and(sql`${heldShareTable.releasedAt} is not null`, isNull(heldShareTable.storedAt)))
     .orderBy(asc(heldShareTable.place))
     .limit(page(limit))
-}
-
-/** Add a grant. @throws EscrowError `DATABASE_CONFLICT` when the beneficiary has one for this request. */
-export async function insertGrant(tx: Tx, row: GrantRow): Promise<void> {
-  await tx.insert(releaseGrantTable).values(row)
-}
-
-/** The grants of a request, by beneficiary; empty when there are none. */
-export async function listGrants(db: Db, requestId: string): Promise<readonly GrantRow[]> {
-  return db.select().from(releaseGrantTable).where(eq(releaseGrantTable.requestId, requestId)).orderBy(asc(releaseGrantTable.beneficiary))
 }

@@ -6,9 +6,11 @@ import { AdvanceOrder } from './advance-order.js'
 import { AdvanceRequest } from './advance-request.js'
 import { GrantAccess } from './grant-access.js'
 import { outcomeOf, type Outcome } from './register-order.js'
-import { listDueOrders, listDueRequests, listUngranted } from './release.table.js'
+import { listUngranted } from './grant.table.js'
+import { listDueOrders, listDueRequests } from './release.table.js'
 import { RelayShare } from './relay-share.js'
 import { SubmitOrderRequest } from './submit-order-request.js'
+import { TrackReturns } from './track-returns.js'
 import { WatchDepositor } from './watch-depositor.js'
 
 /** What time and earlier runs leave to be done. */
@@ -24,14 +26,15 @@ export class ReleaseWork {
 }
 
 /**
- * Finishes what is due: clocks that have run out, effective orders without a request, released shares and grants that are not given yet;
- * and looks for depositors who are silent.
+ * Finishes what is due: clocks that have run out, effective orders without a request, released shares, grants that are not given yet, and
+ * copies that should have been returned; and looks for depositors who are silent.
  */
 @Injectable()
 export class SweepReleases {
   constructor(
     @Inject(Database) private readonly database: Database,
     @Inject(ReleaseWork) private readonly work: ReleaseWork,
+    @Inject(TrackReturns) private readonly returns: TrackReturns,
     @Inject(WatchDepositor) private readonly depositors: WatchDepositor,
     @Inject(Clock) private readonly clock: Clock,
   ) {}
@@ -45,7 +48,8 @@ export class SweepReleases {
   async run(signal?: AbortSignal): Promise<readonly Outcome[]> {
     const outcomes = [...(await this.orders(signal)), ...(await this.requests(signal))]
     await this.work.shares.storeReleased(signal)
-    return [...outcomes, ...(await this.grants(signal)), ...(await this.depositors.run(signal))]
+    const last = [...(await this.returns.run(signal)), ...(await this.depositors.run(signal))]
+    return [...outcomes, ...(await this.grants(signal)), ...last]
   }
 
   private async orders(signal?: AbortSignal): Promise<readonly Outcome[]> {

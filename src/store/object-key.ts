@@ -70,6 +70,8 @@ export const objectKeys = {
   knownObjects: (place: DepositPlace, attempt: string) => join(depositFolder(place), `${attempt}.known-objects`),
   attachment: (agreement: AgreementId, source: string, sha256: string) =>
     join(sourceFolder(agreement, source), 'attachments', `${sha256}.age`),
+  /** The folder of a release: the name of its case in what is written down about it. */
+  releases: (agreement: AgreementId, request: RequestId) => join(releaseFolder(agreement, request)),
   /** A signed statement about a release request. @param digest - of the statement. */
   releaseStatement: (agreement: AgreementId, request: RequestId, digest: string) =>
     join(releaseFolder(agreement, request), 'statements', `${digest}.json`),

@@ -95,12 +95,13 @@ export class ReplicaSet {
    * A large object as a stream, changing replica at a part boundary when one fails.
    *
    * @param options.only - read from these replicas alone.
+   * @param options.range - give only these bytes, which lie inside the object.
    * @returns with part digests, blocks that are verified; without, take nothing for good before the stream has ended well.
    */
   readVerifiedStream(
     key: ObjectKey,
     expected: ExpectedObject,
-    options: Pick<Search, 'onFault'> & { readonly only?: readonly string[] } = {},
+    options: Pick<Search, 'onFault' | 'range'> & { readonly only?: readonly string[] } = {},
     signal?: AbortSignal,
   ): AsyncIterable<Uint8Array> {
     return readStream(this.chosen(options.only), { key, expected, ...options }, signal)

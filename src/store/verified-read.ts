@@ -22,6 +22,8 @@ export interface GoodCopy {
 export interface Search {
   readonly key: ObjectKey
   readonly expected: ExpectedObject
+  /** Give only these bytes; they lie inside the object. What is verified is the same: every part of which one byte is given, whole. */
+  readonly range?: { readonly offset: number; readonly sizeBytes: number }
   readonly onFault?: (fault: ReplicaFault) => void
 }
 
@@ -56,15 +58,35 @@ export async function* readStream(replicas: readonly NamedStore[], search: Searc
   if (expected.partSha256 === undefined && expected.sizeBytes > partBytes) {
     const { copy } = await firstGood(inOrder(replicas), search, (store, versionId) => digestOf(store, search, versionId, signal), signal)
     const range = copy.versionId === undefined ? {} : { versionId: copy.versionId }
-    yield* verifiedAtEnd(key, expected, copy.replica.store.get(key, range, signal))
+    yield* cutOut(verifiedAtEnd(key, expected, copy.replica.store.get(key, range, signal)), 0, search.range)
     return
   }
   let last: GoodCopy | null = null
   for (const part of expectedParts(expected)) {
+    if (!touches(part, search.range)) continue
     const read = (store: ObjectStore, versionId: string | undefined) => readPart(store, key, { part, versionId }, signal)
     const { found, copy }: { found: Uint8Array; copy: GoodCopy } = await firstGood(inOrder(replicas, last), search, read, signal)
     last = copy
-    yield found
+    yield* cutOut([found], part.offset, search.range)
+  }
+}
+
+function touches(part: ExpectedPart, range: Search['range']): boolean {
+  return range === undefined || (part.offset < range.offset + range.sizeBytes && range.offset < part.offset + part.sizeBytes)
+}
+
+/** Of blocks that begin at `from`, what lies in the range. */
+async function* cutOut(
+  blocks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  from: number,
+  range: Search['range'],
+): AsyncIterable<Uint8Array> {
+  let at = from
+  for await (const block of blocks) {
+    const begin = Math.max(0, (range?.offset ?? 0) - at)
+    const end = range === undefined ? block.length : Math.min(block.length, range.offset + range.sizeBytes - at)
+    if (begin < end) yield block.subarray(begin, end)
+    at += block.length
   }
 }
 

@@ -107,7 +107,9 @@ export class ReplayEvents {
       case 'escrow/event/notice-served/v1':
       case 'escrow/event/grant-given/v1':
       case 'escrow/event/grant-used/v1':
+      case 'escrow/event/grant-refused/v1':
       case 'escrow/event/grant-revoked/v1':
+      case 'escrow/event/return-due/v1':
         return nothing
       default:
         return unreachable(event)

@@ -65,14 +65,15 @@ export class ReleaseTemplate {
     readonly home: EscrowHome,
   ) {}
 
-  /** @param release - lines of the draft's `release`. */
-  static async make(release: readonly string[] = releaseLines): Promise<ReleaseTemplate> {
+  /**
+   * @param release - lines of the draft's `release`.
+   * @param others - sources beside `product` that deposit the same repository.
+   */
+  static async make(release: readonly string[] = releaseLines, others: readonly string[] = []): Promise<ReleaseTemplate> {
     const fixture = new GitFixture()
     fixture.addCommits('refs/heads/main', 3)
-    const home = await EscrowHome.make(['  - source: product', `    url: ${fixture.path}`], undefined, {
-      parties: releaseParties,
-      release,
-    })
+    const sources = ['product', ...others].flatMap((source) => [`  - source: ${source}`, `    url: ${fixture.path}`])
+    const home = await EscrowHome.make(sources, undefined, { parties: releaseParties, release })
     await home.must('mirror')
     return new ReleaseTemplate(fixture, home)
   }

@@ -137,7 +137,12 @@ test('three sealed shares open the granted deposit in one command, and the next 
   }
   await record(...['notary', 'university', 'chamber'].map((party) => outbox(party, 'share')))
   const folder = await publish()
-  const opening = ['open', '--as', home.party('partner'), '--agreement', home.agreement, '--from', home.replica, '--case', folder]
+  const request = folder.split('/').at(-1) ?? ''
+  const fetching = ['release', 'hand-over', request, '--to', 'partner', '--into', home.at('handed')]
+  const { written } = await home.json<{ written: number }>(...fetching)
+  expect(await home.json(...fetching)).toMatchObject({ written: 0, held: written })
+  expect((await home.run('release', 'hand-over', request, '--to', 'vendor', '--into', home.at('stolen'))).err).toContain('GRANT_REFUSED')
+  const opening = ['open', '--as', home.party('partner'), '--agreement', home.agreement, '--from', home.at('handed'), '--case', folder]
   const wrong = await home.run(...opening, '--request', 'req_aaaaaaaaaaaaaaaaaaaa', '--to', home.at('never.git'))
   expect(wrong.err).toContain('NOT_FOUND')
   await home.must(...opening, '--to', home.at('restored.git'))
@@ -145,6 +150,11 @@ test('three sealed shares open the granted deposit in one command, and the next 
   const { sources } = await home.json<{ sources: readonly { manifest: { kind: string; envelope: { epoch: number } } }[] }>('mirror')
   expect(sources[0]?.manifest).toMatchObject({ kind: 'full', envelope: { epoch: 2 } })
   expect(placesOf(plaintexts())).toEqual([])
+  await home.must('confirm-return', ...as('partner', 'gone'), '--case', folder, '--outcome', 'destroyed', '--account', 'Shredded.')
+  await home.must('revoke', ...as('ministry', 'revoke'), '--case', folder, '--party', 'partner', '--reason', 'The licence was broken.')
+  await record(outbox('partner', 'gone'), outbox('ministry', 'revoke'))
+  expect((await home.run(...fetching)).err).toContain('GRANT_REVOKED')
+  expect(await home.must('release', 'show', request)).toMatch(/revoked, copies gone/)
   const again = await home.json<{ sources: readonly { outcome: string }[] }>('mirror')
   expect(again.sources[0]?.outcome).toBe('unchanged')
 })

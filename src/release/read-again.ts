@@ -1,0 +1,34 @@
+import { Inject, Injectable } from '@nestjs/common'
+import { EscrowError } from '../core/errors.js'
+import { rowsMax } from '../core/limits.js'
+import { Database } from '../db/database.js'
+import { CheckFixity } from '../verify/check-fixity.js'
+import { listWithoutGoodCopy } from '../verify/verify.table.js'
+import type { GrantedDeposit } from './grant.table.js'
+import { GrantedObjects } from './granted-objects.js'
+
+/** The fresh fixity check before a grant: every byte that a beneficiary will need is read at every replica. */
+@Injectable()
+export class ReadAgain {
+  constructor(
+    @Inject(Database) private readonly database: Database,
+    @Inject(CheckFixity) private readonly fixity: CheckFixity,
+    @Inject(GrantedObjects) private readonly objects: GrantedObjects,
+  ) {}
+
+  /**
+   * Read every object of a deposit and of those that it rests on, receipts and explanations included. A bad copy becomes a finding as always.
+   *
+   * @throws EscrowError `OBJECT_CORRUPT` naming an object of which no replica has a good copy
+   */
+  async run(agreementId: string, deposit: GrantedDeposit, signal?: AbortSignal): Promise<void> {
+    const rows = await this.objects.of(await this.objects.chain(agreementId, deposit))
+    const objects = rows.map((object) => object.objectId)
+    for (let at = 0; at < objects.length; at += rowsMax) {
+      const some = objects.slice(at, at + rowsMax)
+      await this.fixity.run({ all: false, replica: null, objects: some }, signal)
+      const [lost] = await this.database.query((db) => listWithoutGoodCopy(db, some))
+      if (lost !== undefined) throw new EscrowError('OBJECT_CORRUPT', `expected a good copy of ${lost.key} at some replica, got none`)
+    }
+  }
+}
