@@ -4,6 +4,7 @@ import { EscrowError, isEscrowError } from '../core/errors.js'
 import { Digester } from '../crypto/digest.js'
 import { Database, type Tx } from '../db/database.js'
 import { parseObjectKey } from '../store/object-key.js'
+import type { StoredObjectRow } from '../escrow/object.table.js'
 import { ReplicaSet } from '../store/replica-set.js'
 import { judgeCopy, judgeFault, nextCheck, type ReadCopy } from './fixity.js'
 import { RecordFixity } from './record-fixity.js'
@@ -14,8 +15,10 @@ import {
   listCopiesOf,
   listOverdueCopies,
   markCopy,
+  recordMatches,
   type CopyOfObject,
   type FixityOutcome,
+  type Match,
 } from './verify.table.js'
 
 /** What is to be checked. */
@@ -44,9 +47,22 @@ export interface Checked {
   readonly bad: readonly BadCopy[]
 }
 
+interface CheckedCopy {
+  readonly object: StoredObjectRow
+  readonly bad: BadCopy | null
+}
+
+interface BadRead extends Omit<ReadCopy, 'outcome'> {
+  readonly outcome: BadCopy['outcome']
+  readonly checkedAt: Date
+  readonly nextCheckAt: Date
+}
+
 const pageSize = 200
 /** Bad copies that are listed; all of them are recorded. */
 const badListedMax = 1000
+/** Matches wait at most so long to be recorded: whoever stops us reads no more than this again. */
+const recordAfterMs = 5000
 
 /** Reads stored copies again, most overdue first, and records what their bytes are. */
 @Injectable()
@@ -71,17 +87,37 @@ export class CheckFixity {
     const checked = { copies: 0, bytes: 0, bad: new Array<BadCopy>() }
     for (let afterCopy = 0; ;) {
       const page = await this.page(wish, { afterCopy, startedAt })
-      for (const copy of page) {
-        signal?.throwIfAborted()
-        const found = await this.check(copy, signal)
+      for await (const { object, bad } of this.checkPage(page, signal)) {
         checked.copies += 1
-        checked.bytes += copy.object.sizeBytes
-        if (found !== null && checked.bad.length < badListedMax) checked.bad.push(found)
+        checked.bytes += object.sizeBytes
+        if (bad !== null && checked.bad.length < badListedMax) checked.bad.push(bad)
         wish.onCopy?.(checked)
       }
       const last = page.at(-1)
       if (last === undefined) return checked
       afterCopy = last.copy.copyId
+    }
+  }
+
+  /** Damage is recorded at once; matches together, because a transaction for each costs more than reading a small object. */
+  private async *checkPage(page: readonly CopyOfObject[], signal?: AbortSignal): AsyncGenerator<CheckedCopy> {
+    const matches: Match[] = []
+    const record = () => this.database.transaction((tx) => recordMatches(tx, matches.splice(0)))
+    try {
+      for (const { copy, object } of page) {
+        signal?.throwIfAborted()
+        const read = await this.read({ copy, object }, signal)
+        const checkedAt = this.clock.now()
+        const nextCheckAt = nextCheck(read.outcome, this.options.everyDays, checkedAt)
+        if (read.outcome === 'match') matches.push({ copyId: copy.copyId, checkedAt, nextCheckAt })
+        else await this.recordBad({ copy, object }, { ...read, outcome: read.outcome, checkedAt, nextCheckAt }, signal)
+        const [oldest] = matches
+        if (oldest !== undefined && checkedAt.getTime() - oldest.checkedAt.getTime() >= recordAfterMs) await record()
+        yield { object, bad: read.outcome === 'match' ? null : { key: object.key, replica: copy.replica, outcome: read.outcome } }
+      }
+    } finally {
+      // Also when we are stopped: what was read is known.
+      if (matches.length > 0) await record()
     }
   }
 
@@ -95,23 +131,15 @@ export class CheckFixity {
     return this.database.query((db) => listOverdueCopies(db, { now: at.startedAt, replica, limit }))
   }
 
-  private async check({ copy, object }: CopyOfObject, signal?: AbortSignal): Promise<BadCopy | null> {
-    const read = await this.read({ copy, object }, signal)
-    const checkedAt = this.clock.now()
-    const nextCheckAt = nextCheck(read.outcome, this.options.everyDays, checkedAt)
-    const record = async (tx: Tx, at = checkedAt) => {
-      await insertCheck(tx, { copyId: copy.copyId, checkedAt: at, outcome: read.outcome, foundDigest: read.foundDigest })
-      await markCopy(tx, { copyId: copy.copyId, checkedAt: at, outcome: read.outcome, nextCheckAt })
-    }
-    const { outcome } = read
-    if (outcome === 'match') {
-      await this.database.transaction((tx) => record(tx))
-      return null
+  private async recordBad({ copy, object }: CopyOfObject, found: BadRead, signal?: AbortSignal): Promise<void> {
+    const { outcome, foundDigest, nextCheckAt } = found
+    const record = async (tx: Tx, checkedAt = found.checkedAt) => {
+      await insertCheck(tx, { copyId: copy.copyId, checkedAt, outcome, foundDigest })
+      await markCopy(tx, { copyId: copy.copyId, checkedAt, outcome, nextCheckAt })
     }
     // Damage that is known already is no news.
     if (copy.state === outcome) await this.database.transaction((tx) => record(tx))
-    else await this.events.found({ object, copy, outcome, foundDigest: read.foundDigest }, record, signal)
-    return { key: object.key, replica: copy.replica, outcome }
+    else await this.events.found({ object, copy, outcome, foundDigest }, record, signal)
   }
 
   private async read({ copy, object }: CopyOfObject, signal?: AbortSignal): Promise<ReadCopy> {

@@ -125,6 +125,30 @@ export async function markCopy(
     .where(and(eq(replicaCopyTable.copyId, check.copyId), ne(replicaCopyTable.state, 'superseded')))
 }
 
+/** A read of a copy that found what must be there. */
+export interface Match {
+  readonly copyId: number
+  readonly checkedAt: Date
+  readonly nextCheckAt: Date
+}
+
+/**
+ * Record many matches in two statements: one for each would cost more than reading a small object. A superseded copy stays superseded.
+ *
+ * @param matches - at most `rowsMax`, each copy once; none changes nothing.
+ */
+export async function recordMatches(tx: Tx, matches: readonly Match[]): Promise<void> {
+  if (matches.length === 0) return
+  await tx.insert(fixityCheckTable).values(matches.map(({ copyId, checkedAt }) => ({ copyId, checkedAt, outcome: 'match' as const })))
+  const rows = matches.map(
+    ({ copyId, checkedAt, nextCheckAt }) =>
+      sql`(${copyId}::bigint, ${checkedAt.toISOString()}::timestamptz, ${nextCheckAt.toISOString()}::timestamptz)`,
+  )
+  await tx.execute(sql`update ${replicaCopyTable} set state = 'present', verified_at = match.checked_at, next_check_at = match.next_check_at
+    from (values ${sql.join(rows, sql`, `)}) as match (copy_id, checked_at, next_check_at)
+    where ${replicaCopyTable.copyId} = match.copy_id and ${replicaCopyTable.state} <> 'superseded'`)
+}
+
 /** The checks of a copy, newest first; empty when there was none. */
 export async function listChecks(db: Db, copyId: number, limit: number): Promise<readonly FixityCheckRow[]> {
   return db

@@ -48,6 +48,28 @@ export function verifyTableContract(adapter: string, open: () => Promise<Databas
       expect(await overdue(day(1))).toEqual([])
     })
 
+    test('many matches are recorded at once, and a superseded copy stays superseded', async () => {
+      for (const [key, replica] of [
+        ['a', 'left'],
+        ['b', 'left'],
+        ['a', 'right'],
+      ] as const)
+        await store(key, replica, day(2))
+      const [repaired, ...rest] = (await overdue(day(9))).map(({ copy }) => copy.copyId)
+      await run((tx) => fixity.supersedeCopy(tx, repaired!))
+      const matches = [repaired!, ...rest].map((copyId, index) => ({ copyId, checkedAt: day(5 + index), nextCheckAt: day(20 + index) }))
+      await run((tx) => fixity.recordMatches(tx, matches))
+      await run((tx) => fixity.recordMatches(tx, []))
+      const due = await overdue(day(30))
+      expect(due.map(({ copy }) => [copy.copyId, copy.state, copy.verifiedAt, copy.nextCheckAt])).toEqual(
+        rest.map((copyId, index) => [copyId, 'present', day(6 + index), day(21 + index)]),
+      )
+      for (const { copyId, checkedAt } of matches) {
+        const checks = await database.query((db) => fixity.listChecks(db, copyId, 9))
+        expect(checks).toMatchObject([{ checkedAt, outcome: 'match', foundDigest: null }])
+      }
+    })
+
     test('a check of everything walks all published copies, page by page', async () => {
       for (const key of ['c', 'a', 'b']) await store(key, 'left', day(9))
       await store('unpublished', 'left', null)
