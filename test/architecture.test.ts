@@ -107,7 +107,7 @@ test.for([
     /\bDate\.now\b|\bnew Date\(\)|\bMath\.random\b|\brandom(?:Bytes|FillSync|Fill|UUID|Int)\b|\bgetRandomValues\b|\bperformance\.now\b/,
     /^src\/core\/environment\.ts$/,
   ],
-  ['processes', /['"](?:node:)?child_process['"]/, /^src\/git\//],
+  ['processes', /['"](?:node:)?child_process['"]/, /^src\/(?:git\/|cli\/ssh-keygen\.ts$)/],
   ['SQL and drizzle', /['"]drizzle-orm(?:\/[^'"]*)?['"]/, /\.table\.ts$|^src\/db\/|^config\/drizzle/],
   ['deleting objects', /\bremove(?:Object|Objects|IncompleteUpload)\b/, /^$/],
 ] as const)('%s is used only where it belongs', ([, pattern, home]) => {

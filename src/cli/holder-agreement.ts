@@ -69,9 +69,7 @@ function signAs(bytes: Uint8Array, party: Awaited<ReturnType<typeof openPartyFol
     ? openAgreement(bytes).body
     : parseBody(parseJson(Buffer.from(bytes).toString('utf8'), 'agreement'), Agreement, 'agreement')
   checkAgreement(body)
-  const pinned = partyOf(body, party.card.party).keys.some((key) =>
-    sameKey(key, { kind: 'ed25519', publicKey: party.signingKey.publicKey }),
-  )
+  const pinned = partyOf(body, party.card.party).keys.some((key) => sameKey(key, party.pinnedKey))
   if (!pinned) throw new EscrowError('KEY_INVALID', `expected the key that the agreement names for ${party.card.party}`)
   return isSigned ? countersign(bytes, party.signingKey) : signFirst(body, party)
 }

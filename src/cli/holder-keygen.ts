@@ -11,6 +11,8 @@ interface KeygenOptions {
   readonly control?: string
   readonly name?: string
   readonly organisation?: string
+  readonly sshKey?: string
+  readonly sshKeygen: string
   readonly foreignCapitalLargest: number
   readonly foreignCapitalTotal: number
 }
@@ -34,14 +36,16 @@ export async function keygen(_context: CommandContext, options: KeygenOptions, f
     const [issue] = description.error.issues
     throw new EscrowError('ARGUMENT_INVALID', `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}`)
   }
-  const party = await createPartyFolder(folder, description.data, new SystemEntropy())
+  const ssh = options.sshKey === undefined ? undefined : { path: options.sshKey, program: options.sshKeygen }
+  const party = await createPartyFolder(folder, description.data, new SystemEntropy(), ssh)
   const { fingerprint } = party.signingKey
   const lines = columns([
     ['party', `${party.card.party} (${party.card.role})`],
     ['fingerprint', fingerprint],
+    ['signs with', ssh === undefined ? 'a key in this folder' : `${ssh.path}, by ${ssh.program}`],
     ['recipient', party.card.recipient ?? '-'],
     ['keys in', folder],
     ['give others', `${folder}/party.json, and read them the fingerprint over another channel`],
   ])
-  return { json: { party: party.card.party, fingerprint, recipient: party.card.recipient, folder }, lines }
+  return { json: { party: party.card.party, kind: party.pinnedKey.kind, fingerprint, recipient: party.card.recipient, folder }, lines }
 }

@@ -191,6 +191,8 @@ function addPartyCommands(program: Command, action: Action): void {
     .option('--control <code>', 'country of ultimate control (default: --country)')
     .option('--name <name>', 'name for people (default: --party)')
     .option('--organisation <name>', 'organisation (default: --name)')
+    .option('--ssh-key <file>', 'sign with this SSH key (Ed25519 or FIDO sk-), by its .pub file; nothing of it is copied')
+    .option('--ssh-keygen <program>', 'which ssh-keygen signs with it', 'ssh-keygen')
     .option('--foreign-capital-largest <percent>', 'largest single holder from outside EU, EEA and CH', wholeNumber(0, 100), 0)
     .option('--foreign-capital-total <percent>', 'all holders from outside EU, EEA and CH', wholeNumber(0, 100), 0)
     .action(action(async () => (await import('./holder-keygen.js')).keygen))

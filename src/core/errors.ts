@@ -61,6 +61,7 @@ export const ERROR_ADVICE = {
   SHARE_INVALID: 'the share is not valid for this vault; ask its holder for it again, and tell the other custodians',
   SHARES_TOO_FEW: 'obtain more valid shares',
   SIGNATURE_INVALID: 'the signature does not verify with the pinned key; do not trust this document',
+  SIGNING_FAILED: 'see the words of ssh-keygen above; plug in and touch the security key, or load the key into ssh-agent',
   STATEMENT_EXPIRED: 'ask the signer for a fresh statement',
   STATEMENT_INVALID: 'the statement does not fit its agreement or epoch; ask the signer for a correct one',
   VAULT_INVALID: 'the vault was dealt wrongly; refuse it and tell the depositor',

@@ -18,13 +18,13 @@ const signatureBytes = 64
 const pkcs8Prefix = Buffer.from('302e020100300506032b657004220420', 'hex')
 const spkiPrefix = Buffer.from('302a300506032b6570032100', 'hex')
 
-/** Something that can sign with one Ed25519 key, without showing it. */
+/** Something that can sign with one key, without showing it. */
 export interface SigningKey {
-  /** 32 raw bytes in base64. */
+  /** 32 raw bytes in base64; of an SSH key its line without comment. */
   readonly publicKey: string
   /** What people compare; see `fingerprintOf`. */
   readonly fingerprint: string
-  /** The 64-byte signature over a message. Deterministic. */
+  /** The signature over a message: the 64 bytes of Ed25519, which are always the same, or an SSHSIG blob. */
   sign(message: Uint8Array): Uint8Array
 }
 

@@ -4,12 +4,15 @@ import { identityToRecipient } from '../crypto/recipient.js'
 import { EscrowError } from '../core/errors.js'
 
 const seedTitle = 'escrow-signing-key/v1'
+const sshTitle = 'escrow-ssh-key/v1'
 const secretTitle = 'escrow-secret/v1'
 
 /** Names of the files in a folder of keys. */
 export const keyFileNames = {
   card: 'party.json',
   signing: 'signing.key',
+  /** In the place of `signing`: which SSH key signs, and by which program. */
+  ssh: 'signing.ssh',
   identity: 'identity.age.key',
   knownObjects: 'known-objects.key',
   log: 'log.key',
@@ -23,6 +26,22 @@ export function encodeSigningKeyFile(seed: Uint8Array): string {
 /** The seed of a signing key file; the caller wipes it. @throws EscrowError `KEY_INVALID` */
 export function parseSigningKeyFile(text: string): Uint8Array {
   return parseTitled(text, seedTitle, 'a signing key')
+}
+
+/** The text of `signing.ssh`: a title, the path of a public key file, and a program. No secret. @throws EscrowError `KEY_INVALID` for a line feed */
+export function encodeSshKeyFile(key: { readonly path: string; readonly program: string }): string {
+  const text = `${sshTitle}\npath ${key.path}\nprogram ${key.program}\n`
+  parseSshKeyFile(text)
+  return text
+}
+
+/** What such a file says. @throws EscrowError `KEY_INVALID` */
+export function parseSshKeyFile(text: string): { readonly path: string; readonly program: string } {
+  const [, path, program] = /^escrow-ssh-key\/v1\npath ([^\n\0]{1,4096})\nprogram ([^\n\0]{1,4096})\n$/.exec(text) ?? []
+  if (path === undefined || program === undefined) {
+    throw new EscrowError('KEY_INVALID', `expected ${sshTitle} with the path of a public key and a program`)
+  }
+  return { path, program }
 }
 
 /** The text of a file with a symmetric secret of 32 bytes (known objects). Secret. */

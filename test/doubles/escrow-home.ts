@@ -15,6 +15,8 @@ export interface Ran {
 export interface ReleaseDraft {
   readonly parties: readonly (readonly [party: string, role: string, country: string])[]
   readonly release: readonly string[]
+  /** Further arguments of somebody's `keygen`; the folder is the home's. */
+  readonly keygen?: (party: string, folder: string) => readonly string[]
 }
 
 const noTerms: ReleaseDraft = { parties: [], release: [] }
@@ -134,7 +136,17 @@ export class EscrowHome {
       await this.must('init', '--config', this.at('escrow.yaml'))
     }
     const keygen = (party: string, role: string, country: string) =>
-      this.must('keygen', this.party(party), '--party', party, '--role', role, '--country', country)
+      this.must(
+        'keygen',
+        this.party(party),
+        '--party',
+        party,
+        '--role',
+        role,
+        '--country',
+        country,
+        ...(terms.keygen?.(party, this.folder) ?? []),
+      )
     await keygen('vendor', 'depositor', 'US')
     await keygen('partner', 'beneficiary', 'DE')
     for (const [place, party] of custodians.entries()) await keygen(party, 'custodian', countries[place]!)
