@@ -4,14 +4,15 @@ import type { INestApplicationContext } from '@nestjs/common'
 import { documentBytesMax, rowsMax, signedDocumentBytesMax } from '../core/limits.js'
 import { sha256Hex } from '../crypto/digest.js'
 import { Database } from '../db/database.js'
-import { AdvanceOrder } from '../release/advance-order.js'
-import { AdvanceRequest } from '../release/advance-request.js'
 import { ExportCase, type CaseFile } from '../release/export-case.js'
 import { listAccesses, listGrants, type GrantRow } from '../release/grant.table.js'
 import { RecordStatement } from '../release/record-statement.js'
 import { listSilences, type SilenceRow } from '../release/custody.table.js'
 import type { Outcome } from '../release/register-order.js'
 import { findRequest, listHeldShares, listOrders, listRequests, listStatements, type RequestRow } from '../release/release.table.js'
+import { OrderShelf } from '../release/order-shelf.js'
+import { ReleaseDesk } from '../release/release-desk.js'
+import { SignAsAgent } from '../release/sign-as-agent.js'
 import { SweepReleases } from '../release/sweep-releases.js'
 import { withService } from './agent-context.js'
 import { publishLog } from './agent-log.js'
@@ -41,27 +42,28 @@ export async function tickReleases(context: CommandContext): Promise<CommandResu
 
 /** Record that the depositor was served with a request or an order; the proof's digest goes into the log, the proof stays with the operator. */
 export async function recordService(context: CommandContext, options: { readonly proof: string }, subject: string): Promise<CommandResult> {
-  const proofDigest = sha256Hex(await readNamedFile(options.proof, documentBytesMax))
+  const proof = sha256Hex(await readNamedFile(options.proof, documentBytesMax))
   return withService(context, async (app) => {
-    const outcomes = subject.startsWith('req_')
-      ? [await serveRequest(app, subject, proofDigest)]
-      : await serveOrder(app, subject, proofDigest)
+    const outcomes = subject.startsWith('req_') ? await serveRequest(app, subject, proof) : await serveOrder(app, subject, proof)
     await publishLog(app, context.signal)
     return present(outcomes)
   })
 }
 
-async function serveRequest(app: INestApplicationContext, requestId: string, proofDigest: string): Promise<Outcome> {
-  const state = await app.get(AdvanceRequest).run(requestId, { kind: 'notice-served', proofDigest })
-  return { agreementId: '', subject: requestId, state: state.name, error: null }
+async function serveRequest(app: INestApplicationContext, requestId: string, proof: string): Promise<readonly Outcome[]> {
+  const { row, known } = await app.get(ReleaseDesk).requests.get(requestId)
+  const matter = { subject: row.requestDigest, proof }
+  return app.get(RecordStatement).run(app.get(SignAsAgent).run(known.signed, { name: 'notice-served', epoch: row.epoch }, matter))
 }
 
-async function serveOrder(app: INestApplicationContext, order: string, proofDigest: string): Promise<readonly Outcome[]> {
+/** One statement for each agreement that the order reaches: the agent's key is pinned in each of its own. */
+async function serveOrder(app: INestApplicationContext, order: string, proof: string): Promise<readonly Outcome[]> {
   const rows = await app.get(Database).query((db) => listOrders(db, null, rowsMax))
   const served: Outcome[] = []
   for (const row of rows.filter((one) => one.orderDigest === order)) {
-    const state = await app.get(AdvanceOrder).run(row, { kind: 'served', proofDigest })
-    served.push({ agreementId: row.agreementId, subject: order, state: state.name, error: null })
+    const { known, epoch } = await app.get(OrderShelf).inForce(row.agreementId)
+    const bytes = app.get(SignAsAgent).run(known.signed, { name: 'notice-served', epoch }, { subject: order, proof })
+    served.push(...(await app.get(RecordStatement).run(bytes)).filter((outcome) => outcome.agreementId === row.agreementId))
   }
   return served
 }
@@ -72,12 +74,14 @@ export async function checkRequest(
   options: { readonly reject?: string },
   requestId: string,
 ): Promise<CommandResult> {
-  const reasonDigest = options.reject === undefined ? null : sha256Hex(await readNamedFile(options.reject, documentBytesMax))
+  const reason = options.reject === undefined ? null : sha256Hex(await readNamedFile(options.reject, documentBytesMax))
   return withService(context, async (app) => {
-    const input = { kind: 'formal-check', passed: reasonDigest === null, reasonDigest } as const
-    const state = await app.get(AdvanceRequest).run(requestId, input, undefined, context.signal)
+    const { row, known } = await app.get(ReleaseDesk).requests.get(requestId, context.signal)
+    const matter = { requestDigest: row.requestDigest, passed: reason === null, reason }
+    const bytes = app.get(SignAsAgent).run(known.signed, { name: 'formal-check', epoch: row.epoch }, matter)
+    const outcomes = await app.get(RecordStatement).run(bytes, context.signal)
     await publishLog(app, context.signal)
-    return present([{ agreementId: '', subject: requestId, state: state.name, error: null }])
+    return present(outcomes)
   })
 }
 
@@ -162,7 +166,8 @@ async function writeCase(folder: string, files: readonly CaseFile[]): Promise<vo
   for (const { path, bytes } of files) await writeNamedFile(join(folder, path), bytes)
 }
 
-function present(outcomes: readonly Outcome[]): CommandResult {
+/** Outcomes as people and scripts read them; exit 6 when everything was refused. */
+export function present(outcomes: readonly Outcome[]): CommandResult {
   const refused = outcomes.filter((outcome) => outcome.error !== null)
   const lines = columns(
     outcomes.map(({ subject, state, error }): [string, string] => [

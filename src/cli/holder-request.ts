@@ -197,6 +197,26 @@ export async function confirmReturn(
   return signedResult('return-confirmation', signer, digest, options.out)
 }
 
+/** Place a legal hold on a request, or on every request of the agreement; or lift it. */
+export async function hold(
+  _context: CommandContext,
+  options: SigningOptions & {
+    readonly case?: string
+    readonly lift: boolean
+    readonly until: string
+    readonly reference: string
+    readonly reason: string
+  },
+): Promise<CommandResult> {
+  const signer = await openSigner(options)
+  const { until, reference, reason } = options
+  const one = options.case === undefined ? null : await openCase(options.case, signer.agreement, null)
+  const matter = { action: options.lift ? ('lift' as const) : ('place' as const), requestDigest: one?.frame.digest ?? null }
+  const epoch = one?.frame.epoch ?? currentEpoch(signer)
+  const digest = await writeStatement(signer, { name: 'legal-hold', epoch, out: options.out }, { ...matter, until, reference, reason })
+  return signedResult('legal-hold', signer, digest, options.out)
+}
+
 /** Its request was admitted long ago: whether its own expiry has passed does not matter any more. */
 async function openSignersCase(
   options: SigningOptions & { readonly case: string },

@@ -55,7 +55,8 @@ function addOperatorCommands(program: Command, action: Action): void {
     .action(action(async () => (await import('./agent-release.js')).checkRequest))
 }
 
-function signing(command: Command): Command {
+/** The options of every command with which a party signs. */
+export function signing(command: Command): Command {
   return command
     .requiredOption('--as <folder>', 'the keys of the party')
     .requiredOption('--agreement <file>', 'the registered agreement.json, as pinned')

@@ -3,6 +3,7 @@ import { defaultHome } from '../../config/load.js'
 import { isEscrowError } from '../core/errors.js'
 import { commandContext, collect, printResult, wholeNumber, type CommandContext, type CommandResult } from './command.js'
 import { EXIT_MEANINGS, exitCodeOf, type ExitCode } from './exit-code.js'
+import { addWatchCommands } from './program-custody.js'
 import { addReleaseCommands } from './program-release.js'
 import type { Terminal } from './terminal.js'
 
@@ -62,6 +63,7 @@ function buildProgram(terminal: Terminal, signal: AbortSignal, ending: Ending): 
   addPartyCommands(program, action)
   addCustodyCommands(program, action)
   addReleaseCommands(program, action)
+  addWatchCommands(program, action)
   addEveryonesCommands(program, action)
   return program
 }

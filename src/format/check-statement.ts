@@ -79,6 +79,12 @@ function checkMatter(statement: Statement): void {
   if ('until' in statement && statement.until <= statement.issuedAt) {
     throw invalid(statement, 'a hold that ends after it was issued', statement.until)
   }
+  if ('noticeForbiddenUntil' in statement && statement.noticeForbiddenUntil !== null && !statement.noticeForbidden) {
+    throw invalid(statement, 'an end of a prohibition only where notice is forbidden', statement.noticeForbiddenUntil)
+  }
+  if ('passed' in statement && statement.passed !== (statement.reason === null)) {
+    throw invalid(statement, 'a written reason exactly where a request is turned down', statement.reason ?? 'none')
+  }
 }
 
 /** The signer's key is pinned in the agreement of the first fields, so that agreement must be one of those it speaks about. */
@@ -110,6 +116,9 @@ const signers: Readonly<Record<StatementType, readonly Role[]>> = {
   'escrow/statement/finding-explanation/v1': ['depositor'],
   'escrow/statement/heartbeat/v1': ['depositor'],
   'escrow/statement/release-request/v1': requesters,
+  'escrow/statement/formal-check/v1': ['agent'],
+  // Not only the agent: an order must not wait for an agent that serves nobody.
+  'escrow/statement/notice-served/v1': ['agent', 'supervisor', 'arbiter'],
   'escrow/statement/withdrawal/v1': requesters,
   'escrow/statement/contrary-instruction/v1': ['depositor'],
   'escrow/statement/ruling/v1': ['arbiter'],
@@ -123,6 +132,7 @@ const signers: Readonly<Record<StatementType, readonly Role[]>> = {
   'escrow/statement/contestation/v1': ['depositor'],
   'escrow/statement/legal-hold/v1': ['supervisor', 'arbiter', 'approver', 'agent'],
   'escrow/statement/legal-order/v1': ['agent'],
+  'escrow/statement/legal-order-step/v1': ['agent'],
   'escrow/statement/key-change/v1': everyone,
 }
 

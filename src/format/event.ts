@@ -114,6 +114,10 @@ export const SilenceAdvanced = event('silence-advanced', {
   reasons: z.array(z.enum(['deposits-missed', 'heartbeats-missed'])).max(2),
   until: Instant.nullable(),
 })
+/** How an order against the agent stands. Written when parties may know of it; what was sealed until then is named by `record-sealed`. */
+export const LegalOrderAdvanced = event('legal-order-advanced', { order: Sha256Hex, ...step })
+/** The agent has recorded a statement that it must not show yet: the event fixes when, and by its digest what. */
+export const RecordSealed = event('record-sealed', { record: Sha256Hex })
 export const NoticeServed = event('notice-served', { request: RequestId, party: Slug, notice: Sha256Hex })
 export const GrantGiven = event('grant-given', {
   request: RequestId,
@@ -153,6 +157,8 @@ export const Event = z.discriminatedUnion('type', [
   RequestAdvanced,
   OrderAdvanced,
   SilenceAdvanced,
+  LegalOrderAdvanced,
+  RecordSealed,
   NoticeServed,
   GrantGiven,
   GrantUsed,

@@ -27,6 +27,13 @@ export type Evidence = z.infer<typeof Evidence>
 
 const EvidenceList = z.array(Evidence).max(evidenceMax)
 
+/** What must be done about every order against the agent, in this order; `notice` waits while notice is forbidden. */
+export const LegalCheck = z.enum(['authenticity', 'jurisdiction', 'counsel', 'scope', 'notice', 'contest'])
+export type LegalCheck = z.infer<typeof LegalCheck>
+/** What an order can end in. None of them contains plaintext, shares or keys: the agent holds none. */
+export const LegalOutcome = z.enum(['annulled', 'withdrawn', 'nothing-held', 'ciphertext-preserved', 'records-disclosed'])
+export type LegalOutcome = z.infer<typeof LegalOutcome>
+
 /** What every statement says before its own matter. */
 const firstFields = {
   /** The service, as the agreement names it: a statement to one operator says nothing to another. */
@@ -93,6 +100,10 @@ export const ReleaseRequest = statement('release-request', {
   grounds: Words,
   evidence: EvidenceList,
 })
+/** The agent has read a request against the agreement; `reason` is the digest of its written reason for turning it down. */
+export const FormalCheck = statement('formal-check', { requestDigest: Sha256Hex, passed: z.boolean(), reason: Sha256Hex.nullable() })
+/** The depositor was served with a request or an order (`subject`, its digest); `proof` is the digest of the proof of service. */
+export const NoticeServed = statement('notice-served', { subject: Sha256Hex, proof: Sha256Hex })
 /** The requester takes a request back. */
 export const Withdrawal = statement('withdrawal', { requestDigest: Sha256Hex, reason: Words })
 /** The depositor objects to a request. */
@@ -189,6 +200,19 @@ export const LegalOrder = statement('legal-order', {
   receivedAt: Instant,
   contestUntil: Instant.nullable(),
   noticeForbidden: z.boolean(),
+  /** When the prohibition ends by itself; null where it names no end, or none is forbidden. */
+  noticeForbiddenUntil: Instant.nullable(),
+})
+/** What the agent did about an order against it; `proof` is the digest of the document behind it, which stays with the agent. */
+export const LegalOrderStep = statement('legal-order-step', {
+  order: Sha256Hex,
+  step: z.discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('check-done'), check: LegalCheck }),
+    z.strictObject({ kind: z.literal('contested'), until: Instant }),
+    z.strictObject({ kind: z.literal('notice-allowed') }),
+    z.strictObject({ kind: z.literal('answered'), outcome: LegalOutcome }),
+  ]),
+  proof: Sha256Hex,
 })
 /** Other keys for a party; `subject` may be the signer or a party that lost its keys. */
 export const KeyChange = statement('key-change', {
@@ -208,6 +232,8 @@ export const Statement = z.discriminatedUnion('type', [
   FindingExplanation,
   Heartbeat,
   ReleaseRequest,
+  FormalCheck,
+  NoticeServed,
   Withdrawal,
   ContraryInstruction,
   Ruling,
@@ -221,6 +247,7 @@ export const Statement = z.discriminatedUnion('type', [
   Contestation,
   LegalHold,
   LegalOrder,
+  LegalOrderStep,
   KeyChange,
 ])
 export type Statement = z.infer<typeof Statement>

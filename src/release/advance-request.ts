@@ -3,6 +3,7 @@ import { Clock } from '../core/environment.js'
 import { AgreementId, RequestId } from '../format/ids.js'
 import type { EventDraft } from '../log/event-log.js'
 import { aboutRequest } from './record-turn.js'
+import type { VerifyStatement } from './quorum.js'
 import { advance, type ReleaseInput } from './release-request.js'
 import { againOnConflict, ReleaseDesk } from './release-desk.js'
 import type { ReleaseState } from './release-state.js'
@@ -35,17 +36,18 @@ export class AdvanceRequest {
       const statements = [...fresh]
         .filter(([digest]) => step.progress.seen.includes(digest) && !progress.seen.includes(digest))
         .map(([digest, bytes]) => aboutRequest(one.row, verify(digest), bytes))
-      await this.desk.turns.run({ ...one, step, statements, drafts: noticeDraft(one, input) }, undefined, signal)
+      await this.desk.turns.run({ ...one, step, statements, drafts: noticeDraft(one, input, verify) }, undefined, signal)
       return step.progress.state
     })
   }
 }
 
 /** Proven service is an event of its own: the depositor's time to object runs from it. */
-function noticeDraft({ row, known }: RequestCase, input: ReleaseInput): readonly EventDraft[] {
-  if (input.kind !== 'notice-served') return []
+function noticeDraft({ row, known }: RequestCase, input: ReleaseInput, verify: VerifyStatement): readonly EventDraft[] {
+  const statement = input.kind === 'statement' ? verify(input.digest).statement : null
+  if (statement?.type !== 'escrow/statement/notice-served/v1') return []
   const request = RequestId.parse(row.requestId)
   const depositors = known.signed.body.parties.filter((party) => party.role === 'depositor')
   const subject = { agreement: AgreementId.parse(row.agreementId), subject: request, request }
-  return depositors.map(({ party }) => ({ type: 'escrow/event/notice-served/v1', ...subject, party, notice: input.proofDigest }))
+  return depositors.map(({ party }) => ({ type: 'escrow/event/notice-served/v1', ...subject, party, notice: statement.proof }))
 }

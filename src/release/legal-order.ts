@@ -3,16 +3,12 @@
  * in time, and shown to the parties unless that is forbidden. There is no path from here to material: an outcome names only what the
  * agent has, and it has nothing that opens a deposit.
  */
-import type { StatementOf } from '../format/statement.js'
+import { LegalCheck, type LegalOutcome, type StatementOf } from '../format/statement.js'
 import { EscrowError, unreachable } from '../core/errors.js'
 import { addBusinessDays, type BusinessCalendar } from './business-days.js'
 
 /** What must be done about every order, in this order. `notice` waits while notice is forbidden. */
-export const legalChecklist = ['authenticity', 'jurisdiction', 'counsel', 'scope', 'notice', 'contest'] as const
-export type LegalCheck = (typeof legalChecklist)[number]
-
-/** What an order can end in. None of them contains plaintext, shares or keys: the agent holds none. */
-export type LegalOutcome = 'annulled' | 'withdrawn' | 'nothing-held' | 'ciphertext-preserved' | 'records-disclosed'
+export const legalChecklist = LegalCheck.options
 
 export type LegalState =
   | { readonly name: 'registered'; readonly since: string; readonly until: string }
@@ -27,6 +23,10 @@ export interface LegalProgress {
   /** False as long as the order forbids it; asked again every thirty days. */
   readonly noticeAllowed: boolean
   readonly noticeReviewAt: string | null
+  /** When the prohibition ends by itself; null where it names no end. */
+  readonly noticeForbiddenUntil: string | null
+  /** Every statement recorded so far: a replay is recognised by its digest. */
+  readonly seen: readonly string[]
   readonly clock: string
 }
 
@@ -44,12 +44,10 @@ export interface LegalAdvance {
   readonly events: readonly LegalEvent[]
 }
 
+/** A verified step of the agent, or elapsed time. */
 export type LegalInput =
   | { readonly kind: 'clock' }
-  | { readonly kind: 'check-done'; readonly check: LegalCheck; readonly proof: string }
-  | { readonly kind: 'contested'; readonly until: Date }
-  | { readonly kind: 'notice-allowed' }
-  | { readonly kind: 'answered'; readonly outcome: LegalOutcome }
+  | { readonly kind: 'step'; readonly digest: string; readonly statement: StatementOf<'legal-order-step'> }
 
 const dayMs = 86_400_000
 const reviewDays = 30
@@ -69,51 +67,57 @@ export function registerLegalOrder(
 ): LegalAdvance {
   const at = turn.now.toISOString()
   const until = order.contestUntil ?? addBusinessDays(turn.now, answerBusinessDays, turn.calendar).toISOString()
-  const noticeAllowed = !order.noticeForbidden
+  const gagEnd = order.noticeForbiddenUntil
+  const noticeAllowed = !order.noticeForbidden || (gagEnd !== null && gagEnd <= at)
   const progress: LegalProgress = {
     order: digest,
     state: { name: 'registered', since: at, until: until > at ? until : at },
     done: [],
     noticeAllowed,
     noticeReviewAt: noticeAllowed ? null : daysAfter(at, reviewDays),
+    noticeForbiddenUntil: noticeAllowed ? null : gagEnd,
+    seen: [digest],
     clock: at,
   }
   return { progress, events: noticeAllowed ? ['registered', 'notify-parties'] : ['registered'] }
 }
 
 /**
- * Apply one input.
+ * Apply one input. Clocks that have run out are applied first.
  *
- * @returns the order afterwards; unanswered orders become `overdue` with an alarm, never answered by the clock.
- * @throws EscrowError `ORDER_STATE` when it is answered already, or is to be answered with checks of its list undone.
+ * @returns the order afterwards, the same where the step is known; unanswered orders become `overdue` with an alarm, never answered by
+ *   the clock. Silence ends with its day, or with the step that says so, also after the answer.
+ * @throws EscrowError `ORDER_STATE` when it is answered already, or is to be answered with checks of its list undone;
+ *   `STATEMENT_INVALID` for a step of another order.
  */
 export function advanceLegalOrder(progress: LegalProgress, input: LegalInput, given: Date): LegalAdvance {
   const clock = given.toISOString() > progress.clock ? given.toISOString() : progress.clock
-  if (progress.state.name === 'answered') {
-    if (input.kind === 'clock') return { progress, events: [] }
+  const due = elapse(progress, clock)
+  if (input.kind === 'clock' || progress.seen.includes(input.digest)) return due
+  const { order, step, proof } = input.statement
+  if (order !== progress.order) throw new EscrowError('STATEMENT_INVALID', 'expected a step of this order, got one of another')
+  if (progress.state.name === 'answered' && step.kind !== 'notice-allowed') {
     throw new EscrowError('ORDER_STATE', 'expected an open legal order, got one that is answered')
   }
-  const due = elapse(progress, clock)
-  switch (input.kind) {
-    case 'clock':
-      return due
+  const seen = { events: due.events, progress: { ...due.progress, clock, seen: [...due.progress.seen, input.digest] } }
+  switch (step.kind) {
     case 'check-done':
-      return {
-        progress: { ...due.progress, clock, done: [...due.progress.done, { check: input.check, proof: input.proof }] },
-        events: [...due.events, 'check-done'],
-      }
-    case 'contested': {
-      const state = { name: 'contested', since: clock, until: input.until.toISOString() } as const
-      return { progress: { ...due.progress, clock, state }, events: [...due.events, 'contest-lodged'] }
-    }
+      return add(seen, { done: [...seen.progress.done, { check: step.check, proof }] }, 'check-done')
+    case 'contested':
+      return add(seen, { state: { name: 'contested', since: clock, until: step.until } }, 'contest-lodged')
     case 'notice-allowed':
-      if (due.progress.noticeAllowed) return due
-      return { progress: { ...due.progress, clock, noticeAllowed: true, noticeReviewAt: null }, events: [...due.events, 'notify-parties'] }
+      return seen.progress.noticeAllowed ? seen : add(seen, spoken, 'notify-parties')
     case 'answered':
-      return answer(due, input.outcome, clock)
+      return answer(seen, step.outcome, clock)
     default:
-      return unreachable(input)
+      return unreachable(step)
   }
+}
+
+/** Until when nothing happens by itself; null when nothing can follow. */
+export function legalDueAt({ state, noticeReviewAt, noticeForbiddenUntil }: LegalProgress): string | null {
+  const moments = [noticeReviewAt, noticeForbiddenUntil, state.name === 'answered' ? null : state.until]
+  return moments.filter((moment) => moment !== null).sort()[0] ?? null
 }
 
 /** What is still to be done; `notice` is left out while it is forbidden. */
@@ -122,18 +126,23 @@ export function openChecks(progress: LegalProgress): readonly LegalCheck[] {
   return legalChecklist.filter((check) => !done.has(check) && (check !== 'notice' || progress.noticeAllowed))
 }
 
+const spoken = { noticeAllowed: true, noticeReviewAt: null, noticeForbiddenUntil: null } as const
+
+function add(step: LegalAdvance, fields: Partial<LegalProgress>, event: LegalEvent): LegalAdvance {
+  return { progress: { ...step.progress, ...fields }, events: [...step.events, event] }
+}
+
 function elapse(progress: LegalProgress, clock: string): LegalAdvance {
-  const events: LegalEvent[] = []
-  let after = progress
-  if (after.noticeReviewAt !== null && clock >= after.noticeReviewAt) {
-    events.push('ask-to-lift-silence')
-    after = { ...after, clock, noticeReviewAt: daysAfter(clock, reviewDays) }
+  let after: LegalAdvance = { progress, events: [] }
+  const { noticeForbiddenUntil, noticeReviewAt, state } = progress
+  if (noticeForbiddenUntil !== null && clock >= noticeForbiddenUntil) after = add(after, { ...spoken, clock }, 'notify-parties')
+  else if (noticeReviewAt !== null && clock >= noticeReviewAt) {
+    after = add(after, { clock, noticeReviewAt: daysAfter(clock, reviewDays) }, 'ask-to-lift-silence')
   }
-  if (after.state.name !== 'answered' && clock >= after.state.until) {
-    events.push('answer-overdue')
-    after = { ...after, clock, state: { name: 'overdue', since: clock, until: daysAfter(clock, 1) } }
+  if (state.name !== 'answered' && clock >= state.until) {
+    after = add(after, { clock, state: { name: 'overdue', since: clock, until: daysAfter(clock, 1) } }, 'answer-overdue')
   }
-  return { progress: after, events }
+  return after
 }
 
 function answer(due: LegalAdvance, outcome: LegalOutcome, clock: string): LegalAdvance {

@@ -65,7 +65,6 @@ export interface OrderFrame {
 export type OrderCause =
   | { readonly kind: 'statement'; readonly digest: Digest; readonly type: StatementType; readonly party: string }
   | { readonly kind: 'clock'; readonly clock: 'effectiveAt' | 'objectionBusinessDays' | 'docketDays' | 'contestDaysMax' }
-  | { readonly kind: 'served'; readonly proofDigest: Digest }
 
 /** One entry for the log. */
 export interface OrderEvent {

@@ -9,6 +9,7 @@ import { AdvanceRequest } from './advance-request.js'
 import { isAboutGrant, RecordGrantStatement } from './record-grant-statement.js'
 import { outcomeOf, RegisterOrder, type Outcome } from './register-order.js'
 import { findRequestByDigest, listOrders, listRequests, listSubjects, type OrderRow, type RequestRow } from './release.table.js'
+import { RecordLegalOrder } from './record-legal-order.js'
 import { RecordWord } from './record-word.js'
 import { RelayShare } from './relay-share.js'
 import { peekStatement } from './statement-verifier.js'
@@ -33,6 +34,7 @@ export class CustodyRoutes {
   constructor(
     @Inject(RecordWord) readonly word: RecordWord,
     @Inject(WatchDepositor) readonly watch: WatchDepositor,
+    @Inject(RecordLegalOrder) readonly legal: RecordLegalOrder,
   ) {}
 }
 
@@ -86,6 +88,9 @@ export class RecordStatement {
 
   /** What is said about an agreement as a whole, and whether it shows that the depositor is there. */
   private async recordWord(statement: Statement, { bytes }: Document, signal?: AbortSignal): Promise<readonly Outcome[]> {
+    if (statement.type === 'escrow/statement/legal-order/v1' || statement.type === 'escrow/statement/legal-order-step/v1') {
+      return [await this.custody.legal.run(bytes, statement, signal)]
+    }
     if (statement.type !== 'escrow/statement/heartbeat/v1') return []
     const { known } = await this.custody.word.run(bytes, statement.agreement, signal)
     const { agreementId } = known.row
@@ -153,6 +158,7 @@ function digestsOfRequests(statement: Statement): readonly string[] | 'every req
   }
   if (statement.type === 'escrow/statement/ruling/v1') return statement.subject.kind === 'request' ? [statement.subject.digest] : []
   if ('covers' in statement) return statement.covers.map((cover) => cover.requestDigest)
+  if (statement.type === 'escrow/statement/notice-served/v1') return [statement.subject]
   return 'requestDigest' in statement ? [statement.requestDigest] : []
 }
 
@@ -160,7 +166,7 @@ function digestsOfRequests(statement: Statement): readonly string[] | 'every req
 function orderOf(statement: Statement): string | null {
   if (statement.type === 'escrow/statement/contestation/v1') return statement.order
   if (statement.type === 'escrow/statement/ruling/v1') return statement.subject.kind === 'order' ? statement.subject.digest : null
-  return null
+  return statement.type === 'escrow/statement/notice-served/v1' ? statement.subject : null
 }
 
 /** Whatever the depositor signs shows that it is there and not gagged. */

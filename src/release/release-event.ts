@@ -44,8 +44,6 @@ function causeOf(cause: Exclude<EventCause, { readonly kind: 'quorum' }> | Order
       return byClock
     case 'agent':
       return { cause: 'agent', statement: null }
-    case 'served':
-      return { cause: 'agent', statement: null }
     default:
       return unreachable(cause)
   }

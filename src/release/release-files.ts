@@ -36,6 +36,11 @@ export class ReleaseFiles {
     return found
   }
 
+  /** The bytes under a key. @throws EscrowError `NOT_FOUND`, `OBJECT_*`, `STORE_*` */
+  read(key: string, signal?: AbortSignal): Promise<Uint8Array> {
+    return this.documents.bytes(key, signal)
+  }
+
   /** The share releases of a request, held or passed on, by digest in the order in which they came. */
   async shares(requestId: string): Promise<Map<string, Uint8Array>> {
     const rows = await this.database.query((db) => listHeldShares(db, requestId))

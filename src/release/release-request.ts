@@ -42,10 +42,6 @@ export type ReleaseInput =
   | { readonly kind: 'statement'; readonly digest: string }
   /** Time has passed. Always safe to give, as often as wanted. */
   | { readonly kind: 'clock' }
-  /** The agent has read the request against the agreement; `reasonDigest` names its written reason when it does not pass. */
-  | { readonly kind: 'formal-check'; readonly passed: boolean; readonly reasonDigest: string | null }
-  /** The depositor was served; the digest is that of the proof of service. */
-  | { readonly kind: 'notice-served'; readonly proofDigest: string }
   /** Parties that now lack share, key or standing; replaces the list given before. */
   | { readonly kind: 'unavailable'; readonly parties: readonly string[] }
   /** The relay holds these share-release statements; they are verified and counted here. */
@@ -145,11 +141,6 @@ function apply(step: Advance, input: ReleaseInput, turn: Turn): Advance {
       return step
     case 'statement':
       return step.progress.seen.includes(input.digest) ? step : recordStatement(step, turn.verify(input.digest), turn)
-    case 'formal-check':
-      return formalCheck(step, input, turn)
-    case 'notice-served':
-      if (state.name !== 'admitted') throw wrongState(step, 'admitted')
-      return openNotice(step, input.proofDigest, agentAct('notice-served', input.proofDigest), turn)
     case 'unavailable':
       return changeAvailability(step, input.parties, turn)
     case 'shares':
@@ -236,15 +227,6 @@ function settle(step: Advance, turn: Turn): Advance {
 
 function hasNoLength({ state }: ReleaseProgress): boolean {
   return 'until' in state && state.until <= state.since
-}
-
-function formalCheck(step: Advance, input: { readonly passed: boolean; readonly reasonDigest: string | null }, turn: Turn): Advance {
-  if (step.progress.state.name !== 'submitted') throw wrongState(step, 'submitted')
-  const cause = agentAct(input.passed ? 'formal-check-passed' : 'formal-check-failed', input.reasonDigest)
-  if (input.passed) return move(step, windowOf('admitted', turn), cause, turn)
-  if (input.reasonDigest === null)
-    throw new EscrowError('ARGUMENT_INVALID', 'expected a written reason for turning a request down, got none')
-  return end(step, { name: 'rejected', reason: 'formal-check' }, cause, turn)
 }
 
 function changeAvailability(step: Advance, parties: readonly string[], turn: Turn): Advance {

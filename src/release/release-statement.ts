@@ -1,11 +1,24 @@
 /** What each signed statement does to a release request, and who may sign it. The signature is verified; nothing else is believed. */
 import type { Statement, StatementOf } from '../format/statement.js'
-import { checkStatement } from '../format/check-statement.js'
+import { checkStatement, maySign } from '../format/check-statement.js'
 import { EscrowError, unreachable } from '../core/errors.js'
 import { underOneControl } from './electorate.js'
 import { isVote, requireNamedSigner, requireVote, type VerifiedStatement, type Vote } from './quorum.js'
 import { addHours } from './release-clocks.js'
-import { end, endHold, isHoldable, judgeVotes, move, note, openApproval, openContest, patch, type Turn } from './release-step.js'
+import {
+  end,
+  endHold,
+  isHoldable,
+  judgeVotes,
+  move,
+  note,
+  openApproval,
+  openContest,
+  openNotice,
+  patch,
+  windowOf,
+  type Turn,
+} from './release-step.js'
 import { isOpen, type Advance, type EventCause, type ReleaseState } from './release-state.js'
 
 const dayMs = 86_400_000
@@ -30,6 +43,8 @@ export function recordStatement(step: Advance, verified: VerifiedStatement, turn
   const seen = patch(step, { seen: [...step.progress.seen, digest] })
   if (isVote(statement)) return recordVote(seen, { digest, signer, statement }, turn)
   requireFit(statement, turn)
+  if (isOf(statement, 'formal-check')) return formalCheck(seen, { digest, signer, statement }, turn)
+  if (isOf(statement, 'notice-served')) return recordService(seen, { digest, signer, statement }, turn)
   if (isOf(statement, 'contrary-instruction')) return lodgeContrary(seen, { digest, signer, statement }, turn)
   if (isOf(statement, 'ruling')) return recordRuling(seen, { digest, signer, statement }, turn)
   if (isOf(statement, 'withdrawal')) return withdraw(seen, { digest, signer, statement }, turn)
@@ -45,11 +60,13 @@ function isOf<Name extends StatementName>(statement: Statement, name: Name): sta
   return statement.type === `escrow/statement/${name}/v1`
 }
 
-type StatementName = 'contrary-instruction' | 'ruling' | 'withdrawal' | 'veto' | 'legal-hold'
+type StatementName = 'formal-check' | 'notice-served' | 'contrary-instruction' | 'ruling' | 'withdrawal' | 'veto' | 'legal-hold'
 
 function requireFit(statement: Statement, { frame, now }: Turn): void {
-  checkStatement(statement, { agreement: frame.agreement, origin: frame.origin, epoch: frame.epoch, now })
   const subject = subjectOf(statement)
+  // Who speaks about every request of an agreement speaks about every epoch.
+  const epoch = subject === 'every request' ? {} : { epoch: frame.epoch }
+  checkStatement(statement, { agreement: frame.agreement, origin: frame.origin, ...epoch, now })
   if (subject !== frame.digest && subject !== 'every request') {
     throw new EscrowError('STATEMENT_INVALID', `expected a statement about request ${frame.digest.slice(0, 16)}, got one about another`)
   }
@@ -58,7 +75,22 @@ function requireFit(statement: Statement, { frame, now }: Turn): void {
 function subjectOf(statement: Statement): string | null {
   if (statement.type === 'escrow/statement/ruling/v1') return statement.subject.kind === 'request' ? statement.subject.digest : null
   if (statement.type === 'escrow/statement/legal-hold/v1') return statement.requestDigest ?? 'every request'
+  if (statement.type === 'escrow/statement/notice-served/v1') return statement.subject
   return 'requestDigest' in statement ? statement.requestDigest : null
+}
+
+/** Formal: the agent decides nothing that could not be shown to be wrong, and its silence admits. */
+function formalCheck(step: Advance, checked: Signed<StatementOf<'formal-check'>>, turn: Turn): Advance {
+  requireSigner(checked, turn)
+  if (step.progress.state.name !== 'submitted') throw wrongState(step.progress.state, 'submitted')
+  if (checked.statement.passed) return move(step, windowOf('admitted', turn), causeOf(checked), turn)
+  return end(step, { name: 'rejected', reason: 'formal-check' }, causeOf(checked), turn)
+}
+
+function recordService(step: Advance, served: Signed<StatementOf<'notice-served'>>, turn: Turn): Advance {
+  requireSigner(served, turn)
+  if (step.progress.state.name !== 'admitted') throw wrongState(step.progress.state, 'admitted')
+  return openNotice(step, served.statement.proof, causeOf(served), turn)
 }
 
 function recordVote(step: Advance, vote: Signed<Vote>, turn: Turn): Advance {
@@ -167,6 +199,13 @@ function liftHold(step: Advance, lift: Signed<StatementOf<'legal-hold'>>, turn: 
     )
   }
   return endHold(step, state, causeOf(lift), turn)
+}
+
+/** Whoever signed may say such a thing by its role in the frame's agreement. */
+function requireSigner({ signer, statement }: Signed<Statement>, { frame }: Turn): void {
+  const role = frame.roster.parties.find((party) => party.party === signer)?.role
+  if (role !== undefined && maySign(role, statement.type)) return
+  throw new EscrowError('SIGNER_REFUSED', `expected a party that may sign ${statement.type}, got ${signer}`)
 }
 
 function requireRole({ signer }: Signed<Statement>, role: 'depositor' | 'arbiter', { frame }: Turn): void {

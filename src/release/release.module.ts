@@ -11,6 +11,8 @@ import { GrantedObjects } from './granted-objects.js'
 import { ListDownload } from './list-download.js'
 import { OrderShelf } from './order-shelf.js'
 import { LastWord } from './last-word.js'
+import { LegalOrderFiles } from './legal-order-files.js'
+import { RecordLegalOrder } from './record-legal-order.js'
 import { CustodyRoutes, RecordStatement, StatementRoutes } from './record-statement.js'
 import { ReadAgain } from './read-again.js'
 import { RecordGrantStatement } from './record-grant-statement.js'
@@ -22,8 +24,11 @@ import { ReleaseDesk } from './release-desk.js'
 import { ReleaseFiles } from './release-files.js'
 import { RequestShelf } from './request-shelf.js'
 import { ServeDownload } from './serve-download.js'
+import { SealedRecords } from './sealed-records.js'
+import { SignAsAgent } from './sign-as-agent.js'
 import { SubmitOrderRequest } from './submit-order-request.js'
 import { SubmitRequest } from './submit-request.js'
+import { SweepCustody } from './sweep-custody.js'
 import { SweepReleases, ReleaseWork } from './sweep-releases.js'
 import { SwitchEpoch } from './switch-epoch.js'
 import { WatchDepositor } from './watch-depositor.js'
@@ -36,13 +41,16 @@ const useCases = [
   GrantAccess,
   ListDownload,
   RecordGrantStatement,
+  RecordLegalOrder,
   RecordStatement,
   RecordWord,
   RegisterOrder,
   RelayShare,
   ServeDownload,
+  SignAsAgent,
   SubmitOrderRequest,
   SubmitRequest,
+  SweepCustody,
   SweepReleases,
   TrackReturns,
   WatchDepositor,
@@ -52,6 +60,7 @@ const steps = [
   CustodyRoutes,
   GrantedObjects,
   LastWord,
+  LegalOrderFiles,
   OrderShelf,
   ReadAgain,
   RecordTurn,
@@ -59,6 +68,7 @@ const steps = [
   ReleaseFiles,
   ReleaseWork,
   RequestShelf,
+  SealedRecords,
   StatementRoutes,
   SwitchEpoch,
 ]

@@ -28,11 +28,7 @@ import { contestEnds, noticeEnd } from './release-clocks.js'
 import type { EffectiveOrder } from './request-frame.js'
 
 /** What can happen to an order. */
-export type OrderInput =
-  | { readonly kind: 'statement'; readonly digest: string }
-  /** The depositor was served; `proofDigest` names the proof. Anybody may bring it: the agent cannot stall an order by not serving. */
-  | { readonly kind: 'served'; readonly proofDigest: string }
-  | { readonly kind: 'clock' }
+export type OrderInput = { readonly kind: 'statement'; readonly digest: string } | { readonly kind: 'clock' }
 
 /**
  * Register an order in one agreement.
@@ -78,8 +74,6 @@ export function advanceOrder(progress: OrderProgress, input: OrderInput, given: 
   switch (input.kind) {
     case 'clock':
       return due
-    case 'served':
-      return serve(due, input.proofDigest, turn)
     case 'statement':
       return due.progress.seen.includes(input.digest) ? due : record(due, turn.verify(input.digest), turn)
     default:
@@ -104,6 +98,7 @@ function record(step: OrderAdvance, verified: VerifiedStatement, turn: OrderTurn
   if (statement.type === 'escrow/statement/shutdown-order/v1') return joinOrder(seen, verified, turn)
   requireStatement(verified, turn)
   if (statement.type === 'escrow/statement/contestation/v1') return contest(seen, { ...verified, statement }, turn)
+  if (statement.type === 'escrow/statement/notice-served/v1') return serve(seen, { ...verified, statement }, turn)
   if (statement.type === 'escrow/statement/ruling/v1') return rule(seen, { ...verified, statement }, turn)
   return hear(seen, verified, turn)
 }
@@ -139,11 +134,18 @@ function recognise(step: OrderAdvance, cause: OrderCause, turn: OrderTurn): Orde
 }
 
 /** Proven service starts the time in which silence counts; the order's own date is awaited too. */
-function serve(step: OrderAdvance, proofDigest: string, turn: OrderTurn): OrderAdvance {
-  const { state, byDepositor } = step.progress
+function serve(
+  step: OrderAdvance,
+  served: VerifiedStatement & { readonly statement: StatementOf<'notice-served'> },
+  turn: OrderTurn,
+): OrderAdvance {
+  const { state, byDepositor, registrations } = step.progress
+  if (!registrations.includes(served.statement.subject)) {
+    throw new EscrowError('STATEMENT_INVALID', 'expected proof of service of this order, got that of another')
+  }
   if (state.name !== 'registered' || byDepositor || state.silentSince !== null)
     throw wrongOrderState(state, 'registered and not served yet')
-  return elapse(moveOrder(step, silence(turn.now, step.progress, turn), { kind: 'served', proofDigest }, turn), turn)
+  return elapse(moveOrder(step, silence(turn.now, step.progress, turn), statementCause(served), turn), turn)
 }
 
 function silence(from: Date, progress: OrderProgress, turn: OrderTurn): RegisteredOrder {

@@ -10,8 +10,8 @@ import { listUngranted } from './grant.table.js'
 import { listDueOrders, listDueRequests } from './release.table.js'
 import { RelayShare } from './relay-share.js'
 import { SubmitOrderRequest } from './submit-order-request.js'
+import { SweepCustody } from './sweep-custody.js'
 import { TrackReturns } from './track-returns.js'
-import { WatchDepositor } from './watch-depositor.js'
 
 /** What time and earlier runs leave to be done. */
 @Injectable()
@@ -26,8 +26,8 @@ export class ReleaseWork {
 }
 
 /**
- * Finishes what is due: clocks that have run out, effective orders without a request, released shares, grants that are not given yet, and
- * copies that should have been returned; and looks for depositors who are silent.
+ * Finishes what is due: clocks that have run out, effective orders without a request, released shares, grants that are not given yet,
+ * copies that should have been returned; and what is due in the custody of the agreements themselves.
  */
 @Injectable()
 export class SweepReleases {
@@ -35,7 +35,7 @@ export class SweepReleases {
     @Inject(Database) private readonly database: Database,
     @Inject(ReleaseWork) private readonly work: ReleaseWork,
     @Inject(TrackReturns) private readonly returns: TrackReturns,
-    @Inject(WatchDepositor) private readonly depositors: WatchDepositor,
+    @Inject(SweepCustody) private readonly custody: SweepCustody,
     @Inject(Clock) private readonly clock: Clock,
   ) {}
 
@@ -48,7 +48,7 @@ export class SweepReleases {
   async run(signal?: AbortSignal): Promise<readonly Outcome[]> {
     const outcomes = [...(await this.orders(signal)), ...(await this.requests(signal))]
     await this.work.shares.storeReleased(signal)
-    const last = [...(await this.returns.run(signal)), ...(await this.depositors.run(signal))]
+    const last = [...(await this.returns.run(signal)), ...(await this.custody.run(signal))]
     return [...outcomes, ...(await this.grants(signal)), ...last]
   }
 

@@ -83,6 +83,11 @@ export const objectKeys = {
     join('agreements', agreement, 'orders', order, `${digest}.json`),
   /** A signed statement about the agreement as a whole. @param digest - of the statement. */
   agreementStatement: (agreement: AgreementId, digest: string) => join('agreements', agreement, 'statements', `${digest}.json`),
+  /** A statement about an order against the agent, once parties may know. @param order - digest of its registration. */
+  legalStatement: (agreement: AgreementId, order: string, digest: string) =>
+    join('agreements', agreement, 'legal-orders', order, `${digest}.json`),
+  /** A statement that must not be shown yet, sealed to the agent alone. @param name - random: it must tell nothing. */
+  sealedRecord: (agreement: AgreementId, name: string) => join('agreements', agreement, 'sealed-records', `${name}.age`),
   event: (leafHash: string) => join('events', `${leafHash}.json`),
   tile: (path: string) => join(path),
   readme: () => join('README.txt'),

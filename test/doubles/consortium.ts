@@ -337,6 +337,14 @@ export class Proceedings {
     })
   }
 
+  check(passed = true): string {
+    return this.say('formal-check', 'agent', { requestDigest: this.frame.digest, passed, reason: passed ? null : 'aa'.repeat(32) })
+  }
+
+  serve(by = 'agent'): string {
+    return this.say('notice-served', by, { subject: this.frame.digest, proof: 'aa'.repeat(32) })
+  }
+
   object(grounds = 'We are not bankrupt.', documents: readonly string[] = []): string {
     return this.say('contrary-instruction', 'vendor', { requestDigest: this.frame.digest, grounds, evidence: documents.map(evidence) })
   }
@@ -382,8 +390,8 @@ export class Proceedings {
 
   /** From submission to approval, with the notice served and nobody objecting. */
   reachApproval(): void {
-    this.give({ kind: 'formal-check', passed: true, reasonDigest: null })
-    this.give({ kind: 'notice-served', proofDigest: 'aa'.repeat(32) })
+    this.check()
+    this.serve()
     this.waitOut()
   }
 

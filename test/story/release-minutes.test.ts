@@ -22,8 +22,8 @@ function minutes(story: Proceedings): readonly string[] {
 
 test('a bankrupt vendor says nothing, three of five and legal approve, and the shares reach alpha', () => {
   const story = open()
-  story.give({ kind: 'formal-check', passed: true, reasonDigest: null })
-  story.give({ kind: 'notice-served', proofDigest: 'aa'.repeat(32) })
+  story.check()
+  story.serve()
   story.waitOut()
   story.approve('c1')
   story.approve('c2')
@@ -34,8 +34,8 @@ test('a bankrupt vendor says nothing, three of five and legal approve, and the s
   story.waitOut()
   expect(minutes(story)).toEqual([
     'none > submitted: release-request by alpha',
-    'submitted > admitted: formal-check-passed',
-    'admitted > notice: notice-served',
+    'submitted > admitted: formal-check by agent',
+    'admitted > notice: notice-served by agent',
     'notice > approval: clock objectionBusinessDays',
     'approval: approval by c1',
     'approval: approval by c2',
@@ -64,8 +64,8 @@ test('an agent that does nothing stalls nothing: its clocks run out with an alar
 
 test('a contrary instruction lodged in the last second of notice stops the release until the arbiter has ruled', () => {
   const story = open()
-  story.give({ kind: 'formal-check', passed: true, reasonDigest: null })
-  story.give({ kind: 'notice-served', proofDigest: 'aa'.repeat(32) })
+  story.check()
+  story.serve()
   story.now = new Date(Date.parse(story.progress.state.name === 'notice' ? story.progress.state.until : '') - 1)
   story.object('We have paid.', ['docket'])
   expect(story.state).toBe('contested')

@@ -99,6 +99,20 @@ test('a hold that has ended before it was issued is refused', () => {
   expect(() => checkStatement({ ...hold, until: hold.issuedAt }, fits)).toThrow(invalid(/hold that ends after/))
 })
 
+test('a request is turned down with a written reason, and passes without one', () => {
+  const check = named('formal-check') as StatementOf<'formal-check'>
+  expect(() => checkStatement({ ...check, reason: null }, fits)).toThrow(invalid(/written reason/))
+  expect(() => checkStatement({ ...check, passed: true }, fits)).toThrow(invalid(/written reason/))
+  expect(() => checkStatement({ ...check, passed: true, reason: null }, fits)).not.toThrow()
+})
+
+test('only a prohibition of notice can end', () => {
+  const order = named('legal-order') as StatementOf<'legal-order'>
+  const noticeForbiddenUntil = '2027-01-01T00:00:00.000Z'
+  expect(() => checkStatement({ ...order, noticeForbiddenUntil }, fits)).toThrow(invalid(/prohibition/))
+  expect(() => checkStatement({ ...order, noticeForbidden: true, noticeForbiddenUntil }, fits)).not.toThrow()
+})
+
 test('an order names each agreement once', () => {
   const order = named('shutdown-order') as StatementOf<'shutdown-order'>
   const scope = { kind: 'agreements' as const, agreements: ['0'.repeat(64), '0'.repeat(64)] }

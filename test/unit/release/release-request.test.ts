@@ -6,10 +6,10 @@ import { Consortium, dayMs, evidence, hourMs, later, monday, open, Proceedings, 
 
 const atState: Readonly<Record<string, (story: Proceedings) => void>> = {
   submitted: () => undefined,
-  admitted: (story) => void story.give({ kind: 'formal-check', passed: true, reasonDigest: null }),
+  admitted: (story) => void story.check(),
   notice: (story) => {
     atState['admitted']?.(story)
-    story.give({ kind: 'notice-served', proofDigest: 'aa'.repeat(32) })
+    story.serve()
   },
   contested: (story) => {
     atState['notice']?.(story)
@@ -30,7 +30,7 @@ const atState: Readonly<Record<string, (story: Proceedings) => void>> = {
     atState['released']?.(story)
     story.waitOut()
   },
-  rejected: (story) => void story.give({ kind: 'formal-check', passed: false, reasonDigest: 'aa'.repeat(32) }),
+  rejected: (story) => void story.check(false),
   withdrawn: (story) => void story.withdraw(),
   expired: (story) => {
     story.reachApproval()
@@ -39,8 +39,8 @@ const atState: Readonly<Record<string, (story: Proceedings) => void>> = {
 }
 
 const inputs: Readonly<Record<string, (story: Proceedings) => unknown>> = {
-  'formal check passed': (story) => story.give({ kind: 'formal-check', passed: true, reasonDigest: null }),
-  'notice served': (story) => story.give({ kind: 'notice-served', proofDigest: 'ab'.repeat(32) }),
+  'formal check passed': (story) => story.check(),
+  'notice served': (story) => story.serve(),
   objection: (story) => story.object('Again: no.', ['docket']),
   'ruling proceed': (story) => story.rule('proceed'),
   'ruling reject': (story) => story.rule('reject'),
@@ -200,7 +200,7 @@ describe('clocks', () => {
     story.give({ kind: 'clock' })
     expect(story.state).toBe('held')
     story.hold('ministry', 5, 'lift')
-    story.give({ kind: 'notice-served', proofDigest: 'aa'.repeat(32) })
+    story.serve()
     expect((deadlineOf(story.progress.state) ?? '') > later(served, 13 * dayMs).toISOString()).toBe(true)
   })
 

@@ -66,8 +66,9 @@ class OrderStory {
     this.give({ kind: 'statement', digest: this.sign(by, matter, how) })
   }
 
-  serve(): void {
-    this.give({ kind: 'served', proofDigest: 'aa'.repeat(32) })
+  serve(by = 'agent'): void {
+    const matter = { subject: this.progress.order, proof: 'aa'.repeat(32) }
+    this.give({ kind: 'statement', digest: house.sign('notice-served', by, matter, { at: this.now }) })
   }
 
   contest(documents: readonly string[] = [], by = 'vendor'): void {

@@ -2,7 +2,17 @@
 import { describe, expect, test } from 'vitest'
 import { silenceCondition, watchSilence, type SilenceWatch, type SignsOfLife } from '../../../src/release/dead-mans-switch.js'
 import { drillDigest, overdueDrills, reportApprovalDrill, reportRestoreDrill, type DrillSummons } from '../../../src/release/drill.js'
-import { advanceLegalOrder, legalChecklist, openChecks, registerLegalOrder, type LegalAdvance } from '../../../src/release/legal-order.js'
+import type { StatementOf } from '../../../src/format/statement.js'
+import {
+  advanceLegalOrder,
+  legalChecklist,
+  legalDueAt,
+  openChecks,
+  registerLegalOrder,
+  type LegalAdvance,
+  type LegalInput,
+  type LegalProgress,
+} from '../../../src/release/legal-order.js'
 import { parseReleasePolicy } from '../../../src/release/release-policy.js'
 import { sortShares } from '../../../src/release/share-relay.js'
 import { Consortium, dayMs, hourMs, later, monday, open, refusal, releasePart } from '../../doubles/consortium.js'
@@ -84,7 +94,7 @@ describe('the dead man’s switch', () => {
 
 describe('an order against the agent', () => {
   const [calendar] = policy.calendars
-  function registered(noticeForbidden: boolean): LegalAdvance {
+  function registered(noticeForbidden: boolean, noticeForbiddenUntil: string | null = null): LegalAdvance {
     const matter = {
       kind: 'disclosure' as const,
       issuer: 'Court',
@@ -93,11 +103,19 @@ describe('an order against the agent', () => {
       documents: [],
       receivedAt: monday.toISOString(),
     }
-    const digest = house.sign('legal-order', 'agent', { ...matter, contestUntil: null, noticeForbidden })
+    const digest = house.sign('legal-order', 'agent', { ...matter, contestUntil: null, noticeForbidden, noticeForbiddenUntil })
     const { statement } = house.verify(digest)
     if (statement.type !== 'escrow/statement/legal-order/v1' || calendar === undefined) throw new Error('expected a legal order')
     return registerLegalOrder(digest, statement, { calendar, now: monday })
   }
+  type Step = StatementOf<'legal-order-step'>['step']
+  function take({ order }: LegalProgress, step: Step): LegalInput {
+    const digest = house.sign('legal-order-step', 'agent', { order, step, proof: 'aa'.repeat(32) })
+    const { statement } = house.verify(digest)
+    if (statement.type !== 'escrow/statement/legal-order-step/v1') throw new Error('expected a step')
+    return { kind: 'step', digest, statement }
+  }
+  const answer = { kind: 'answered', outcome: 'nothing-held' } as const
 
   test('parties are notified at once, and there are ten business days to contest', () => {
     const { progress, events } = registered(false)
@@ -110,28 +128,49 @@ describe('an order against the agent', () => {
     expect(openChecks(progress)).not.toContain('notice')
     const month = advanceLegalOrder(progress, { kind: 'clock' }, later(monday, 30 * dayMs))
     expect(month.events).toEqual(['ask-to-lift-silence', 'answer-overdue'])
-    const allowed = advanceLegalOrder(month.progress, { kind: 'notice-allowed' }, later(monday, 31 * dayMs))
+    const allowed = advanceLegalOrder(month.progress, take(progress, { kind: 'notice-allowed' }), later(monday, 31 * dayMs))
     expect(allowed.events).toContain('notify-parties')
     expect(openChecks(allowed.progress)).toContain('notice')
+  })
+
+  test('a prohibition with an end ends by itself, to the millisecond, also after the answer', () => {
+    const end = later(monday, 20 * dayMs)
+    let { progress } = registered(true, end.toISOString())
+    for (const check of openChecks(progress))
+      progress = advanceLegalOrder(progress, take(progress, { kind: 'check-done', check }), monday).progress
+    progress = advanceLegalOrder(progress, take(progress, answer), monday).progress
+    expect([progress.state.name, legalDueAt(progress)]).toEqual(['answered', end.toISOString()])
+    expect(advanceLegalOrder(progress, { kind: 'clock' }, later(end, -1)).events).toEqual([])
+    const spoken = advanceLegalOrder(progress, { kind: 'clock' }, end)
+    expect([spoken.events, spoken.progress.noticeAllowed, legalDueAt(spoken.progress)]).toEqual([['notify-parties'], true, null])
+    // A clock that goes back does not forbid it again.
+    expect(advanceLegalOrder(spoken.progress, { kind: 'clock' }, monday).progress.noticeAllowed).toBe(true)
   })
 
   test('the clock alarms but never answers; answering needs the whole checklist', () => {
     let { progress } = registered(false)
     for (const days of [20, 40, 60]) progress = advanceLegalOrder(progress, { kind: 'clock' }, later(monday, days * dayMs)).progress
     expect(progress.state.name).toBe('overdue')
-    const answer = { kind: 'answered', outcome: 'nothing-held' } as const
     const now = later(monday, 61 * dayMs)
-    expect(refusal(() => advanceLegalOrder(progress, answer, now))).toBe('ORDER_STATE')
-    for (const check of legalChecklist)
-      progress = advanceLegalOrder(progress, { kind: 'check-done', check, proof: 'aa'.repeat(32) }, now).progress
-    progress = advanceLegalOrder(progress, answer, now).progress
+    expect(refusal(() => advanceLegalOrder(progress, take(progress, answer), now))).toBe('ORDER_STATE')
+    for (const check of legalChecklist) progress = advanceLegalOrder(progress, take(progress, { kind: 'check-done', check }), now).progress
+    const given = take(progress, answer)
+    progress = advanceLegalOrder(progress, given, now).progress
     expect(progress.state).toMatchObject({ name: 'answered', outcome: 'nothing-held' })
-    expect(refusal(() => advanceLegalOrder(progress, answer, now))).toBe('ORDER_STATE')
+    expect(advanceLegalOrder(progress, given, now)).toEqual({ progress, events: [] })
+    expect(refusal(() => advanceLegalOrder(progress, take(progress, answer), now))).toBe('ORDER_STATE')
+  })
+
+  test('a step of another order is refused', () => {
+    const { progress } = registered(false)
+    const foreign = take({ ...progress, order: 'bb'.repeat(32) }, answer)
+    expect(refusal(() => advanceLegalOrder(progress, foreign, monday))).toBe('STATEMENT_INVALID')
   })
 
   test('a contest stops the clock until its own end', () => {
     const { progress } = registered(false)
-    const contested = advanceLegalOrder(progress, { kind: 'contested', until: later(monday, 90 * dayMs) }, later(monday, dayMs))
+    const until = later(monday, 90 * dayMs).toISOString()
+    const contested = advanceLegalOrder(progress, take(progress, { kind: 'contested', until }), later(monday, dayMs))
     expect(advanceLegalOrder(contested.progress, { kind: 'clock' }, later(monday, 60 * dayMs)).events).toEqual([])
   })
 })

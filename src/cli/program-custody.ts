@@ -1,0 +1,67 @@
+import { Option, type Command } from 'commander'
+import { collect } from './command.js'
+import { LegalCheck, LegalOutcome } from '../format/statement.js'
+import type { Action } from './program.js'
+import { signing } from './program-release.js'
+
+/** The commands around an agreement that is in force: orders against the operator, holds. */
+export function addWatchCommands(program: Command, action: Action): void {
+  program.commandsGroup('Around an agreement:')
+  addLegalCommands(program, action)
+  addHoldCommand(program, action)
+}
+
+function addLegalCommands(program: Command, action: Action): void {
+  const legal = program
+    .command('legal')
+    .description('operator: orders of courts and offices against the operator itself; never a way to any material')
+  legal
+    .command('register')
+    .description('register an order; parties are notified unless that is forbidden')
+    .requiredOption('--agreement <id>', 'the agreement that it concerns')
+    .addOption(
+      new Option('--kind <kind>', 'what it demands').choices(['disclosure', 'seizure', 'preservation', 'other']).makeOptionMandatory(),
+    )
+    .requiredOption('--issuer <name>', 'court or office')
+    .requiredOption('--jurisdiction <code>', 'its country')
+    .requiredOption('--reference <text>', 'its number')
+    .requiredOption('--document <title=file>', 'the order itself; once for each document', collect)
+    .option('--received-at <instant>', 'when it arrived (default: now)')
+    .option('--contest-until <instant>', 'its own time limit (default: ten business days)')
+    .option('--gag', 'it forbids to notify the parties', false)
+    .option('--gag-until <instant>', 'it forbids it until then')
+    .action(action(async () => (await import('./agent-legal.js')).registerLegal))
+  const step = (name: string, words: string) =>
+    legal
+      .command(name)
+      .argument('<order>', 'digest of the order')
+      .requiredOption('--proof <file>', 'the document behind it; only its digest is recorded')
+      .description(words)
+  step('check', 'record that a check of the list is done')
+    .addOption(new Option('--check <name>', 'which one').choices(LegalCheck.options).makeOptionMandatory())
+    .action(action(async () => (await import('./agent-legal.js')).checkLegal))
+  step('contest', 'record that the order is contested')
+    .requiredOption('--until <instant>', 'when the court is expected to have ruled')
+    .action(action(async () => (await import('./agent-legal.js')).contestLegal))
+  step('allow-notice', 'record that the parties may be notified; everything about the order is shown to them').action(
+    action(async () => (await import('./agent-legal.js')).allowNotice),
+  )
+  step('answer', 'close an order whose checks are done')
+    .addOption(new Option('--outcome <outcome>', 'what it ended in').choices(LegalOutcome.options).makeOptionMandatory())
+    .action(action(async () => (await import('./agent-legal.js')).answerLegal))
+  legal
+    .command('show')
+    .description('list orders with their clocks and open checks; exit 3 when an answer is overdue')
+    .action(action(async () => (await import('./agent-legal.js')).showLegal))
+}
+
+function addHoldCommand(program: Command, action: Action): void {
+  signing(program.command('hold'))
+    .description('hold signer: let a request, or every request of the agreement, stand still until a day')
+    .option('--case <folder>', 'the case in the mailbox (default: every request of the agreement)')
+    .option('--lift', 'end a hold', false)
+    .requiredOption('--until <instant>', 'when it ends by itself')
+    .requiredOption('--reference <text>', 'number of the decision behind it')
+    .requiredOption('--reason <words>', 'why')
+    .action(action(async () => (await import('./holder-request.js')).hold))
+}
