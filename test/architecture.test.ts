@@ -109,6 +109,7 @@ test.for([
   ],
   ['processes', /['"](?:node:)?child_process['"]/, /^src\/(?:git\/|cli\/ssh-keygen\.ts$)/],
   ['SQL and drizzle', /['"]drizzle-orm(?:\/[^'"]*)?['"]/, /\.table\.ts$|^src\/db\/|^config\/drizzle/],
+  ['standard output', /\bterminal\.out\(/, /^src\/cli\/(?:command|program|demo)\.ts$/],
   ['deleting objects', /\bremove(?:Object|Objects|IncompleteUpload)\b/, /^$/],
 ] as const)('%s is used only where it belongs', ([, pattern, home]) => {
   const offenders = files.filter((file) => !home.test(file.path) && pattern.test(withoutComments(file.text)))

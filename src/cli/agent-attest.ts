@@ -7,13 +7,13 @@ import type { INestApplicationContext } from '@nestjs/common'
 import { EscrowError } from '../core/errors.js'
 import { ListSources } from '../escrow/list-sources.js'
 import { RecordMissed } from '../escrow/record-missed.js'
-import { Instant } from '../format/ids.js'
 import { AttestSource, type AttestedSource } from '../verify/attest-source.js'
 import { withService } from './agent-context.js'
 import { publishLog } from './agent-log.js'
 import { linesOfPeriods } from './attested-lines.js'
 import { columns, type CommandContext, type CommandResult } from './command.js'
 import { fileFault, writeNamedFile } from './files.js'
+import { dayOrInstant } from './option-forms.js'
 
 interface AttestOptions {
   readonly source: string
@@ -76,9 +76,8 @@ async function theSource(app: INestApplicationContext, options: AttestOptions) {
   return first
 }
 
-/** A day, or a moment in UTC. */
 function momentOf(text: string, name: string): Date {
-  const moment = Instant.safeParse(/^\d{4}-\d{2}-\d{2}$/.test(text) ? `${text}T00:00:00.000Z` : text)
-  if (moment.success) return new Date(moment.data)
+  const moment = dayOrInstant(text)
+  if (moment !== null) return moment
   throw new EscrowError('ARGUMENT_INVALID', `expected ${name} as a day (2026-11-22) or a moment (2026-11-22T10:00:00.000Z)`)
 }

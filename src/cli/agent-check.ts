@@ -1,4 +1,7 @@
+import type { INestApplicationContext } from '@nestjs/common'
+import { EscrowError } from '../core/errors.js'
 import { ExtendRetention, type ExtendedRetention } from '../escrow/extend-retention.js'
+import { ReplicaSet } from '../store/replica-set.js'
 import { CheckFixity, type Checked } from '../verify/check-fixity.js'
 import { RepairObject } from '../verify/repair-object.js'
 import { withService } from './agent-context.js'
@@ -13,6 +16,7 @@ export async function check(
   options: { readonly all: boolean; readonly replica?: string },
 ): Promise<CommandResult> {
   return withService(context, async (app) => {
+    requireReplica(app, options.replica)
     const onCopy = ({ copies, bytes }: { readonly copies: number; readonly bytes: number }) =>
       context.progress({ phase: 'checking', done: copies, unit: 'objects', bytes })
     const checked = await app.get(CheckFixity).run({ all: options.all, replica: options.replica ?? null, onCopy }, context.signal)
@@ -62,6 +66,7 @@ function presentFixity({ copies, bytes, bad }: Checked): {
 /** Replace bad and fill in absent copies. Exit 3 or 5 when something could not be repaired. */
 export async function repair(context: CommandContext, options: { readonly replica?: string }): Promise<CommandResult> {
   return withService(context, async (app) => {
+    requireReplica(app, options.replica)
     const { repaired, failed } = await app.get(RepairObject).run(options.replica ?? null, context.signal)
     if (repaired.length > 0) await publishLog(app, context.signal)
     const lines = [
@@ -73,4 +78,11 @@ export async function repair(context: CommandContext, options: { readonly replic
       repaired.length + failed.length === 0 ? 'nothing to repair' : `${repaired.length} repaired, ${failed.length} could not be repaired`
     return { json, lines: [summary, ...lines], exitCode: failed[0] === undefined ? 0 : exitCodeOf(failed[0].error) }
   })
+}
+
+/** That nothing was found amiss at a replica that nobody has would be a lie. */
+function requireReplica(app: INestApplicationContext, name: string | undefined): void {
+  const names = app.get(ReplicaSet).replicas.map((replica) => replica.name)
+  if (name !== undefined && !names.includes(name))
+    throw new EscrowError('NOT_FOUND', `there is no replica ${name}; the configuration names ${names.join(', ')}`)
 }

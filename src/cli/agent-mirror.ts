@@ -28,8 +28,7 @@ export async function mirror(context: CommandContext, options: MirrorOptions): P
   return withService(context, async (app) => {
     const wanted = { agreement: options.agreement ?? null, source: options.source ?? null }
     const sources = await app.get(ListSources).pulled(wanted)
-    if (sources.length === 0)
-      throw new EscrowError('NOT_FOUND', 'there is no source to mirror; register an agreement and arm its vault first')
+    if (sources.length === 0) throw new EscrowError('NOT_FOUND', nothingToMirror(options))
     const titles = await titlesOf(app.get(AgreementShelf), sources)
     // A deposit does not wait for a log that cannot take the news of a missed deadline; the next run records it.
     const missed = await orFault(app.get(RecordMissed).run(context.signal), context.signal)
@@ -83,6 +82,12 @@ async function mirrorOne(
 async function titlesOf(shelf: AgreementShelf, sources: readonly SourceKey[]): Promise<ReadonlyMap<string, string>> {
   const ids = [...new Set(sources.map((source) => source.agreementId))]
   return new Map(await Promise.all(ids.map(async (id): Promise<[string, string]> => [id, (await shelf.get(id)).row.title])))
+}
+
+function nothingToMirror({ agreement, source }: MirrorOptions): string {
+  if (agreement === undefined && source === undefined) return 'there is no source to mirror; register an agreement and arm its vault first'
+  const where = agreement === undefined ? '' : ` in ${agreement}`
+  return `there is no pulled source${source === undefined ? '' : ` ${source}`}${where}; escrow agreement show lists them`
 }
 
 /** What the sources came to is said in any case, also when the log cannot be published. */

@@ -1,9 +1,11 @@
 import { Command, CommanderError, Option } from 'commander'
 import { defaultHome } from '../../config/load.js'
-import { isEscrowError } from '../core/errors.js'
+import { EscrowError, isEscrowError } from '../core/errors.js'
 import { commandContext, collect, printResult, wholeNumber, type CommandContext, type CommandResult } from './command.js'
 import { EXIT_MEANINGS, exitCodeOf, type ExitCode } from './exit-code.js'
 import { addWatchCommands } from './program-custody.js'
+import { checkForms } from './option-forms.js'
+import { addCustodyCommands, addPartyCommands } from './program-parties.js'
 import { addReleaseCommands } from './program-release.js'
 import type { Terminal } from './terminal.js'
 
@@ -11,7 +13,7 @@ import type { Terminal } from './terminal.js'
 type Run<Options> = (context: CommandContext, options: Options, ...args: string[]) => Promise<CommandResult>
 
 /** How a run ended, for whoever started it. */
-interface Ending {
+export interface Ending {
   exitCode: ExitCode
 }
 
@@ -25,17 +27,25 @@ interface Ending {
 export async function runEscrow(argv: readonly string[], terminal: Terminal, signal: AbortSignal): Promise<ExitCode> {
   const ending: Ending = { exitCode: 0 }
   const program = buildProgram(terminal, signal, ending)
+  // Usage errors are JSON too then, and nothing else is on standard error.
+  if (argv.includes('--json')) silence(program)
   try {
     await program.parseAsync([...argv], { from: 'user' })
     return ending.exitCode
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
-    printError(terminal, argv.includes('--json'), error)
+    const json = argv.includes('--json')
+    if (!(error instanceof CommanderError)) printError(terminal, json, error)
+    else if (error.exitCode === 0) return 0
+    else {
+      if (json) printError(terminal, json, new EscrowError('ARGUMENT_INVALID', error.message.replace(/^error: /, '')))
+      return 2
+    }
     return signal.aborted ? 130 : exitCodeOf(error)
   }
 }
 
-function buildProgram(terminal: Terminal, signal: AbortSignal, ending: Ending): Command {
+/** All commands of `escrow`, not run yet. @param ending - gets the exit code of the command that is run. */
+export function buildProgram(terminal: Terminal, signal: AbortSignal, ending: Ending): Command {
   const program = new Command('escrow')
     .description('Source-code escrow and continuity: mirror, seal, store, prove and release git repositories.')
     .addOption(new Option('--home <folder>', 'the home folder of the service (or ESCROW_HOME)').default(defaultHome()))
@@ -65,7 +75,13 @@ function buildProgram(terminal: Terminal, signal: AbortSignal, ending: Ending): 
   addReleaseCommands(program, action)
   addWatchCommands(program, action)
   addEveryonesCommands(program, action)
+  checkForms(program)
   return program
+}
+
+function silence(command: Command): void {
+  command.configureOutput({ writeErr: () => undefined })
+  for (const below of command.commands) silence(below)
 }
 
 /** Wraps a command's function for commander; the function is loaded when it is needed. */
@@ -76,12 +92,12 @@ function addServiceCommands(program: Command, action: Action): void {
   program
     .command('init')
     .description('make a home folder: configuration, keys, index and replicas')
-    .option('--origin <name>', 'the name of this service in statements and in the log, like escrow.example/1')
+    .option('--origin <key name>', 'the name of this service in statements and in the log, like escrow.example/1')
     .option(
       '--config <file>',
       'a configuration like config/escrow.example.yaml, for PostgreSQL and S3; default: two folders and a built-in index',
     )
-    .option('--organisation <name>', 'who operates it', 'Reduit operator')
+    .option('--organisation <words>', 'who operates it', 'Reduit operator')
     .option('--country <code>', 'country of seat of the operator and its stores', 'CH')
     .option('--control <code>', 'country of ultimate control (default: --country)')
     .action(action(async () => (await import('./agent-init.js')).init))
@@ -181,140 +197,12 @@ function addProofCommands(program: Command, action: Action): void {
     .action(action(async () => (await import('./agent-replicate.js')).replicate))
 }
 
-function addPartyCommands(program: Command, action: Action): void {
-  program.commandsGroup('Parties (work on their own files):')
-  program
-    .command('keygen')
-    .argument('<folder>', 'where the keys will lie; keep it to yourself, give others only its party.json')
-    .description('make the keys of a party: age identity, Ed25519 signing key, public card')
-    .requiredOption('--party <name>', 'short name in agreements: a-z 0-9 -')
-    .addOption(new Option('--role <role>', 'what the party is').choices(roles).makeOptionMandatory())
-    .requiredOption('--country <code>', 'country of seat')
-    .option('--control <code>', 'country of ultimate control (default: --country)')
-    .option('--name <name>', 'name for people (default: --party)')
-    .option('--organisation <name>', 'organisation (default: --name)')
-    .option('--ssh-key <file>', 'sign with this SSH key (Ed25519 or FIDO sk-), by its .pub file; nothing of it is copied')
-    .option('--ssh-keygen <program>', 'which ssh-keygen signs with it', 'ssh-keygen')
-    .option('--foreign-capital-largest <percent>', 'largest single holder from outside EU, EEA and CH', wholeNumber(0, 100), 0)
-    .option('--foreign-capital-total <percent>', 'all holders from outside EU, EEA and CH', wholeNumber(0, 100), 0)
-    .action(action(async () => (await import('./holder-keygen.js')).keygen))
-  const agreement = program.command('agreement').description('write, sign, register and show agreements')
-  agreement
-    .command('create')
-    .description('write an agreement and its sealed annex from a draft, the cards of the parties and a dealt vault')
-    .requiredOption('--draft <file>', 'YAML: title, endsAt, retentionDays, sources, jurisdiction, release (docs/formats/agreement.md)')
-    .requiredOption('--service <file>', "the agent's service.json")
-    .requiredOption('--vault <file>', 'the vault.json that `escrow vault deal` wrote')
-    .requiredOption('--party <card>', 'party.json of a party; once for each, the agent included', collect)
-    .requiredOption('--out <folder>', 'where agreement.json and annex.age will lie')
-    .action(action(async () => (await import('./holder-agreement.js')).createAgreement))
-  agreement
-    .command('sign')
-    .argument('<agreement.json>', 'the agreement; the signature is added to it')
-    .description('sign an agreement as one of its parties')
-    .requiredOption('--as <folder>', 'the keys of the party')
-    .action(action(async () => (await import('./holder-agreement.js')).signAgreement))
-  agreement
-    .command('register')
-    .argument('<agreement.json>', 'signed by depositor and beneficiaries')
-    .description('operator: countersign an agreement, store it on every replica and know its sources')
-    .requiredOption('--annex <file>', 'the annex.age beside it')
-    .option('--credential <source=file>', 'file with the credential of a source; only its path is kept', collect)
-    .action(action(async () => (await import('./agent-agreement.js')).registerAgreement))
-  agreement
-    .command('show')
-    .argument('[id or file]', 'an id in the home folder, or an agreement.json; all of the home folder when left out')
-    .description('show agreements: digest, parties with fingerprints, vault, sources and their newest deposits')
-    .action(action(async () => (await import('./agent-agreement.js')).showAgreement))
-  program
-    .command('deposit')
-    .argument('<repository>', 'a local path, or a URL')
-    .description('take a deposit at the depositor: the operator never sees plaintext')
-    .requiredOption('--sealed', 'seal before anything leaves this machine')
-    .requiredOption('--as <folder>', 'the keys of the depositor')
-    .requiredOption('--agreement <file>', 'the registered agreement.json')
-    .requiredOption('--source <name>', 'the source in the agreement')
-    .requiredOption('--state <folder>', "the depositor's own record of earlier deposits of this source")
-    .requiredOption('--out <folder>', 'where the sealed deposit will lie, for `escrow receive`')
-    .option('--receipt <file>', 'what the agent gave back for the deposit before: accepted.json or its receipt.json')
-    .option('--epoch <n>', "epoch of the vault to seal to (default: the agreement's first)", wholeNumber(1, 1_000_000))
-    .option('--full', 'a full deposit even where an incremental would do', false)
-    .action(action(async () => (await import('./holder-deposit.js')).depositSealed))
-  program
-    .command('explain')
-    .argument('<manifest.json>', 'of the deposit, in a copy of the archive')
-    .description('depositor: explain blocking findings of a deposit, so that beneficiaries open it by default again')
-    .requiredOption('--as <folder>', 'the keys of the depositor')
-    .requiredOption('--agreement <file>', 'the registered agreement.json')
-    .requiredOption('--explanation <text>', 'what happened, in words for the other parties')
-    .requiredOption('--out <file>', 'where the signed statement will lie, for `escrow record`')
-    .option('--code <finding>', 'only this finding; may be repeated (default: every blocking one)', collect)
-    .action(action(async () => (await import('./holder-explain.js')).explain))
-}
-
-function addCustodyCommands(program: Command, action: Action): void {
-  program.commandsGroup('Custody and release:')
-  const vault = program.command('vault').description('deal, accept, arm and prove the shares of a vault')
-  vault
-    .command('deal')
-    .argument('<folder>', 'a new folder for vault.json and the sealed shares')
-    .description('depositor: deal the key of a vault and of its reserve among custodians; nobody keeps it')
-    .requiredOption('--threshold <t>', 'how many custodians open it together', wholeNumber(2, 253))
-    .requiredOption('--custodian <card>', 'party.json of a custodian; once for each, in the order of their indices', collect)
-    .action(action(async () => (await import('./holder-vault.js')).dealVault))
-  vault
-    .command('accept')
-    .description('custodian: check the shares of every epoch against the agreement and sign for them')
-    .requiredOption('--as <folder>', 'the keys of the custodian')
-    .requiredOption('--agreement <file>', 'the signed agreement')
-    .requiredOption('--share <file>', 'a sealed share; once for each epoch', collect)
-    .requiredOption('--out <folder>', 'where the signed acceptances will lie')
-    .action(action(async () => (await import('./holder-vault.js')).acceptVault))
-  vault
-    .command('arm')
-    .argument('<file...>', 'acceptances of the custodians')
-    .description('operator: record acceptances; the vault is armed when all custodians have accepted')
-    .action(action(async () => (await import('./agent-agreement.js')).armVault))
-  vault
-    .command('health')
-    .argument('[file...]', 'proofs of custodians, to be verified')
-    .description('custodian: prove that a share is still there (--as); anybody: verify such proofs and count them')
-    .requiredOption('--agreement <file>', 'the signed agreement')
-    .option('--as <folder>', 'the keys of the custodian')
-    .option('--share <file>', 'a sealed share; once for each epoch', collect)
-    .option('--out <folder>', 'where the proofs will lie')
-    .action(action(async () => (await import('./holder-vault.js')).vaultHealth))
-  const share = program.command('share').description('hand out a share')
-  share
-    .command('release')
-    .description('custodian: seal a share anew to the pinned key of a beneficiary')
-    .requiredOption('--as <folder>', 'the keys of the custodian')
-    .requiredOption('--agreement <file>', 'the signed agreement')
-    .requiredOption('--share <file>', 'the sealed share of the epoch')
-    .requiredOption('--to <party>', 'the beneficiary, by its name in the agreement')
-    .requiredOption('--out <file>', 'where the released share will lie')
-    .action(action(async () => (await import('./holder-share.js')).releaseShare))
-  program
-    .command('open')
-    .description('beneficiary: verify a chain, combine shares, decrypt, and restore a bare repository')
-    .requiredOption('--as <folder>', 'the keys of the beneficiary')
-    .requiredOption('--agreement <file>', 'the signed agreement, as pinned')
-    .requiredOption('--from <folder>', 'a copy of the archive: a directory replica, or what `escrow replicate` wrote')
-    .requiredOption('--to <folder>', 'the bare repository to make')
-    .option('--case <folder>', 'a released case: source, deposit and shares are taken from it')
-    .option('--request <id>', 'the request that the case must be')
-    .option('--source <name>', 'the source')
-    .option('--share <file>', 'a released share; once for each custodian', collect)
-    .option('--sequence <n>', 'this deposit (default: the newest without an unexplained blocking finding)', wholeNumber(1, 999_999_999))
-    .action(action(async () => (await import('./holder-open.js')).open))
-}
-
 function addEveryonesCommands(program: Command, action: Action): void {
   program
     .command('witness')
     .argument('<folder>', 'where it keeps its key and what it has seen; one process at a time')
     .description('watch logs and cosign their checkpoints, on a machine of your own; refuses forks')
-    .requiredOption('--name <name>', 'its key name, like witness.partner.example/escrow')
+    .requiredOption('--name <key name>', 'its key name, like witness.partner.example/escrow')
     .requiredOption('--log <key>', 'verifier key of a log to watch, as in service.json; may be given again', collect)
     .option('--host <address>', 'where to listen', '127.0.0.1')
     .option('--port <n>', 'where to listen; 0 for any free one', wholeNumber(0, 65_535), 8095)
@@ -341,8 +229,6 @@ function addEveryonesCommands(program: Command, action: Action): void {
     .option('--keep', 'leave the folder for a look around', false)
     .action(action(async () => (await import('./demo.js')).demo))
 }
-
-const roles = ['depositor', 'beneficiary', 'custodian', 'agent', 'supervisor', 'arbiter', 'approver']
 
 function epilogue(): string {
   const codes = Object.entries(EXIT_MEANINGS).map(([code, meaning]) => `  ${code.padStart(3)}  ${meaning}`)

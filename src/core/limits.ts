@@ -154,6 +154,8 @@ export const inventoryDepthMax = 256
 export const inventoryTreeBytesMax = 256 * MiB
 /** A path in the inventory, in bytes; longer ones are counted, not listed (the limit of Linux). */
 export const inventoryPathBytesMax = 4096
+/** A path that a person names on a command line: PATH_MAX of Linux. */
+export const pathBytesMax = 4096
 /** Files listed as the largest. */
 export const largestFilesMax = 100
 /** Build recipes and licences listed, of each. */

@@ -1,0 +1,135 @@
+import { Option, type Command } from 'commander'
+import { collect, wholeNumber } from './command.js'
+import type { Action } from './program.js'
+
+const roles = ['depositor', 'beneficiary', 'custodian', 'agent', 'supervisor', 'arbiter', 'approver']
+
+/** The commands with which parties make keys, agree and send deposits. */
+export function addPartyCommands(program: Command, action: Action): void {
+  program.commandsGroup('Parties (work on their own files):')
+  program
+    .command('keygen')
+    .argument('<folder>', 'where the keys will lie; keep it to yourself, give others only its party.json')
+    .description('make the keys of a party: age identity, Ed25519 signing key, public card')
+    .requiredOption('--party <name>', 'short name in agreements: a-z 0-9 -')
+    .addOption(new Option('--role <role>', 'what the party is').choices(roles).makeOptionMandatory())
+    .requiredOption('--country <code>', 'country of seat')
+    .option('--control <code>', 'country of ultimate control (default: --country)')
+    .option('--name <words>', 'name for people (default: --party)')
+    .option('--organisation <words>', 'organisation (default: --name)')
+    .option('--ssh-key <file>', 'sign with this SSH key (Ed25519 or FIDO sk-), by its .pub file; nothing of it is copied')
+    .option('--ssh-keygen <program>', 'which ssh-keygen signs with it', 'ssh-keygen')
+    .option('--foreign-capital-largest <percent>', 'largest single holder from outside EU, EEA and CH', wholeNumber(0, 100), 0)
+    .option('--foreign-capital-total <percent>', 'all holders from outside EU, EEA and CH', wholeNumber(0, 100), 0)
+    .action(action(async () => (await import('./holder-keygen.js')).keygen))
+  const agreement = program.command('agreement').description('write, sign, register and show agreements')
+  agreement
+    .command('create')
+    .description('write an agreement and its sealed annex from a draft, the cards of the parties and a dealt vault')
+    .requiredOption('--draft <file>', 'YAML: title, endsAt, retentionDays, sources, jurisdiction, release (docs/formats/agreement.md)')
+    .requiredOption('--service <file>', "the agent's service.json")
+    .requiredOption('--vault <file>', 'the vault.json that `escrow vault deal` wrote')
+    .requiredOption('--party <card>', 'party.json of a party; once for each, the agent included', collect)
+    .requiredOption('--out <folder>', 'where agreement.json and annex.age will lie')
+    .action(action(async () => (await import('./holder-agreement.js')).createAgreement))
+  agreement
+    .command('sign')
+    .argument('<agreement.json>', 'the agreement; the signature is added to it')
+    .description('sign an agreement as one of its parties')
+    .requiredOption('--as <folder>', 'the keys of the party')
+    .action(action(async () => (await import('./holder-agreement.js')).signAgreement))
+  agreement
+    .command('register')
+    .argument('<agreement.json>', 'signed by depositor and beneficiaries')
+    .description('operator: countersign an agreement, store it on every replica and know its sources')
+    .requiredOption('--annex <file>', 'the annex.age beside it')
+    .option('--credential <source=file>', 'file with the credential of a source; only its path is kept', collect)
+    .action(action(async () => (await import('./agent-agreement.js')).registerAgreement))
+  agreement
+    .command('show')
+    .argument('[id or file]', 'an id in the home folder, or an agreement.json; all of the home folder when left out')
+    .description('show agreements: digest, parties with fingerprints, vault, sources and their newest deposits')
+    .action(action(async () => (await import('./agent-agreement.js')).showAgreement))
+  program
+    .command('deposit')
+    .argument('<repository>', 'a local path, or a URL')
+    .description('take a deposit at the depositor: the operator never sees plaintext')
+    .requiredOption('--sealed', 'seal before anything leaves this machine')
+    .requiredOption('--as <folder>', 'the keys of the depositor')
+    .requiredOption('--agreement <file>', 'the registered agreement.json')
+    .requiredOption('--source <name>', 'the source in the agreement')
+    .requiredOption('--state <folder>', "the depositor's own record of earlier deposits of this source")
+    .requiredOption('--out <folder>', 'where the sealed deposit will lie, for `escrow receive`')
+    .option('--receipt <file>', 'what the agent gave back for the deposit before: accepted.json or its receipt.json')
+    .option('--epoch <n>', "epoch of the vault to seal to (default: the agreement's first)", wholeNumber(1, 1_000_000))
+    .option('--full', 'a full deposit even where an incremental would do', false)
+    .action(action(async () => (await import('./holder-deposit.js')).depositSealed))
+  program
+    .command('explain')
+    .argument('<manifest.json>', 'of the deposit, in a copy of the archive')
+    .description('depositor: explain blocking findings of a deposit, so that beneficiaries open it by default again')
+    .requiredOption('--as <folder>', 'the keys of the depositor')
+    .requiredOption('--agreement <file>', 'the registered agreement.json')
+    .requiredOption('--explanation <words>', 'what happened, in words for the other parties')
+    .requiredOption('--out <file>', 'where the signed statement will lie, for `escrow record`')
+    .option('--code <finding>', 'only this finding; may be repeated (default: every blocking one)', collect)
+    .action(action(async () => (await import('./holder-explain.js')).explain))
+}
+
+/** The commands around shares, and the one that opens. */
+export function addCustodyCommands(program: Command, action: Action): void {
+  program.commandsGroup('Custody and release:')
+  const vault = program.command('vault').description('deal, accept, arm and prove the shares of a vault')
+  vault
+    .command('deal')
+    .argument('<folder>', 'a new folder for vault.json and the sealed shares')
+    .description('depositor: deal the key of a vault and of its reserve among custodians; nobody keeps it')
+    .requiredOption('--threshold <t>', 'how many custodians open it together', wholeNumber(2, 253))
+    .requiredOption('--custodian <card>', 'party.json of a custodian; once for each, in the order of their indices', collect)
+    .action(action(async () => (await import('./holder-vault.js')).dealVault))
+  vault
+    .command('accept')
+    .description('custodian: check the shares of every epoch against the agreement and sign for them')
+    .requiredOption('--as <folder>', 'the keys of the custodian')
+    .requiredOption('--agreement <file>', 'the signed agreement')
+    .requiredOption('--share <file>', 'a sealed share; once for each epoch', collect)
+    .requiredOption('--out <folder>', 'where the signed acceptances will lie')
+    .action(action(async () => (await import('./holder-vault.js')).acceptVault))
+  vault
+    .command('arm')
+    .argument('<file...>', 'acceptances of the custodians')
+    .description('operator: record acceptances; the vault is armed when all custodians have accepted')
+    .action(action(async () => (await import('./agent-agreement.js')).armVault))
+  vault
+    .command('health')
+    .argument('[file...]', 'proofs of custodians, to be verified')
+    .description('custodian: prove that a share is still there (--as); anybody: verify such proofs and count them')
+    .requiredOption('--agreement <file>', 'the signed agreement')
+    .option('--as <folder>', 'the keys of the custodian')
+    .option('--share <file>', 'a sealed share; once for each epoch', collect)
+    .option('--out <folder>', 'where the proofs will lie')
+    .action(action(async () => (await import('./holder-vault.js')).vaultHealth))
+  const share = program.command('share').description('hand out a share')
+  share
+    .command('release')
+    .description('custodian: seal a share anew to the pinned key of a beneficiary')
+    .requiredOption('--as <folder>', 'the keys of the custodian')
+    .requiredOption('--agreement <file>', 'the signed agreement')
+    .requiredOption('--share <file>', 'the sealed share of the epoch')
+    .requiredOption('--to <party>', 'the beneficiary, by its name in the agreement')
+    .requiredOption('--out <file>', 'where the released share will lie')
+    .action(action(async () => (await import('./holder-share.js')).releaseShare))
+  program
+    .command('open')
+    .description('beneficiary: verify a chain, combine shares, decrypt, and restore a bare repository')
+    .requiredOption('--as <folder>', 'the keys of the beneficiary')
+    .requiredOption('--agreement <file>', 'the signed agreement, as pinned')
+    .requiredOption('--from <folder>', 'a copy of the archive: a directory replica, or what `escrow replicate` wrote')
+    .requiredOption('--to <folder>', 'the bare repository to make')
+    .option('--case <folder>', 'a released case: source, deposit and shares are taken from it')
+    .option('--request <request>', 'the request that the case must be')
+    .option('--source <name>', 'the source')
+    .option('--share <file>', 'a released share; once for each custodian', collect)
+    .option('--sequence <n>', 'this deposit (default: the newest without an unexplained blocking finding)', wholeNumber(1, 999_999_999))
+    .action(action(async () => (await import('./holder-open.js')).open))
+}
