@@ -1,7 +1,7 @@
-import { realpath, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readFile, realpath, stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { EscrowError, isEscrowError } from '../core/errors.js'
-import { remoteIdleTimeoutMs } from '../core/limits.js'
+import { pathBytesMax, remoteIdleTimeoutMs } from '../core/limits.js'
 import { startGit, type GitRun } from './git-command.js'
 import { GitRemote, type FetchRequest, type RefListing } from './git-remote.js'
 import { withIdleLimit } from './idle-limit.js'
@@ -28,7 +28,7 @@ interface Talk {
 
 /** Where the repository is and which git reads it. */
 export interface LocalRemoteOptions {
-  /** Absolute path of a repository: bare, or a work tree with its `.git` folder. */
+  /** Absolute path of a repository: bare, or a work tree with its `.git` folder, or with a `.git` file that names the folder (linked work trees, submodules). */
   readonly path: string
   readonly gitProgram?: string | undefined
   /** Milliseconds without a byte before git is given up. Default `remoteIdleTimeoutMs`. */
@@ -105,16 +105,18 @@ async function findGitDir(path: string): Promise<string> {
   const root = await realpath(path).catch(() => null)
   if (root === null) throw missing
   const inner = join(root, '.git')
-  const isWorkTree = await stat(inner).then(
-    (stats) => stats.isDirectory(),
-    () => false,
-  )
-  const isBare = await stat(join(root, 'HEAD')).then(
-    (stats) => stats.isFile(),
-    () => false,
-  )
-  if (!isWorkTree && !isBare) throw missing
-  return isWorkTree ? inner : root
+  const found = await stat(inner).catch(() => null)
+  const gitDir = found?.isDirectory() === true ? inner : found?.isFile() === true ? await folderNamedIn(inner, found.size) : root
+  const isRepository = gitDir !== null && (await stat(join(gitDir, 'HEAD')).catch(() => null))?.isFile() === true
+  if (!isRepository) throw missing
+  return gitDir
+}
+
+/** gitrepository-layout(5), "gitfile": one line `gitdir: <path>`, relative to the work tree. @returns null for anything else. */
+async function folderNamedIn(gitFile: string, sizeBytes: number): Promise<string | null> {
+  if (sizeBytes > pathBytesMax) return null
+  const [, path] = /^gitdir: ([^\0\n]+)\n*$/.exec(await readFile(gitFile, 'utf8')) ?? []
+  return path === undefined ? null : realpath(resolve(gitFile, '..', path)).catch(() => null)
 }
 
 /** A stream that just ends means little; git's own words and exit code say why. */

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { LocalRemote } from '../../../src/git/local-remote.js'
 import { indexPack } from '../../../src/git/index-pack.js'
@@ -63,5 +64,31 @@ describe.each(['sha1', 'sha256'] as const)('a local %s repository', (objectForma
     const indexed = await indexPack(pack, { gitDir, objectFormat, check: 'incremental', packBytesMax: 1e9 })
     expect(indexed.objectCount).toBe(5)
     fixture.git(['update-ref', '-d', 'refs/heads/next'])
+  })
+
+  test('a linked work tree is the repository that it is linked to, with a HEAD of its own', async () => {
+    const path = join(fixture.folder, 'linked')
+    fixture.git(['worktree', 'add', '--quiet', '--detach', path, 'refs/heads/a/b'])
+    const listing = await new LocalRemote({ path }).listRefs()
+    expect(listing.refs.map((ref) => `${ref.name} ${ref.oid}`)).toEqual(fixture.refs())
+    expect(listing.head).toEqual({ kind: 'detached', oid: fixture.git(['rev-parse', 'refs/heads/a/b']) })
+    const { refs } = listing
+    const pack = await collect(new LocalRemote({ path }).fetchPack({ objectFormat, wants: refs.map((ref) => ref.oid), haves: [] }))
+    expect(pack.subarray(0, 4).toString()).toBe('PACK')
+    fixture.git(['worktree', 'remove', '--force', path])
+  })
+
+  test.for([
+    '',
+    'gitdir: ',
+    'gitdir: ../nothing',
+    'gitdir: repository.git\0',
+    'something else',
+    `gitdir: ${'x'.repeat(5000)}`,
+    'gitdir: a\nb',
+  ])('a .git file with "%s" is no repository', async (content) => {
+    const path = mkdtempSync(join(fixture.folder, 'file-'))
+    writeFileSync(join(path, '.git'), content)
+    await expect(new LocalRemote({ path }).listRefs()).rejects.toMatchObject({ code: 'REMOTE_NOT_FOUND' })
   })
 })
