@@ -24,6 +24,7 @@ import { objectKeys } from '../store/object-key.js'
 import { ReplicaSet } from '../store/replica-set.js'
 import { requireEvery } from '../store/replica.js'
 import { columns, type CommandContext, type CommandResult } from './command.js'
+import { withFolderLock } from './folder-lock.js'
 import { freshFolder, readNamedFile } from './files.js'
 import { DepositorState } from './holder-state.js'
 import { openPartyFolder, readKnownObjectsSecret, type PartyFolder } from './party-folder.js'
@@ -59,7 +60,8 @@ interface Sealing {
  * Take a deposit at the depositor: list, fetch, check and seal here, with the same code as a worker, into a folder for `escrow receive`.
  *
  * @returns `unchanged` when there is nothing new since the deposit that the agent has accepted last.
- * @throws EscrowError as `prepareDeposit`; `FOLDER_NOT_EMPTY`; `ARGUMENT_INVALID` when the source is not of mode sealed. `--out` is gone then
+ * @throws EscrowError as `prepareDeposit`; `FOLDER_NOT_EMPTY`; `HOME_LOCKED` while another deposit works with `--state`; `ARGUMENT_INVALID` when the source is not of
+ *   mode sealed. `--out` is gone then
  */
 export async function depositSealed(context: CommandContext, options: DepositOptions, repository: string): Promise<CommandResult> {
   const party = await openPartyFolder(options.as)
@@ -75,12 +77,18 @@ export async function depositSealed(context: CommandContext, options: DepositOpt
       `expected a source ${options.source} of mode sealed in the agreement, got ${source?.mode ?? 'none'}`,
     )
   }
+  return withFolderLock(options.state, () => sealNext(context, { options, agreement, source, party }, repository))
+}
+
+/** Two at once would take the same number, and the later one forget what the earlier had sealed. */
+async function sealNext(context: CommandContext, sealing: Omit<Sealing, 'state' | 'previous'>, repository: string): Promise<CommandResult> {
+  const { options, agreement } = sealing
   const state = new DepositorState(options.state, { agreement, source: options.source })
   await state.settle(options.receipt)
   const previous = await state.previous()
   await freshFolder(options.out)
   try {
-    const result = await seal(context, { options, agreement, source, party, state, previous }, repository)
+    const result = await seal(context, { ...sealing, state, previous }, repository)
     if (result === null) await rm(options.out, { recursive: true, force: true })
     return result === null ? unchanged(options.source, previous) : present(options, result)
   } catch (error) {

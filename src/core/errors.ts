@@ -7,7 +7,7 @@ export const ERROR_ADVICE = {
   ARGUMENT_INVALID: 'read the message, then --help of the command',
   CONFIG_INVALID: 'correct the key that the message names in the configuration file',
   FOLDER_NOT_EMPTY: 'name a folder that does not exist yet, or an empty one',
-  HOME_LOCKED: 'wait for the other process to end, or stop it; one process at a time may open a home folder',
+  HOME_LOCKED: 'wait for the other process to end, or stop it; one process at a time may open a home folder, or the --state of a depositor',
   HOME_MISSING: 'run `escrow init` first, or name the home folder with --home',
   NOT_FOUND: 'check the name; `escrow agreement show` lists agreements and their sources',
   FILE_UNREADABLE: 'check that the file exists and that you may read it',

@@ -131,6 +131,6 @@ function isRunning(pid: number): boolean {
 function locked(folder: string, name: string): EscrowError {
   return new EscrowError(
     'HOME_LOCKED',
-    `another process (${name.split('-', 1)[0] ?? name}) has this home folder open; its lock is in ${folder}`,
+    `another process (${name.split('-', 1)[0] ?? name}) has this folder open; its lock is in ${folder}`,
   )
 }

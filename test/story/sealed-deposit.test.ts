@@ -41,6 +41,13 @@ const files = (out: string) =>
     .map((entry) => join(entry.parentPath, entry.name))
 const fileOf = (out: string, suffix: string) => files(out).find((path) => path.endsWith(suffix)) ?? ''
 
+test('of two at once one is refused, and the other goes on as if it were alone', async () => {
+  const both = await Promise.all(['first', 'second'].map((out) => seal(out)))
+  expect(both.map(({ exitCode }) => exitCode).sort()).toEqual([0, 7])
+  expect(both.find(({ exitCode }) => exitCode === 7)?.err).toMatch(/HOME_LOCKED/)
+  expect(['first', 'second'].filter((out) => existsSync(home.at(out)))).toHaveLength(1)
+})
+
 test('what never arrived never happened: its number is given again', async () => {
   expect(await mustSeal('lost')).toEqual({ outcome: 'sealed', sequence: 1, kind: 'full' })
   expect(await mustSeal('out-1')).toEqual({ outcome: 'sealed', sequence: 1, kind: 'full' })
