@@ -25,8 +25,8 @@ export async function prepareDeposit(request: DepositRequest, tools: DepositTool
   const takenAt = tools.clock.now()
   const refsDigest = digestRefs(listing)
   // What is sealed to an epoch that is over must be sealed again, changed or not.
-  const sealed = request.previous?.manifest.envelope.recipient === request.vault.recipient
-  if (!request.full && sealed && request.previous?.manifest.refsDigest === refsDigest) return { outcome: 'unchanged', listing, refsDigest }
+  if (!request.full && isSealedTo(request.vault, request.previous) && request.previous?.manifest.refsDigest === refsDigest)
+    return { outcome: 'unchanged', listing, refsDigest }
   const basis = basisOf(request, listing)
   const work = { request, tools, listing, refsDigest, takenAt }
   const first = await attemptDeposit({ ...work, ...basis }, signal)
@@ -36,6 +36,11 @@ export async function prepareDeposit(request: DepositRequest, tools: DepositTool
   const second = await attemptDeposit({ ...work, chain: null, findings: restart }, signal)
   assert(second.outcome === 'prepared', 'a full deposit needs no chain')
   return second
+}
+
+function isSealedTo(vault: DepositRequest['vault'], previous: PreviousDeposit | null): boolean {
+  const envelope = previous?.manifest.envelope
+  return envelope?.recipient === vault.recipient && envelope.epoch === vault.epoch
 }
 
 /** What the deposit rests on, and why on nothing. */
@@ -53,7 +58,7 @@ function basisOf(request: DepositRequest, listing: RefListing): Basis {
     return { chain: null, findings: [restartFinding(`the object format was ${inventory.objectFormat}, is ${listing.objectFormat}`)] }
   }
   // A chain opens with one vault key: whoever receives the shares of an epoch must be able to restore from them alone.
-  if (manifest.envelope.epoch !== vault.epoch || manifest.envelope.recipient !== vault.recipient) {
+  if (!isSealedTo(vault, previous)) {
     return { chain: null, findings: [restartFinding(`the vault's epoch was ${manifest.envelope.epoch}, is ${vault.epoch}`)] }
   }
   return { chain: { inventory, previous }, findings: [] }

@@ -3,6 +3,7 @@ import { chmodSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { EscrowError } from '../../src/core/errors.js'
+import { identityToRecipient } from '../../src/crypto/recipient.js'
 import { GitRemote, type FetchRequest, type RefListing } from '../../src/git/git-remote.js'
 import { LocalRemote } from '../../src/git/local-remote.js'
 import { GitFixture, collect } from '../doubles/git-fixture.js'
@@ -147,6 +148,18 @@ test('a known-objects file of another key costs a full deposit', async () => {
   const deposit = await archive.mustDeposit(fixture, { request: { previous: damaged } })
   expect(deposit.manifest.kind).toBe('full')
   expect(deposit.manifest.findings).toContainEqual({ code: 'KNOWN_OBJECTS_LOST', severity: 'warning', count: 1 })
+})
+
+test('an unchanged remote is sealed anew, and in full, when the vault has another epoch or another key', async () => {
+  await archive.mustDeposit(fixture)
+  const { vault } = archive.request()
+  expect(await archive.deposit(fixture)).toMatchObject({ outcome: 'unchanged' })
+  const epoch = await archive.mustDeposit(fixture, { request: { vault: { ...vault, epoch: 2 } } })
+  expect(epoch.manifest).toMatchObject({ kind: 'full', envelope: { epoch: 2 } })
+  expect(epoch.findings).toContainEqual(expect.objectContaining({ code: 'CHAIN_RESTARTED' }))
+  const recipient = identityToRecipient(archive.agentIdentity)
+  const key = await archive.mustDeposit(fixture, { request: { vault: { ...vault, epoch: 2, recipient } } })
+  expect(key.manifest).toMatchObject({ kind: 'full', envelope: { epoch: 2, recipient } })
 })
 
 test('a repository beyond the limit is refused', async () => {
