@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Inject, Injectable } from '@nestjs/common'
-import { withScratch } from '../deposit/scratch.js'
+import { translateFull, withScratch } from '../deposit/scratch.js'
 import type { ArchiveReader } from '../store/archive-reader.js'
 import { GrowingFile } from '../store/growing-file.js'
 import { ReplicaSet } from '../store/replica-set.js'
@@ -35,11 +35,11 @@ export class UploadReceived {
     const { envelope } = offer.manifest
     return withScratch(this.options.scratch.root, async (folder) => {
       const path = join(folder, 'received.age')
-      const file = await open(path, 'wx', 0o600)
+      const file = await translateFull(open(path, 'wx', 0o600))
       try {
         let bytes = 0
         for await (const block of outbox.open(offer.envelopeKey, envelope, signal)) {
-          await file.writeFile(block)
+          await translateFull(file.writeFile(block))
           bytes += block.length
           onBytes?.(bytes, envelope.sizeBytes)
         }

@@ -92,7 +92,11 @@ export class ArchiveTree {
       if (manifest.kind === 'full') {
         gitDir = join(folder, `${manifest.sequence}.git`)
         git(folder, ['clone', '--quiet', '--mirror', bundle, gitDir])
-      } else git(gitDir, ['fetch', '--quiet', '--prune', bundle, '+refs/*:refs/*'])
+      } else {
+        // A fetch leaves the pack out when every ref is there already, and a detached HEAD with it.
+        git(gitDir, ['bundle', 'unbundle', bundle])
+        git(gitDir, ['fetch', '--quiet', '--prune', bundle, '+refs/*:refs/*'])
+      }
       this.setSymbolicRefs(deposit, gitDir)
       visit(deposit, gitDir)
     }

@@ -22,6 +22,7 @@ import { GitFixture, gitEnvironment } from '../doubles/git-fixture.js'
 import { GitHttpServer } from '../doubles/git-http-server.js'
 import { aroundReplicas, databasesInMemory, interpose } from '../doubles/interpose.js'
 import { filesBelow, ServiceHome, type Ended } from '../doubles/service-home.js'
+import { expectNothingOf, type Refusal } from './expect-refused.js'
 
 const secret = 'c0rrect-horse-battery-staple'
 /** In every file and path of the source. */
@@ -126,23 +127,7 @@ async function deadUrl(): Promise<string> {
 
 const mirror = (source: string, ...more: readonly string[]) => home.run('mirror', '--source', source, ...more)
 
-/** Refused with code, exit code and advice, and no trace of a deposit anywhere. */
-function expectRefused(
-  ended: Ended,
-  source: string,
-  expected: { readonly code: string; readonly exitCode: number; readonly words: RegExp },
-): void {
-  expect(ended.text).toContain(`[${expected.code}]`)
-  expect(ended.text).toMatch(expected.words)
-  expect(ended.exitCode, ended.text).toBe(expected.exitCode)
-  expect(home.scratch()).toEqual([])
-  for (const replica of ['a', 'b'] as const) {
-    const tree = new ArchiveTree(home, replica)
-    expect(tree.deposits(source)).toEqual([])
-    const stored = tree.events().filter((event) => event.type === 'escrow/event/deposit-stored/v1' && event.source === source)
-    expect(stored).toEqual([])
-  }
-}
+const expectRefused = (ended: Ended, source: string, expected: Refusal) => expectNothingOf(home, ended, source, expected)
 
 test('a remote that nobody serves', async () => {
   expectRefused(await mirror('dead'), 'dead', { code: 'REMOTE_UNREACHABLE', exitCode: 4, words: /check the host name/ })
@@ -210,6 +195,15 @@ test.for(['--upload-pack=touch pwned', 'ext::touch pwned', 'ssh://-oProxyCommand
     expect(ended.text).toMatch(/\[REMOTE_(?:URL|ADDRESS_REFUSED)\]/)
   },
 )
+
+test('a source and a replica that nobody has', async () => {
+  const none = await mirror('nothing')
+  expect([none.exitCode, none.text]).toEqual([2, expect.stringMatching(/no pulled source nothing.*\[NOT_FOUND\]/)])
+  for (const command of ['check', 'repair']) {
+    const ended = await home.run(command, '--replica', 'c')
+    expect([ended.exitCode, ended.text]).toEqual([2, expect.stringMatching(/no replica c; .*a, b.*\[NOT_FOUND\]/)])
+  }
+})
 
 test('a repository larger than the limit', async () => {
   home.configure((yaml) => `${yaml}deposit:\n  packBytesMax: 1000\n`)
