@@ -50,6 +50,7 @@ export const FORMS: ReadonlyMap<string, Form> = new Map([
     'request or order',
     of('the id of a request, req_ and 20 characters of a-z2-7, or the digest of an order in 64 hex digits', RequestId, Sha256Hex),
   ],
+  ['token', pattern('the id of a token, tok_ and 20 characters of a-z2-7', /^tok_[a-z2-7]{20}$/)],
   ['name', slug],
   ['party', slug],
   ['name[@sequence]', pattern('a source as name or name@sequence', /^[a-z0-9][a-z0-9-]{0,62}(?:@\d{1,9})?$/)],

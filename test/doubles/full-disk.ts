@@ -15,7 +15,7 @@ type Writing = Record<(typeof writing)[number], (this: FileHandle, content: unkn
  */
 export async function fillDisk(folder: string, freeBytes: number): Promise<() => void> {
   const handles = await handlePrototype()
-  const kept = { ...Object.fromEntries(writing.map((name) => [name, handles[name]])) } as Writing
+  const kept = Object.fromEntries(writing.map((name) => [name, handles[name]])) as Writing
   let left = freeBytes
   for (const name of writing) {
     handles[name] = async function (content, ...rest) {

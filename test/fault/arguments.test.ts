@@ -83,6 +83,7 @@ const malformed: Readonly<Record<string, readonly string[]>> = {
   id: ['', 'product', 'agr_', `agr_${'A'.repeat(20)}`, `agr_${'a'.repeat(21)}`, `req_${'a'.repeat(20)}`, '../agr_aaaaaaaaaaaaaaaaaaaa'],
   request: ['', 'first', `agr_${'a'.repeat(20)}`, `req_${'a'.repeat(19)}`],
   'request or order': ['', 'first', 'f'.repeat(63), 'F'.repeat(64)],
+  token: ['', 'mine', 'tok_', `tok_${'a'.repeat(20)}.${'A'.repeat(43)}`],
   name: ['', '-x', '--upload-pack=touch', 'Product', 'a/b', '../a', 'a'.repeat(64), 'ä'],
   party: ['', '-x', 'Partner', 'a b'],
   'name[@sequence]': ['', 'product@', 'product@-1', 'product@one', 'product@1234567890', '@1'],

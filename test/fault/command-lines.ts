@@ -35,6 +35,7 @@ const goodWords: ReadonlyMap<string, string> = new Map([
   ['id', `agr_${letters}`],
   ['request', `req_${letters}`],
   ['request or order', `req_${letters}`],
+  ['token', `tok_${letters}`],
   ['name', 'product'],
   ['party', 'partner'],
   ['name[@sequence]', 'product@1'],
