@@ -51,6 +51,7 @@ export const FORMS: ReadonlyMap<string, Form> = new Map([
     of('the id of a request, req_ and 20 characters of a-z2-7, or the digest of an order in 64 hex digits', RequestId, Sha256Hex),
   ],
   ['token', pattern('the id of a token, tok_ and 20 characters of a-z2-7', /^tok_[a-z2-7]{20}$/)],
+  ['order', of('the digest of an order in 64 hex digits', Sha256Hex)],
   ['name', slug],
   ['party', slug],
   ['name[@sequence]', pattern('a source as name or name@sequence', /^[a-z0-9][a-z0-9-]{0,62}(?:@\d{1,9})?$/)],
@@ -63,6 +64,7 @@ export const FORMS: ReadonlyMap<string, Form> = new Map([
   ['title=file', pattern('title=file', /^[^=]+=[^\0]+$/s)],
   ['source=file', pattern('source=file', /^[a-z0-9][a-z0-9-]{0,62}=[^\0]+$/s)],
   ['words', words],
+  ['text', words],
   ['address', pattern('an address or host name', /^[\w.:-]{1,253}$/)],
   ...['file', 'folder', 'card', 'path', 'repository', 'program', 'statement', 'case', 'id or file', 'agreement.json', 'manifest.json'].map(
     (name): [string, Form] => [name, path],
@@ -85,14 +87,14 @@ export function checkForms(command: Command): void {
   for (const option of command.options) {
     const form = FORMS.get(formWordOf(option.flags) ?? '')
     const parse = option.parseArg
-    if (form === undefined) continue
+    if (form === undefined || option.argChoices !== undefined) continue
     option.argParser((text: string, previous: unknown) =>
       parse === undefined ? checked(form, text) : parse(checked(form, text), previous),
     )
   }
   for (const argument of command.registeredArguments) {
     const form = FORMS.get(argument.name())
-    if (form === undefined) continue
+    if (form === undefined || argument.argChoices !== undefined) continue
     argument.argParser((text: string, previous: unknown) =>
       argument.variadic ? [...((previous as readonly string[] | undefined) ?? []), checked(form, text)] : checked(form, text),
     )

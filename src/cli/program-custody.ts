@@ -22,9 +22,9 @@ function addLegalCommands(program: Command, action: Action): void {
     .addOption(
       new Option('--kind <kind>', 'what it demands').choices(['disclosure', 'seizure', 'preservation', 'other']).makeOptionMandatory(),
     )
-    .requiredOption('--issuer <name>', 'court or office')
+    .requiredOption('--issuer <words>', 'court or office')
     .requiredOption('--jurisdiction <code>', 'its country')
-    .requiredOption('--reference <text>', 'its number')
+    .requiredOption('--reference <words>', 'its number')
     .requiredOption('--document <title=file>', 'the order itself; once for each document', collect)
     .option('--received-at <instant>', 'when it arrived (default: now)')
     .option('--contest-until <instant>', 'its own time limit (default: ten business days)')
@@ -61,7 +61,7 @@ function addHoldCommand(program: Command, action: Action): void {
     .option('--case <folder>', 'the case in the mailbox (default: every request of the agreement)')
     .option('--lift', 'end a hold', false)
     .requiredOption('--until <instant>', 'when it ends by itself')
-    .requiredOption('--reference <text>', 'number of the decision behind it')
+    .requiredOption('--reference <words>', 'number of the decision behind it')
     .requiredOption('--reason <words>', 'why')
     .action(action(async () => (await import('./holder-request.js')).hold))
 }

@@ -84,6 +84,7 @@ const malformed: Readonly<Record<string, readonly string[]>> = {
   request: ['', 'first', `agr_${'a'.repeat(20)}`, `req_${'a'.repeat(19)}`],
   'request or order': ['', 'first', 'f'.repeat(63), 'F'.repeat(64)],
   token: ['', 'mine', 'tok_', `tok_${'a'.repeat(20)}.${'A'.repeat(43)}`],
+  order: ['', '7', 'f'.repeat(63), 'F'.repeat(64)],
   name: ['', '-x', '--upload-pack=touch', 'Product', 'a/b', '../a', 'a'.repeat(64), 'ä'],
   party: ['', '-x', 'Partner', 'a b'],
   'name[@sequence]': ['', 'product@', 'product@-1', 'product@one', 'product@1234567890', '@1'],
@@ -96,6 +97,7 @@ const malformed: Readonly<Record<string, readonly string[]>> = {
   'title=file': ['', 'title', '=file', 'title='],
   'source=file': ['', 'product', '=file', 'product=', 'Product=file'],
   words: ['', 'red \u001B[31m', 'back \u202E wards', 'null \0'],
+  text: ['', 'null \0'],
   address: ['', 'a b', 'a;b'],
 }
 const numbers = ['', '-1', '2.5', '1e1', '0x10', 'three', ' 3', '99999999999999999999', 'NaN', 'Infinity']

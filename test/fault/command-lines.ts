@@ -36,6 +36,7 @@ const goodWords: ReadonlyMap<string, string> = new Map([
   ['request', `req_${letters}`],
   ['request or order', `req_${letters}`],
   ['token', `tok_${letters}`],
+  ['order', '0a'.repeat(32)],
   ['name', 'product'],
   ['party', 'partner'],
   ['name[@sequence]', 'product@1'],
@@ -48,6 +49,7 @@ const goodWords: ReadonlyMap<string, string> = new Map([
   ['title=file', 'title=@/nothing'],
   ['source=file', 'product=@/nothing'],
   ['words', 'in words'],
+  ['text', 'in words'],
   ['address', '127.0.0.1'],
 ])
 
