@@ -2,4 +2,7 @@
 import { cpSync } from 'node:fs'
 
 cpSync(new URL('../src/db/migrations', import.meta.url), new URL('../dist/src/db/migrations', import.meta.url), { recursive: true })
-cpSync(new URL('../src/verify/static-verifier.html', import.meta.url), new URL('../dist/src/verify/static-verifier.html', import.meta.url))
+cpSync(
+  new URL('../src/evidence/static-verifier.html', import.meta.url),
+  new URL('../dist/src/evidence/static-verifier.html', import.meta.url),
+)

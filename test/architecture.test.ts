@@ -6,7 +6,7 @@ import { codeLines, sourceFiles, walk, type Node, type SourceFile } from './arch
 const features = ['escrow', 'verify', 'release']
 const base = ['core', 'crypto', 'format', 'store']
 const feature = [...base, 'db', 'jobs', 'log', 'http']
-const anything = [...feature, ...features, 'git', 'deposit', 'http', 'web', 'config', 'root', 'cli']
+const anything = [...feature, ...features, 'evidence', 'git', 'deposit', 'http', 'web', 'config', 'root', 'cli']
 
 /** Who may import whom. A folder may always import itself. */
 const arrows: Readonly<Record<string, readonly string[]>> = {
@@ -19,16 +19,17 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'crypto/holder': ['core', 'crypto'],
   format: ['core', 'crypto'],
   store: ['core', 'crypto', 'format'],
+  evidence: base,
   jobs: ['core', 'format'],
   deposit: [...base, 'git'],
   log: [...base, 'db', 'jobs', 'http'],
   escrow: [...feature, 'git', 'deposit'],
-  verify: [...feature, 'escrow'],
+  verify: [...feature, 'escrow', 'evidence'],
   release: [...feature, 'escrow', 'verify'],
   web: ['core', 'format', ...features],
   root: anything,
   'cli/agent': anything,
-  'cli/holder': [...base, 'crypto/holder', 'deposit', 'git', 'cli'],
+  'cli/holder': [...base, 'evidence', 'crypto/holder', 'deposit', 'git', 'cli'],
   cli: [...anything, 'cli/agent', 'cli/holder'],
 }
 

@@ -181,6 +181,12 @@ function addProofCommands(program: Command, action: Action): void {
     .requiredOption('--out <file>', 'where attestation.json will lie; every leaf of the log goes to <file>.leaves')
     .action(action(async () => (await import('./agent-attest.js')).attest))
   program
+    .command('evidence')
+    .description('collect all that proves an agreement into a folder: documents, proofs, accounts, a verifier and a report for people')
+    .requiredOption('--agreement <id>', 'the agreement')
+    .requiredOption('--out <folder>', 'a new folder')
+    .action(action(async () => (await import('./agent-evidence.js')).evidence))
+  program
     .command('tick')
     .description('record deadlines that have passed without a deposit; exit 3 when there were any')
     .action(action(async () => (await import('./agent-mirror.js')).tick))
@@ -210,7 +216,7 @@ function addEveryonesCommands(program: Command, action: Action): void {
   program.commandsGroup('Everybody (offline):')
   program
     .command('verify')
-    .argument('<path>', 'a copy of the archive, or a single receipt.json or attestation.json')
+    .argument('<path>', 'a copy of the archive, a folder of evidence, or a single receipt.json or attestation.json')
     .description('verify signatures, chains, receipts and digests without any secret; exit 3 when something does not hold')
     .option('--agreement <file>', 'the agreement as you pinned it; without it the folder is only checked against itself')
     .option('--leaves <file>', 'of an attestation: every leaf of the log (default: <path>.leaves, if it is there)')
@@ -219,7 +225,8 @@ function addEveryonesCommands(program: Command, action: Action): void {
       'a receipt, attestation or checkpoint that you have from earlier: the log must have grown from it; may be given again',
       collect,
     )
-    .option('--annex <file>', 'of an attestation: the annex.age of the agreement, to check whose leaves they are')
+    .option('--report <file>', 'of a folder of evidence: write a report of what was verified here, for people')
+    .option('--annex <file>', 'of an attestation or evidence: the annex.age of the agreement, to check whose leaves they are')
     .option('--as <folder>', 'the keys of a party, to open the annex with')
     .action(action(async () => (await import('./verify.js')).verifyArchive))
   program

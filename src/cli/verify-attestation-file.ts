@@ -43,7 +43,7 @@ export async function verifyAttestationFile(path: string, pinned: SignedAgreemen
 }
 
 /** The checkpoint that a receipt or attestation leads to, or a checkpoint itself. @throws EscrowError when it does not hold */
-async function seenCheckpoint(path: string, pinned: SignedAgreement): Promise<Checkpoint> {
+export async function seenCheckpoint(path: string, pinned: SignedAgreement): Promise<Checkpoint> {
   const bytes = await readNamedFile(path, signedDocumentBytesMax)
   if (bytes[0] !== '{'.charCodeAt(0)) return openCheckpoint(bytes, checkpointPolicy(pinned.body.log))
   if (typeOfDocument(bytes) === 'escrow/attestation/v1')
@@ -51,8 +51,8 @@ async function seenCheckpoint(path: string, pinned: SignedAgreement): Promise<Ch
   return verifyReceipt(bytes, pinned).checkpoint
 }
 
-/** From the annex, which every party can open. */
-async function tagSecretOf(pinned: SignedAgreement, { annex, as }: AttestationOptions): Promise<Uint8Array | null> {
+/** The secret of an agreement's tags, from the annex that every party can open; null when none was given. @throws EscrowError `AGREEMENT_DIGEST`, `ENVELOPE_*` */
+export async function tagSecretOf(pinned: SignedAgreement, { annex, as }: AttestationOptions): Promise<Uint8Array | null> {
   if (annex === undefined) return null
   const { identity } = await openPartyFolder(required(as, '--as, the keys that open the annex'))
   const opened = parseAnnex(openBytes(await readNamedFile(annex, signedDocumentBytesMax), identity), pinned.body)

@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import { SystemClock } from '../core/environment.js'
 import { EscrowError } from '../core/errors.js'
 import { signedDocumentBytesMax } from '../core/limits.js'
@@ -10,11 +11,15 @@ import { columns, type CommandContext, type CommandResult } from './command.js'
 import { exists, fileFault, readNamedFile } from './files.js'
 import { openArchive } from './open-archive.js'
 import { formatBytes, formatCount } from './terminal.js'
+import { evidenceNames } from '../evidence/evidence-files.js'
+import { verifyEvidenceFolder } from './verify-evidence-folder.js'
 import { typeOfDocument, verifyAttestationFile, type AttestationOptions } from './verify-attestation-file.js'
-import { verifyAgreement, type VerifiedAgreement, type VerifiedSource } from './verify-archive.js'
+import { verifyAgreement, type VerifiedAgreement, type VerifiedSource } from '../evidence/verify-archive.js'
 
 interface VerifyOptions extends AttestationOptions {
   readonly agreement?: string
+  /** Of an evidence folder: where a report of what was verified is to be written. */
+  readonly report?: string
 }
 
 /**
@@ -30,6 +35,10 @@ export async function verifyArchive(context: CommandContext, options: VerifyOpti
     throw fileFault(path, error)
   })
   if (found.isFile()) return verifyDocumentFile(path, pinned, options)
+  for (const name of [evidenceNames.index, evidenceNames.sums, evidenceNames.leaves])
+    if (await exists(join(path, name))) return verifyEvidenceFolder(context, { ...options, path, pinned })
+  if (options.report !== undefined)
+    throw new EscrowError('ARGUMENT_INVALID', `expected --report with a folder of evidence; ${path} has no ${evidenceNames.index}`)
   const reader = openArchive(path)
   const present = await reader.agreements(context.signal)
   const wanted = pinned === null ? present : [pinned.body.agreement]

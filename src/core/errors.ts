@@ -10,6 +10,7 @@ export const ERROR_ADVICE = {
   HOME_LOCKED: 'wait for the other process to end, or stop it; one process at a time may open a home folder, or the --state of a depositor',
   HOME_MISSING: 'run `escrow init` first, or name the home folder with --home',
   NOT_FOUND: 'check the name; `escrow agreement show` lists agreements and their sources',
+  FILE_UNEXPECTED: 'this file is not part of what was handed over; ask where it comes from, or take it out of the folder',
   FILE_UNREADABLE: 'check that the file exists and that you may read it',
   FORMAT_INVALID: 'the file or message is damaged, truncated or not of this format; obtain it again from its author',
   KEY_INVALID: 'check that you named the right key file',

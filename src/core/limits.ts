@@ -111,6 +111,14 @@ export const witnessLogsMax = 1000
 export const attestedEventsMax = 3000
 /** Due times that one attestation answers for: a year of hours would be 8,784. */
 export const attestedPeriodsMax = 10_000
+/** Files of one folder of evidence: four for each of a quarter of a million deposits. */
+export const evidenceFilesMax = 1_000_000
+/** The list of them: a name of this archive has about 120 bytes, its digest 66. */
+export const evidenceSumsBytesMax = 256 * MiB
+/** The report or the static verifier in a folder of evidence. */
+export const evidencePageBytesMax = 64 * MiB
+/** Checkpoints that a verifier of receipts remembers: neighbours lead to the same ones. */
+export const checkpointsKeptMax = 64
 /** Leaves that one sequencing step takes. */
 export const sequenceBatchMax = 2048
 /**

@@ -46,10 +46,50 @@ export async function scanLeafList(
   blocks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   { tag, sizeMax, sizes = [] }: LeafScan,
 ): Promise<ScannedLeaves> {
+  const places: number[] = []
+  const seen = (leaf: LogEntry, place: number) => {
+    if (Buffer.compare(leaf.tag, tag) === 0) places.push(place)
+  }
+  return { ...(await walkLeafList(blocks, { sizeMax, sizes: new Set(sizes), seen })), places }
+}
+
+/** A list that was read once, for many questions. */
+export interface LeafIndex extends Omit<ScannedLeaves, 'places'> {
+  /** Leaves that were looked for, by digest in hex. */
+  readonly leaves: ReadonlyMap<string, { readonly tag: string; readonly place: number }>
+  /** Places of all leaves, ascending, by tag in hex. */
+  readonly placesOf: ReadonlyMap<string, readonly number[]>
+}
+
+/**
+ * Read a whole list, find leaves by their digests, and keep where each tag is.
+ *
+ * @param wanted.digests - in hex.
+ * @throws EscrowError as `scanLeafList`
+ */
+export async function indexLeafList(
+  blocks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  wanted: { readonly digests: ReadonlySet<string>; readonly sizes: ReadonlySet<number>; readonly sizeMax: number },
+): Promise<LeafIndex> {
+  const leaves = new Map<string, { readonly tag: string; readonly place: number }>()
+  const placesOf = new Map<string, number[]>()
+  const seen = (leaf: LogEntry, place: number) => {
+    const [tag, digest] = [Buffer.from(leaf.tag).toString('hex'), Buffer.from(leaf.digest).toString('hex')]
+    const places = placesOf.get(tag) ?? []
+    placesOf.set(tag, places)
+    places.push(place)
+    if (wanted.digests.has(digest)) leaves.set(digest, { tag, place })
+  }
+  return { ...(await walkLeafList(blocks, { ...wanted, seen })), leaves, placesOf }
+}
+
+async function walkLeafList(
+  blocks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  walk: { readonly sizeMax: number; readonly sizes: ReadonlySet<number>; readonly seen: (leaf: LogEntry, place: number) => void },
+): Promise<Omit<ScannedLeaves, 'places'>> {
+  const { sizeMax, sizes: wanted, seen } = walk
   const edge = new TreeEdge()
   const rootsAt = new Map<number, Uint8Array>()
-  const wanted = new Set(sizes)
-  const places: number[] = []
   const hashes = Buffer.alloc(tileWidth * hashBytes)
   let [waiting, rest] = [0, Buffer.alloc(0)]
   for await (const block of blocks) {
@@ -59,7 +99,7 @@ export async function scanLeafList(
       throw new EscrowError('FORMAT_INVALID', `leaf list: expected ${sizeMax} leaves, got more`)
     for (let at = 0; at < whole; at += listedLeafBytes) {
       const leaf = { tag: bytes.subarray(at, at + halfBytes), digest: bytes.subarray(at + halfBytes, at + listedLeafBytes) }
-      if (Buffer.compare(leaf.tag, tag) === 0) places.push(edge.size + waiting)
+      seen(leaf, edge.size + waiting)
       hashes.set(leafHash(formatLogEntry(leaf)), waiting * hashBytes)
       waiting += 1
       if (wanted.has(edge.size + waiting)) rootsAt.set(edge.size + waiting, rootWith(edge, hashes, waiting))
@@ -70,7 +110,7 @@ export async function scanLeafList(
     rest = bytes.subarray(whole)
   }
   if (rest.length > 0) throw new EscrowError('FORMAT_INVALID', `leaf list: expected whole leaves of ${listedLeafBytes} bytes`)
-  return { size: edge.size + waiting, root: rootWith(edge, hashes, waiting), places, rootsAt }
+  return { size: edge.size + waiting, root: rootWith(edge, hashes, waiting), rootsAt }
 }
 
 function rootWith(edge: TreeEdge, hashes: Uint8Array, count: number): Uint8Array {

@@ -8,7 +8,7 @@ import { attestPeriods } from './attested-periods.js'
 import { canonicalize } from './canonical-json.js'
 import { checkpointPolicy, openCheckpoint, type Checkpoint, type OpenedCheckpoint } from './checkpoint.js'
 import { eventDigest, formatLogEntry, logTag } from './log-entry.js'
-import { scanLeafList } from './leaf-list.js'
+import { scanLeafList, type LeafIndex, type ScannedLeaves } from './leaf-list.js'
 import { emptyRoot, leafHash, sameHash } from './merkle.js'
 import { verifyMultiProof, type ProvenPlace } from './multi-proof.js'
 import { keysOf, type SignedAgreement } from './signed-agreement.js'
@@ -18,11 +18,13 @@ import { openDocument } from './signed-document.js'
 export interface AttestationEvidence {
   /** Of the agreement's annex: then the tag is known to be this source's. Null: taken at the agent's word. */
   readonly tagSecret: Uint8Array | null
-  /** Every leaf of the log (`leaf-list.ts`): then no leaf of the tag can be missing. Null: only the chain speaks. */
-  readonly leaves: AsyncIterable<Uint8Array> | Iterable<Uint8Array> | null
+  /** Every leaf of the log (`leaf-list.ts`), or what was found in that list: then no leaf of the tag can be missing. Null: only the chain speaks. */
+  readonly leaves: Leaves | null
   /** Verified checkpoints of this log that the verifier has from elsewhere and earlier: the log must have grown from each. */
   readonly seen?: readonly Checkpoint[]
 }
+
+type Leaves = AsyncIterable<Uint8Array> | Iterable<Uint8Array> | LeafIndex
 
 /** An attestation that holds. What it says may still be bad: look at the outcomes. */
 export interface VerifiedAttestation {
@@ -129,11 +131,11 @@ async function requireNoOther(
     readonly hashes: readonly ProvenPlace[]
     readonly tag: Uint8Array
     readonly seen: readonly Checkpoint[]
-    readonly leaves: AsyncIterable<Uint8Array> | Iterable<Uint8Array>
+    readonly leaves: Leaves
   },
   checkpoint: OpenedCheckpoint,
 ): Promise<void> {
-  const scanned = await scanLeafList(given.leaves, { tag: given.tag, sizeMax: checkpoint.size, sizes: given.seen.map((one) => one.size) })
+  const scanned = await scan(given, checkpoint)
   if (scanned.size !== checkpoint.size || !sameHash(scanned.root, checkpoint.root)) {
     throw new EscrowError('PROOF_INVALID', `the list of leaves is not that of the checkpoint of ${checkpoint.size} leaves`)
   }
@@ -144,6 +146,14 @@ async function requireNoOther(
   const shown = given.hashes.map((place) => place.index)
   if (expected.length === shown.length && expected.every((index, at) => index === shown[at])) return
   throw broken(`the log has ${scanned.places.length} leaves of this source, the attestation accounts for ${hidden + shown.length}`)
+}
+
+function scan(
+  { leaves, tag, seen }: { readonly leaves: Leaves; readonly tag: Uint8Array; readonly seen: readonly Checkpoint[] },
+  { size }: Checkpoint,
+): ScannedLeaves | Promise<ScannedLeaves> {
+  if ('placesOf' in leaves) return { ...leaves, places: leaves.placesOf.get(hex(tag)) ?? [] }
+  return scanLeafList(leaves, { tag, sizeMax: size, sizes: seen.map((one) => one.size) })
 }
 
 /** Trees of one size can be compared at once, smaller ones with the list of leaves, and a larger one that was seen is proof by itself. */

@@ -1,11 +1,12 @@
 // A receipt, verified with nothing but an agreement: docs/formats/receipt.md, "Verifying", steps 1, 3 and 4. Step 2, the comparison with a
 // manifest, is `checkReceipt`.
 import { EscrowError } from '../core/errors.js'
+import { checkpointsKeptMax } from '../core/limits.js'
 import { canonicalize } from './canonical-json.js'
-import { checkpointPolicy, type OpenedCheckpoint } from './checkpoint.js'
+import { checkpointPolicy, openCheckpoint, type CheckpointPolicy, type OpenedCheckpoint } from './checkpoint.js'
 import { eventDigest, formatLogEntry } from './log-entry.js'
-import { leafHash } from './merkle.js'
-import { parseProof, verifyProof } from './proof.js'
+import { leafHash, verifyInclusion } from './merkle.js'
+import { parseProof, type LogProof } from './proof.js'
 import { Receipt } from './receipt.js'
 import { keysOf, type SignedAgreement } from './signed-agreement.js'
 import { openDocument } from './signed-document.js'
@@ -43,11 +44,38 @@ export function verifyReceipt(bytes: Uint8Array, agreement: SignedAgreement): Ve
   requireEqual('leaf', log.leafHash, Buffer.from(leafHash(entry)).toString('hex'))
   const proof = parseProof(log.proof)
   requireEqual('index', String(log.index), String(proof.index))
-  const policy = checkpointPolicy(body.log)
-  requireEqual('log', log.origin, policy.origin)
+  const checkpoints = checkpointsOf(agreement)
+  requireEqual('log', log.origin, checkpoints.policy.origin)
   // The quorum is not demanded but reported: too few witnesses make a receipt degraded, not wrong.
-  const checkpoint = verifyProof(proof, entry, { ...policy, witnessQuorum: 0 })
-  return { receipt, digest, checkpoint, degraded: checkpoint.cosignatures.length < policy.witnessQuorum }
+  const checkpoint = checkpoints.open(proof)
+  verifyInclusion({ index: proof.index, size: checkpoint.size, leafHash: leafHash(entry), root: checkpoint.root }, proof.hashes)
+  return { receipt, digest, checkpoint, degraded: !checkpoint.witnessed }
+}
+
+/** Opens the checkpoints of one log and remembers the last ones by their bytes: receipts of one day lead to a few. */
+class KnownCheckpoints {
+  readonly #opened = new Map<string, OpenedCheckpoint>()
+
+  constructor(readonly policy: CheckpointPolicy) {}
+
+  open({ checkpoint }: LogProof): OpenedCheckpoint {
+    const text = Buffer.from(checkpoint).toString('latin1')
+    const known = this.#opened.get(text)
+    if (known !== undefined) return known
+    const opened = openCheckpoint(checkpoint, this.policy)
+    const [oldest] = this.#opened.keys()
+    if (this.#opened.size >= checkpointsKeptMax && oldest !== undefined) this.#opened.delete(oldest)
+    this.#opened.set(text, opened)
+    return opened
+  }
+}
+
+const knownCheckpoints = new WeakMap<SignedAgreement, KnownCheckpoints>()
+
+function checkpointsOf(agreement: SignedAgreement): KnownCheckpoints {
+  const known = knownCheckpoints.get(agreement) ?? new KnownCheckpoints(checkpointPolicy(agreement.body.log))
+  knownCheckpoints.set(agreement, known)
+  return known
 }
 
 function requireEqual(what: string, got: string, expected: string): void {

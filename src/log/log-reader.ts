@@ -57,13 +57,15 @@ export class LogReader {
    * Prove that a leaf is in the log.
    *
    * @param leafHash - 64 lower-case hex digits.
+   * @param target - also a checkpoint that this reader gave before: many proofs that lead to one.
    * @returns null while the leaf is pending, or not under a checkpoint of that kind yet.
    * @throws EscrowError `NOT_FOUND` when no event has this leaf; `PROOF_INVALID`, `TILE_INVALID` when no replica's tiles prove it; `STORE_*`
    */
-  async proveLeaf(leafHash: string, target: ProofTarget, signal?: AbortSignal): Promise<LeafProof | null> {
+  async proveLeaf(leafHash: string, target: ProofTarget | OpenedCheckpoint, signal?: AbortSignal): Promise<LeafProof | null> {
     const entry = await this.database.query((db) => findEntry(db, leafHash))
     if (entry === null) throw new EscrowError('NOT_FOUND', `no event has the leaf ${leafHash}`)
-    const [newest, checkpoint] = [await this.checkpoint('newest'), await this.checkpoint(target)]
+    const newest = await this.checkpoint('newest')
+    const checkpoint = typeof target === 'string' ? await this.checkpoint(target) : target
     const { logIndex: index } = entry
     if (newest === null || checkpoint === null || index === null || index >= checkpoint.size) return null
     const hashes = await this.#firstGood(async (read) => {

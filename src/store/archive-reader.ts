@@ -30,8 +30,14 @@ export interface AgreementTree {
 
 /** Reads the layout of docs/formats and DESIGN section 4 back. */
 export class ArchiveReader {
-  /** @param store - any store; a copied tree is read through `FsObjectStore`. */
-  constructor(readonly store: ObjectStore) {}
+  /**
+   * @param store - any store; a copied tree is read through `FsObjectStore`.
+   * @param onRead - hears of every document that was read whole.
+   */
+  constructor(
+    readonly store: ObjectStore,
+    private readonly onRead?: (key: ObjectKey, bytes: Uint8Array) => void,
+  ) {}
 
   /**
    * The agreements of which anything is there, by id.
@@ -87,7 +93,9 @@ export class ArchiveReader {
       if (sizeBytes > sizeMax) throw new EscrowError('FORMAT_INVALID', `${key}: expected at most ${sizeMax} bytes, got more`)
       blocks.push(block)
     }
-    return Buffer.concat(blocks)
+    const bytes = Buffer.concat(blocks)
+    this.onRead?.(key, bytes)
+    return bytes
   }
 
   /**

@@ -29,6 +29,8 @@ export interface AttestationWish {
   readonly from: Date
   /** up to, but without, this moment. */
   readonly to: Date
+  /** That the log's reader gave; the newest when left out. */
+  readonly checkpoint?: OpenedCheckpoint
 }
 
 /** A signed attestation, and the checkpoint that it leads to. */
@@ -61,7 +63,7 @@ export class AttestSource {
     const known = await this.shelf.get(wish.agreementId)
     const source = sourceOf(known, wish)
     const tag = logTag(Buffer.from(known.annex.tagSecret, 'hex'), wish.source)
-    const checkpoint = await this.log.checkpoint('newest')
+    const checkpoint = wish.checkpoint ?? (await this.log.checkpoint('newest'))
     if (checkpoint === null) throw new EscrowError('NOT_FOUND', 'the log has no checkpoint yet')
     const leaves = await this.leaves(hex(tag), { wish, source, size: checkpoint.size }, signal)
     const proof = await this.prove(leaves, checkpoint, signal)

@@ -4,15 +4,27 @@ import { LogModule } from '../log/log.module.js'
 import { AttestSource } from './attest-source.js'
 import { CheckFixity } from './check-fixity.js'
 import { CheckLog } from './check-log.js'
+import { CollectEvidence } from './collect-evidence.js'
 import { RebuildIndex } from './rebuild-index.js'
 import { RecordFixity } from './record-fixity.js'
 import { RepairObject } from './repair-object.js'
 import { ReplicateArchive } from './replicate-archive.js'
+import { SealEvidence } from './seal-evidence.js'
 
 /** Checking again what was stored, and repairing it. Needs `VerifyOptions`. */
 @Module({
   imports: [LogModule, EscrowModule],
-  providers: [AttestSource, CheckFixity, CheckLog, RebuildIndex, RecordFixity, RepairObject, ReplicateArchive],
-  exports: [AttestSource, CheckFixity, CheckLog, RebuildIndex, RepairObject, ReplicateArchive],
+  providers: [
+    AttestSource,
+    CheckFixity,
+    CheckLog,
+    CollectEvidence,
+    RebuildIndex,
+    RecordFixity,
+    RepairObject,
+    ReplicateArchive,
+    SealEvidence,
+  ],
+  exports: [AttestSource, CheckFixity, CheckLog, CollectEvidence, RebuildIndex, RepairObject, ReplicateArchive, SealEvidence],
 })
 export class VerifyModule {}

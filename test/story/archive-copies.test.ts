@@ -373,3 +373,21 @@ describe('explain', () => {
     expect((await verify(folder)).exitCode).toBe(3)
   }, 60_000)
 })
+
+describe('evidence', () => {
+  test('everything that proves the agreement is in one folder, the explanation among it, and the folder verifies', async () => {
+    const id = openAgreement(readFileSync(home.agreement)).body.agreement
+    const collected = await home.json<unknown>('evidence', '--agreement', id, '--out', home.at('evidence'))
+    expect(collected).toMatchObject({ deposits: 3, receipts: 3, statements: 1, problems: [] })
+    const verifying = ['verify', home.at('evidence'), '--agreement', home.agreement]
+    expect(await home.must(...verifying)).toContain('everything holds, and nothing was left out')
+    const explanation = readdirSync(home.at('evidence'), { recursive: true, encoding: 'utf8' }).find((name) => /explanation-/.test(name))
+    rmSync(home.at('evidence', explanation!))
+    expect(await home.run(...verifying)).toMatchObject({ exitCode: 3, out: expect.stringContaining('OBJECT_MISSING') as string })
+  })
+
+  test('it wants a new folder and a known agreement', async () => {
+    expect((await home.run('evidence', '--agreement', `agr_${'a'.repeat(20)}`, '--out', home.at('no-evidence'))).exitCode).toBe(2)
+    expect((await home.run('evidence', '--agreement', `agr_${'a'.repeat(20)}`, '--out', home.folder)).exitCode).toBe(2)
+  })
+})

@@ -10,7 +10,7 @@ import { objectKeys } from '../../../src/store/object-key.js'
 import { GitFixture } from '../../doubles/git-fixture.js'
 import { dayMs, ServiceFixture, type AgreedUpon } from '../../doubles/service-fixture.js'
 
-const page = readFileSync(new URL('../../../src/verify/static-verifier.html', import.meta.url), 'utf8')
+const page = readFileSync(new URL('../../../src/evidence/static-verifier.html', import.meta.url), 'utf8')
 let folder: string
 let service: ServiceFixture
 let repository: GitFixture

@@ -17,7 +17,14 @@ import { objectKeys, parseObjectKey, type ObjectKey } from '../store/object-key.
 import type { ExpectedObject } from '../store/expected-object.js'
 import { readHistory, type SourceHistory } from '../store/source-history.js'
 import { verifyFile } from '../store/verify-file.js'
-import type { Progress } from './terminal.js'
+
+/** How far the reading of files has come. */
+export interface ReadingProgress {
+  readonly phase: string
+  readonly done: number
+  readonly total: number
+  readonly unit: 'bytes'
+}
 
 /** What was found of one agreement. */
 export interface VerifiedAgreement {
@@ -39,7 +46,9 @@ export interface VerifiedSource {
 export interface VerifyWish {
   readonly pinned: SignedAgreement | null
   readonly now: Date
-  readonly progress: (progress: Progress) => void
+  readonly progress: (progress: ReadingProgress) => void
+  /** Only the documents: the folder is one of evidence, has no envelopes, and its events are verified as leaves of its log. */
+  readonly documentsOnly?: boolean
 }
 
 /**
@@ -66,8 +75,9 @@ export async function verifyAgreement(
   for (const [source, folders] of tree.sources) {
     const history = await readHistory(reader, { source, folders, trusted, now: wish.now }, signal)
     problems.push(...history.problems)
-    problems.push(...(await verifyEvents(reader, history, signal)))
-    const files = await verifyFiles(reader, { history, problems, progress: wish.progress }, signal)
+    if (wish.documentsOnly !== true) problems.push(...(await verifyEvents(reader, history, signal)))
+    const nothing = { files: 0, bytes: 0 }
+    const files = wish.documentsOnly === true ? nothing : await verifyFiles(reader, { history, problems, progress: wish.progress }, signal)
     sources.push({ history, ...files })
   }
   problems.push(...forks(sources))
@@ -117,7 +127,7 @@ function openAcceptance(bytes: Uint8Array, agreement: SignedAgreement): Statemen
 /** Read every file that a manifest of the chain names. */
 async function verifyFiles(
   reader: ArchiveReader,
-  of: { readonly history: SourceHistory; readonly problems: ArchiveProblem[]; readonly progress: (progress: Progress) => void },
+  of: { readonly history: SourceHistory; readonly problems: ArchiveProblem[]; readonly progress: (progress: ReadingProgress) => void },
   signal: AbortSignal,
 ): Promise<{ readonly files: number; readonly bytes: number }> {
   const { source, published } = of.history
