@@ -1,4 +1,5 @@
-// Reads every copy of a home again, as `escrow check --all` does, without counting the start of the service: row 5.
+// Reads every copy of a home again, as `escrow check --all` does, in a service that has done so before: row 5. A sweep never ends, so
+// neither the start of the service nor the compilation of its in-process database is counted.
 import { loadConfig } from '../../config/load.js'
 import { openAdapters } from '../../src/adapters.module.js'
 import { startApplication } from '../../src/app.module.js'
@@ -12,10 +13,15 @@ export interface Swept {
   readonly bytes: number
 }
 
+/** The engine goes on compiling the database for about this long. */
+const sweepsBefore = 2
+
 const { home } = childInput<{ readonly home: string }>()
 const app = await startApplication(await openAdapters(await loadConfig(home)))
+const sweep = () => app.get(CheckFixity).run({ all: true, replica: null })
+for (let before = 0; before < sweepsBefore; before += 1) await sweep()
 const usage = startUsage()
-const { copies, bytes, bad } = await app.get(CheckFixity).run({ all: true, replica: null })
+const { copies, bytes, bad } = await sweep()
 if (bad.length > 0) throw new Error(`expected whole copies, got ${bad.length} that are not`)
 const own = usage()
 await app.close()
