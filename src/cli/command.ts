@@ -27,6 +27,12 @@ export interface CommandResult {
   readonly exitCode?: ExitCode
 }
 
+/** A command's function. */
+export type RunCommand<Options> = (context: CommandContext, options: Options, ...args: string[]) => Promise<CommandResult>
+
+/** Wraps a command's function for commander. It is loaded alone and when it is called: `--help` must not wait for Nest and the database. */
+export type Action = <Options>(load: () => Promise<RunCommand<Options>>) => (...given: unknown[]) => Promise<void>
+
 /** The context of one run. */
 export function commandContext(options: {
   readonly terminal: Terminal

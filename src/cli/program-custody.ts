@@ -1,7 +1,6 @@
 import { Option, type Command } from 'commander'
-import { collect } from './command.js'
+import { collect, type Action } from './command.js'
 import { LegalCheck, LegalOutcome } from '../format/statement.js'
-import type { Action } from './program.js'
 import { signing } from './program-release.js'
 
 /** The commands around an agreement that is in force: orders against the operator, holds. */

@@ -1,6 +1,5 @@
 import { Option, type Command } from 'commander'
-import { collect, wholeNumber } from './command.js'
-import type { Action } from './program.js'
+import { collect, wholeNumber, type Action } from './command.js'
 
 const roles = ['depositor', 'beneficiary', 'custodian', 'agent', 'supervisor', 'arbiter', 'approver']
 

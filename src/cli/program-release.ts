@@ -1,6 +1,5 @@
 import { Option, type Command } from 'commander'
-import { collect, wholeNumber } from './command.js'
-import type { Action } from './program.js'
+import { collect, wholeNumber, type Action } from './command.js'
 
 /** The commands of a release: the operator's below `escrow release`, and those with which parties sign. */
 export function addReleaseCommands(program: Command, action: Action): void {

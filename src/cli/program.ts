@@ -1,16 +1,13 @@
 import { Command, CommanderError, Option } from 'commander'
 import { defaultHome } from '../../config/load.js'
 import { EscrowError, isEscrowError } from '../core/errors.js'
-import { commandContext, collect, printResult, wholeNumber, type CommandContext, type CommandResult } from './command.js'
+import { commandContext, collect, printResult, wholeNumber, type Action, type RunCommand } from './command.js'
 import { EXIT_MEANINGS, exitCodeOf, type ExitCode } from './exit-code.js'
 import { addWatchCommands } from './program-custody.js'
 import { checkForms } from './option-forms.js'
 import { addCustodyCommands, addPartyCommands } from './program-parties.js'
 import { addReleaseCommands } from './program-release.js'
 import type { Terminal } from './terminal.js'
-
-/** Loads one command only: `--help` and small commands must not wait for Nest and the database. */
-type Run<Options> = (context: CommandContext, options: Options, ...args: string[]) => Promise<CommandResult>
 
 /** How a run ended, for whoever started it. */
 export interface Ending {
@@ -56,7 +53,7 @@ export function buildProgram(terminal: Terminal, signal: AbortSignal, ending: En
     .configureHelp({ showGlobalOptions: true })
     .addHelpText('after', epilogue())
   const action =
-    <Options>(load: () => Promise<Run<Options>>) =>
+    <Options>(load: () => Promise<RunCommand<Options>>) =>
     async (...given: unknown[]): Promise<void> => {
       const command = given.at(-1) as Command
       const { home, json } = command.optsWithGlobals<{ home: string; json: boolean }>()
@@ -83,9 +80,6 @@ function silence(command: Command): void {
   command.configureOutput({ writeErr: () => undefined })
   for (const below of command.commands) silence(below)
 }
-
-/** Wraps a command's function for commander; the function is loaded when it is needed. */
-export type Action = <Options>(load: () => Promise<Run<Options>>) => (...given: unknown[]) => Promise<void>
 
 function addServiceCommands(program: Command, action: Action): void {
   program.commandsGroup('Operator (works on --home):')

@@ -129,8 +129,5 @@ function isRunning(pid: number): boolean {
 }
 
 function locked(folder: string, name: string): EscrowError {
-  return new EscrowError(
-    'HOME_LOCKED',
-    `another process (${name.split('-', 1)[0] ?? name}) has this folder open; its lock is in ${folder}`,
-  )
+  return new EscrowError('HOME_LOCKED', `another process (${name.split('-', 1)[0] ?? name}) has this folder open; its lock is in ${folder}`)
 }

@@ -23,6 +23,9 @@ import {
   type StoredObjectRow,
 } from '../escrow/object.table.js'
 import { sourceTable, type SourceRow, type SourceState } from '../escrow/source.table.js'
+
+/** Rows that an event gives; applied in one transaction with the entry itself. */
+export type Change = (tx: Tx) => Promise<void>
 import type { FindingCode } from '../format/manifest.js'
 import { logEntryTable, logHeadTable, type LogHeadRow } from '../log/log.table.js'
 import { fixityCheckTable, type FixityCheckRow } from './verify.table.js'

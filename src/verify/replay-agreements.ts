@@ -23,8 +23,8 @@ import {
   restoreObjects,
   restoreParties,
   restoreSources,
+  type Change,
 } from './rebuild.table.js'
-import type { Change } from './replay-events.js'
 import { objectOfBytes, type ReplayedObject } from './replayed-objects.js'
 import { afterDeposit, afterEvent, untouched, type SourceProgress } from './source-history.js'
 

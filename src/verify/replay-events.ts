@@ -17,12 +17,9 @@ import type { ReplicaSet } from '../store/replica-set.js'
 import type { ArchiveDocuments } from './archive-documents.js'
 import type { CopyEvent } from './copy-history.js'
 import type { HistoryEntry } from './read-history.js'
-import { explainRestored, restoreDeposit, restoreObjects, restoreReplica } from './rebuild.table.js'
+import { explainRestored, restoreDeposit, restoreObjects, restoreReplica, type Change } from './rebuild.table.js'
 import { ReplayAgreements } from './replay-agreements.js'
 import { objectOfBytes, objectsOfManifest, type NamedObject } from './replayed-objects.js'
-
-/** Rows that an event gives; applied in one transaction with the entry itself. */
-export type Change = (tx: Tx) => Promise<void>
 
 const nothing: Change = async () => undefined
 
