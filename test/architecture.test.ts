@@ -49,6 +49,7 @@ const forHolders = new Set([
     'order-registration',
     'order-state',
     'quorum',
+    'release-clocks',
     'release-policy',
     'release-state',
     'request-frame',

@@ -1,11 +1,14 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { INestApplicationContext } from '@nestjs/common'
-import { documentBytesMax, rowsMax, signedDocumentBytesMax } from '../core/limits.js'
+import { documentBytesMax, evidenceBytesMax, rowsMax, signedDocumentBytesMax } from '../core/limits.js'
 import { sha256Hex } from '../crypto/digest.js'
 import { Database } from '../db/database.js'
 import { ExportCase, type CaseFile } from '../release/export-case.js'
 import { listAccesses, listGrants, type GrantRow } from '../release/grant.table.js'
+import { KeepEvidence } from '../release/keep-evidence.js'
+import { peekStatement } from '../release/statement-verifier.js'
+import { evidenceOf } from '../format/statement.js'
 import { RecordStatement } from '../release/record-statement.js'
 import { listSilences, type SilenceRow } from '../release/custody.table.js'
 import type { Outcome } from '../release/register-order.js'
@@ -17,18 +20,36 @@ import { SweepReleases } from '../release/sweep-releases.js'
 import { withService } from './agent-context.js'
 import { publishLog } from './agent-log.js'
 import { columns, type CommandContext, type CommandResult } from './command.js'
-import { readNamedFile, writeNamedFile } from './files.js'
+import { exists, readNamedFile, writeNamedFile } from './files.js'
+import { evidenceFolder } from './sign-statement.js'
 
 /** Record signed statements that parties sent, and do what they make due. Exit 6 when one of them was refused everywhere. */
 export async function recordRelease(context: CommandContext, _options: unknown, ...paths: string[]): Promise<CommandResult> {
   const documents = await Promise.all(paths.map((path) => readNamedFile(path, signedDocumentBytesMax)))
   return withService(context, async (app) => {
     const outcomes: Outcome[] = []
-    for (const bytes of documents) outcomes.push(...(await app.get(RecordStatement).run(bytes, context.signal)))
+    for (const [place, bytes] of documents.entries()) {
+      outcomes.push(...(await app.get(RecordStatement).run(bytes, context.signal)))
+      await keepEvidence(app, { bytes, file: paths[place] ?? '' }, context.signal)
+    }
     outcomes.push(...(await app.get(SweepReleases).run(context.signal)))
     await publishLog(app, context.signal)
     return present(outcomes)
   })
+}
+
+/** The documents that lie beside a statement's file, each named by its digest. */
+async function keepEvidence(
+  app: INestApplicationContext,
+  of: { readonly bytes: Uint8Array; readonly file: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const { statement, digest } = peekStatement(of.bytes)
+  for (const { sha256 } of evidenceOf(statement)) {
+    const path = join(evidenceFolder(of.file), sha256)
+    if (!(await exists(path))) continue
+    await app.get(KeepEvidence).run({ statement: digest, bytes: await readNamedFile(path, evidenceBytesMax) }, signal)
+  }
 }
 
 /** Do what is due: clocks, effective orders, released shares, grants. */

@@ -3,21 +3,20 @@ import { readdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { EscrowError } from '../core/errors.js'
 import { documentBytesMax, signedDocumentBytesMax } from '../core/limits.js'
-import { checkEventChain, type Event, type EventOf, type LoggedEvent } from '../format/event.js'
+import { checkEventChain, type LoggedEvent } from '../format/event.js'
 import { verifyProvenEvent } from '../format/logged-event.js'
 import { openAgreement, requireSignatures, type SignedAgreement } from '../format/signed-agreement.js'
 import type { StatementOf } from '../format/statement.js'
 import { judgeRegistration } from '../release/order-registration.js'
-import { isVote, tallyVotes, type Tally, type VerifiedStatement, type VerifyStatement } from '../release/quorum.js'
+import type { VerifiedStatement, VerifyStatement } from '../release/quorum.js'
 import { parseReleasePolicy, termsOf } from '../release/release-policy.js'
 import type { RequestFrame } from '../release/release-state.js'
 import { frameRequest, type EffectiveOrder } from '../release/request-frame.js'
 import { peekStatement, verifierOf, verifyStatement } from '../release/statement-verifier.js'
+import { readEvidenceFiles, type CaseEvidence } from './holder-evidence.js'
 import { exists, readNamedFile } from './files.js'
 
 const filesMax = 20_000
-/** An event is recorded a moment after what it speaks of. */
-const recordingMs = 60_000
 
 /** A case that this machine has verified. */
 export interface OpenedCase {
@@ -32,6 +31,18 @@ export interface OpenedCase {
   readonly shares: readonly VerifiedStatement[]
   /** The request's whole chain in the log, each event proven. */
   readonly events: readonly LoggedEvent[]
+  /** Documents that request, order and statements name, each with its verified file or none. */
+  readonly evidence: readonly CaseEvidence[]
+  /** What this party heard itself and the log does not show. */
+  readonly hidden: readonly VerifiedStatement[]
+}
+
+/** By what a case is judged beside the pinned agreement. */
+export interface CaseView {
+  /** An expired request is refused; null where it was admitted in time and only its shares are due. */
+  readonly now: Date | null
+  /** Files of statements that parties sent directly; those under other agreements or about other requests are left aside. */
+  readonly heard?: readonly string[] | undefined
 }
 
 /**
@@ -39,11 +50,11 @@ export interface OpenedCase {
  *
  * @param folder - what `escrow release publish` wrote; attacker-controlled.
  * @param pinned - the agreement as this party pinned it at arming.
- * @param now - an expired request is refused; null where it was admitted in time and only its shares are due.
+ * @param view.heard - a statement among them that does not verify is refused, because somebody forged it.
  * @throws EscrowError `AGREEMENT_DIGEST` when the operator shows another agreement; `SIGNATURE_INVALID`, `STATEMENT_INVALID`,
  *   `STATEMENT_EXPIRED`; `PROOF_INVALID`, `CHECKPOINT_INVALID`, `WITNESS_POLICY`, `CHAIN_BROKEN` when the log does not show the request
  */
-export async function openCase(folder: string, pinned: SignedAgreement, now: Date | null): Promise<OpenedCase> {
+export async function openCase(folder: string, pinned: SignedAgreement, view: CaseView): Promise<OpenedCase> {
   const shown = openAgreement(await readNamedFile(join(folder, 'agreement.json'), signedDocumentBytesMax))
   if (shown.digest !== pinned.digest) {
     throw new EscrowError('AGREEMENT_DIGEST', `expected the case under the agreement you pinned, ${pinned.digest}, got ${shown.digest}`)
@@ -61,7 +72,7 @@ export async function openCase(folder: string, pinned: SignedAgreement, now: Dat
     [...orders.keys()].map((one) => verify(one)),
   )
   const { body } = pinned
-  const at = now ?? new Date(request.statement.issuedAt)
+  const at = view.now ?? new Date(request.statement.issuedAt)
   const frame = frameRequest({
     verified: request,
     agreement: body,
@@ -72,6 +83,9 @@ export async function openCase(folder: string, pinned: SignedAgreement, now: Dat
   })
   const events = await readLog(join(folder, 'log'), pinned, request)
   const verified = (some: ReadonlyMap<string, Uint8Array>) => [...some.keys()].map((one) => verify(one))
+  const evidence = await readEvidenceFiles(folder, [request, ...verified(orders), ...verified(statements)])
+  const heard = await readHeard(view.heard ?? [], pinned, request.digest)
+  const recorded = recordedIn(events)
   return {
     folder,
     agreement: pinned,
@@ -79,6 +93,8 @@ export async function openCase(folder: string, pinned: SignedAgreement, now: Dat
     frame,
     verify,
     events,
+    evidence,
+    hidden: heard.filter((one) => !recorded.has(one.digest)),
     orders: verified(orders),
     statements: verified(statements),
     shares: verified(shares),
@@ -104,55 +120,16 @@ export async function pinnedFor(folder: string, pinned: ReadonlyMap<string, Sign
   throw new EscrowError('AGREEMENT_DIGEST', `${folder}: expected a case under an agreement that you pinned, got ${digest}`)
 }
 
-/** How the votes stand, counted here from the signed statements that the log shows. */
-export function countVotes(one: OpenedCase, at: Date): Tally {
-  const recorded = recordedIn(one.events)
-  const veto = one.events.find(({ event }) => isAdvance(event) && event.to === 'vetoed')?.event.at ?? null
-  const since = (digest: string): boolean => veto === null || (recorded.get(digest) ?? '') > veto
-  const votes = one.statements
-    .filter(({ statement, digest }) => isVote(statement) && recorded.has(digest) && since(digest))
-    .map(({ digest }) => ({ digest, round: 1 }))
-  return tallyVotes({ votes, round: 1, unavailable: [], vetoedAt: veto }, one.frame, { at, verify: one.verify })
-}
-
-/** The state that the log shows, and since when. */
-export function loggedState(one: OpenedCase): { readonly state: string; readonly since: string } {
-  const moves = one.events.map(({ event }) => event).filter(isAdvance)
-  const last = moves.at(-1)
-  const first = moves.findLast((event) => event.to === last?.to && event.from !== event.to)
-  return { state: last?.to ?? 'unknown', since: first?.at ?? '' }
-}
-
-/** The moment since which the log shows that shares may be handed over. @throws EscrowError `REQUEST_STATE`, `SHARES_TOO_FEW` */
-export function requireReleasing(one: OpenedCase): Date {
-  const { state, since } = loggedState(one)
-  if (state !== 'releasing' && state !== 'released') {
-    throw new EscrowError('REQUEST_STATE', `expected the log to show the request in releasing, got ${state}`)
-  }
-  const moves = one.events.map(({ event }) => event).filter(isAdvance)
-  const releasing = moves.findLast((event) => event.to === 'releasing' && event.from !== 'releasing')
-  const cooling = moves.findLast((event) => event.to === 'coolingOff' && event.from !== 'coolingOff')
-  const coolingMs = one.frame.terms.clocks.coolingOffHours * 3_600_000
-  if (releasing === undefined || cooling === undefined || Date.parse(releasing.at) + recordingMs < Date.parse(cooling.at) + coolingMs) {
-    throw new EscrowError(
-      'REQUEST_STATE',
-      `expected a cooling-off of ${one.frame.terms.clocks.coolingOffHours} hours in the log before ${since}`,
-    )
-  }
-  const at = new Date(releasing.at)
-  const { verdict } = countVotes(one, at)
-  if (verdict !== 'approved') throw new EscrowError('REQUEST_STATE', `expected the votes in the log to approve, but they are ${verdict}`)
-  return at
-}
-
-type Advanced = EventOf<'request-advanced'>
-
-function isAdvance(event: Event): event is Advanced {
-  return event.type === 'escrow/event/request-advanced/v1'
+/** Refuse a case whose log lacks what this party heard itself. @throws EscrowError `STATEMENT_HIDDEN` */
+export function requireNothingHidden(one: OpenedCase): void {
+  const [hidden] = one.hidden
+  if (hidden === undefined) return
+  const words = `${hidden.statement.type} by ${hidden.signer}, ${hidden.digest.slice(0, 16)}`
+  throw new EscrowError('STATEMENT_HIDDEN', `expected the log to show the ${words}, which you received yourself, got nothing`)
 }
 
 /** When each statement was recorded, by digest. */
-function recordedIn(events: readonly LoggedEvent[]): ReadonlyMap<string, string> {
+export function recordedIn(events: readonly LoggedEvent[]): ReadonlyMap<string, string> {
   return new Map(events.flatMap(({ event }) => (event.type === 'escrow/event/statement-recorded/v1' ? [[event.statement, event.at]] : [])))
 }
 
@@ -163,6 +140,25 @@ async function readAll(folder: string): Promise<ReadonlyMap<string, Uint8Array>>
     documents.set(peekStatement(bytes).digest, bytes)
   }
   return documents
+}
+
+/** Statements that came past the operator. Only those that could change a judgement of this request are kept. */
+async function readHeard(paths: readonly string[], pinned: SignedAgreement, request: string): Promise<readonly VerifiedStatement[]> {
+  const heard: VerifiedStatement[] = []
+  for (const path of paths) {
+    const bytes = await readNamedFile(path, signedDocumentBytesMax)
+    if (peekStatement(bytes).statement.agreement !== pinned.digest) continue
+    const verified = verifyStatement(bytes, pinned)
+    if (isAbout(verified, request)) heard.push(verified)
+  }
+  return heard
+}
+
+function isAbout({ statement }: VerifiedStatement, request: string): boolean {
+  if (statement.type === 'escrow/statement/ruling/v1') return statement.subject.digest === request
+  if (statement.type === 'escrow/statement/legal-hold/v1') return statement.requestDigest === null || statement.requestDigest === request
+  if ('covers' in statement) return statement.covers.some((cover) => cover.requestDigest === request)
+  return 'requestDigest' in statement && statement.requestDigest === request
 }
 
 async function readLog(folder: string, pinned: SignedAgreement, request: OpenedCase['request']): Promise<readonly LoggedEvent[]> {

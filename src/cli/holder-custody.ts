@@ -4,13 +4,15 @@ import { join } from 'node:path'
 import { SystemClock, SystemEntropy } from '../core/environment.js'
 import { EscrowError, isEscrowError } from '../core/errors.js'
 import { encodeBase64 } from '../crypto/base64.js'
-import { fingerprintWords } from '../crypto/fingerprint-words.js'
 import { sealBytes } from '../crypto/seal-envelope.js'
 import { encodeReleasedShare } from '../format/share.js'
-import { epochOf, partyOf } from '../format/signed-agreement.js'
+import { epochOf } from '../format/signed-agreement.js'
 import { columns, type CommandContext, type CommandResult } from './command.js'
 import { exists } from './files.js'
-import { countVotes, loggedState, openCase, openPinned, pinnedFor, requireReleasing, type OpenedCase } from './holder-case.js'
+import { jsonOf, linesOf, recipientLines } from './holder-case-lines.js'
+import { openCase, openPinned, pinnedFor, requireNothingHidden, type OpenedCase } from './holder-case.js'
+import { loggedState, requireReleasing } from './holder-case-votes.js'
+import { requireEvidence } from './holder-evidence.js'
 import { openShares } from './holder-vault.js'
 import { openPartyFolder } from './party-folder.js'
 import { openSigner, signedResult, writeStatement } from './sign-statement.js'
@@ -28,7 +30,7 @@ export async function inbox(
     const path = join(folder, name)
     if (!(await exists(join(path, 'request.json')))) continue
     try {
-      const one = await openCase(path, await pinnedFor(path, pinned), null)
+      const one = await openCase(path, await pinnedFor(path, pinned), { now: null })
       const { state, since } = loggedState(one)
       rows.push([name, `${state} since ${since}; ${one.request.statement.condition}, asked by ${one.request.signer}`])
     } catch (error) {
@@ -45,14 +47,16 @@ export async function inbox(
   }
 }
 
-/** Show one case: who, what, why, evidence, clocks, votes, and the beneficiary's fingerprint in words. */
+/** Show one case: who, what, why, evidence, clocks, votes, and the beneficiary's key in words. Exit 3 when the log hides what you heard. */
 export async function show(
   _context: CommandContext,
-  options: { readonly agreement: readonly string[] },
+  options: { readonly agreement: readonly string[]; readonly heard?: readonly string[] },
   folder: string,
 ): Promise<CommandResult> {
-  const one = await openCase(folder, await pinnedFor(folder, await openPinned(options.agreement)), null)
-  return { json: jsonOf(one), lines: linesOf(one) }
+  const now = new SystemClock().now()
+  const pinned = await pinnedFor(folder, await openPinned(options.agreement))
+  const one = await openCase(folder, pinned, { now: null, heard: options.heard })
+  return { json: jsonOf(one, now), lines: linesOf(one, now), ...(one.hidden.length > 0 ? { exitCode: 3 as const } : {}) }
 }
 
 interface VoteOptions {
@@ -60,11 +64,25 @@ interface VoteOptions {
   readonly agreement: readonly string[]
   readonly reason: string
   readonly out: string
+  readonly heard?: readonly string[]
+  readonly unseenEvidence?: boolean
 }
 
-/** Approve every case given, with one statement. @throws EscrowError whatever does not verify or match; nothing is signed then */
+/**
+ * Approve every case given, with one statement.
+ *
+ * @throws EscrowError whatever does not verify or match; `STATEMENT_HIDDEN` when the log does not show what this party heard itself;
+ *   `EVIDENCE_MISSING` unless it wants to judge without. Nothing is signed then
+ */
 export async function approve(_context: CommandContext, options: VoteOptions, ...folders: string[]): Promise<CommandResult> {
-  const { signer, cases } = await openCases(options, folders)
+  const { signer, cases, now } = await openCases(options, folders)
+  for (const one of cases) {
+    requireNothingHidden(one)
+    const judged = one.evidence.filter(
+      ({ statement }) => statement === one.frame.digest || one.orders.some(({ digest }) => digest === statement),
+    )
+    if (options.unseenEvidence !== true) requireEvidence(judged)
+  }
   const covers = cases.map(({ frame }) => ({
     requestDigest: frame.digest,
     agreement: frame.agreement,
@@ -74,7 +92,7 @@ export async function approve(_context: CommandContext, options: VoteOptions, ..
   const wish = { name: 'approval' as const, epoch: cases[0]?.frame.epoch ?? 1, out: options.out }
   const digest = await writeStatement(signer, wish, { covers, reason: options.reason })
   const result = signedResult('approval', signer, digest, options.out)
-  return { ...result, lines: [...cases.flatMap((one) => linesOf(one)), ...result.lines] }
+  return { ...result, lines: [...cases.flatMap((one) => linesOf(one, now)), ...result.lines] }
 }
 
 /** Refuse every case given, with one statement. @throws EscrowError as `approve` */
@@ -90,10 +108,11 @@ async function openCases(options: VoteOptions, folders: readonly string[]) {
   const pinned = await openPinned(options.agreement)
   const now = new SystemClock().now()
   const cases: OpenedCase[] = []
-  for (const folder of folders) cases.push(await openCase(folder, await pinnedFor(folder, pinned), now))
+  const { heard } = options
+  for (const folder of folders) cases.push(await openCase(folder, await pinnedFor(folder, pinned), { now, heard }))
   const [first] = cases
   if (first === undefined) throw new EscrowError('ARGUMENT_INVALID', 'expected at least one case')
-  return { signer: { party: await openPartyFolder(options.as), agreement: first.agreement }, cases }
+  return { signer: { party: await openPartyFolder(options.as), agreement: first.agreement }, cases, now }
 }
 
 /**
@@ -103,12 +122,19 @@ async function openCases(options: VoteOptions, folders: readonly string[]) {
  */
 export async function releaseShareFor(
   _context: CommandContext,
-  options: { readonly as: string; readonly agreement: string; readonly share: string; readonly out: string },
+  options: {
+    readonly as: string
+    readonly agreement: string
+    readonly share: string
+    readonly out: string
+    readonly heard?: readonly string[]
+  },
   folder: string,
 ): Promise<CommandResult> {
   const signer = await openSigner(options)
-  const one = await openCase(folder, signer.agreement, null)
-  requireReleasing(one)
+  const one = await openCase(folder, signer.agreement, { now: null, heard: options.heard })
+  requireNothingHidden(one)
+  requireReleasing(one, new SystemClock().now())
   const epoch = epochOf(signer.agreement.body, one.frame.epoch)
   const [share] = await openShares(signer.agreement, signer.party, [options.share])
   if (share?.epoch.epoch !== epoch.epoch) throw new EscrowError('SHARE_INVALID', `expected a share of epoch ${epoch.epoch}`)
@@ -122,69 +148,4 @@ export async function releaseShareFor(
   const digest = await writeStatement(signer, { name: 'share-release', epoch: epoch.epoch, out: options.out }, matter)
   const result = signedResult('share-release', signer, digest, options.out)
   return { ...result, lines: [...recipientLines(one), ...result.lines] }
-}
-
-function linesOf(one: OpenedCase): readonly string[] {
-  const { request, frame, orders } = one
-  const { statement } = request
-  const { state, since } = loggedState(one)
-  const tally = countVotes(one, new SystemClock().now())
-  return [
-    `${statement.request}  ${state} since ${since}`,
-    ...columns([
-      ['agreement', `${one.agreement.body.title}; the digest is the one you pinned`],
-      ['asked by', frame.requesters.map((name) => describeParty(one, name)).join(', ')],
-      ['condition', `${frame.terms.condition} (${frame.terms.kind})`],
-      ['grounds', statement.grounds],
-      ...statement.deposits.map(({ source, sequence }): [string, string] => [
-        'deposit',
-        `${source}, ${sequence ?? 'the newest that opens'}`,
-      ]),
-      ...statement.evidence.map(({ title, sha256 }): [string, string] => ['evidence', `${title}  sha256 ${sha256}`]),
-      ...orders.map(({ signer }): [string, string] => ['order signed by', describeParty(one, signer)]),
-      ...tally.bodies.map((body): [string, string] => [
-        body.body,
-        `${body.approvals.length} of ${body.need} approve (${body.approvals.join(', ') || 'nobody'}); refused by ${body.refusals.join(', ') || 'nobody'}`,
-      ]),
-      ['clocks', `approval ${frame.terms.clocks.approvalHours} h, cooling-off ${frame.terms.clocks.coolingOffHours} h; silence is refusal`],
-      ['log', `${one.events.length} events, each proven; no gap`],
-    ]),
-    ...recipientLines(one),
-  ]
-}
-
-function recipientLines(one: OpenedCase): readonly string[] {
-  return one.request.statement.beneficiaries.flatMap(({ party, recipient }) =>
-    columns([
-      ['goes to', describeParty(one, party)],
-      ['key in words', fingerprintWords(recipient)],
-    ]),
-  )
-}
-
-function describeParty(one: OpenedCase, name: string): string {
-  const { role, organisation, standing } = partyOf(one.agreement.body, name)
-  return `${name}, ${role} (${organisation}, ${standing.country})`
-}
-
-function jsonOf(one: OpenedCase) {
-  const { request, frame, orders } = one
-  const { bodies, verdict } = countVotes(one, new SystemClock().now())
-  return {
-    request: request.statement.request,
-    digest: frame.digest,
-    ...loggedState(one),
-    condition: frame.terms.condition,
-    grounds: request.statement.grounds,
-    deposits: request.statement.deposits,
-    evidence: request.statement.evidence,
-    orders: orders.map(({ digest, signer }) => ({ digest, signer })),
-    beneficiaries: request.statement.beneficiaries.map(({ party, recipient }) => ({
-      party,
-      recipient,
-      words: fingerprintWords(recipient),
-    })),
-    votes: { verdict, bodies },
-    events: one.events.length,
-  }
 }

@@ -26,7 +26,7 @@ export async function openableCase(
   party: PartyFolder,
   pinned: SignedAgreement,
 ): Promise<OpenableCase> {
-  const one = await openCase(wish.folder, pinned, null)
+  const one = await openCase(wish.folder, pinned, { now: null })
   const { request } = one.request.statement
   if (wish.request !== null && wish.request !== request)
     throw new EscrowError('NOT_FOUND', `expected the case of ${wish.request}, got that of ${request}`)

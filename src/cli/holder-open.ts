@@ -1,4 +1,5 @@
 import { lstat } from 'node:fs/promises'
+import { join } from 'node:path'
 import { SystemClock } from '../core/environment.js'
 import { EscrowError } from '../core/errors.js'
 import { signedDocumentBytesMax } from '../core/limits.js'
@@ -19,11 +20,12 @@ import { openArchive } from './open-archive.js'
 interface OpenOptions {
   readonly as: string
   readonly agreement: string
-  readonly from: string
+  readonly from?: string
   readonly source?: string
   readonly share?: readonly string[]
   readonly request?: string
   readonly case?: string
+  readonly mailbox?: string
   readonly to: string
   readonly sequence?: number
 }
@@ -37,7 +39,7 @@ interface Chosen {
 /**
  * Verify a chain with the pinned agreement, combine released shares, and restore a bare repository.
  *
- * @throws EscrowError `SHARES_TOO_FEW`, `CHAIN_BROKEN`, `SIGNATURE_INVALID`, `OBJECT_*`, `RESTORE_MISMATCH`, `FOLDER_NOT_EMPTY`, `NOT_FOUND`; nothing
+ * @throws EscrowError `GRANT_REFUSED` for another deposit than the case grants; `SHARES_TOO_FEW`, `CHAIN_BROKEN`, `SIGNATURE_INVALID`, `OBJECT_*`, `RESTORE_MISMATCH`, `FOLDER_NOT_EMPTY`, `NOT_FOUND`; nothing
  *   stands under `--to` then
  */
 export async function open(context: CommandContext, options: OpenOptions): Promise<CommandResult> {
@@ -45,13 +47,14 @@ export async function open(context: CommandContext, options: OpenOptions): Promi
   const party = await openPartyFolder(options.as)
   const pinned = openAgreement(await readNamedFile(options.agreement, signedDocumentBytesMax))
   requireSignatures(pinned, { agent: true })
-  const reader = openArchive(options.from)
-  const wish = await wishOf(options, party, pinned)
+  const { from, caseFolder } = placesOf(options)
+  const reader = openArchive(from)
+  const wish = await wishOf({ ...options, caseFolder }, party, pinned)
   const { source } = wish
   const tree = await reader.tree(pinned.body.agreement, source, context.signal)
   const folders = tree.sources.get(source)
   if (folders === undefined)
-    throw new EscrowError('NOT_FOUND', `expected deposits of ${source} under ${pinned.body.agreement} in ${options.from}, got none`)
+    throw new EscrowError('NOT_FOUND', `expected deposits of ${source} under ${pinned.body.agreement} in ${from}, got none`)
   const { agreement: trusted } = await trustAgreement(reader, tree, pinned, context.signal)
   const history = await readHistory(reader, { source, folders, trusted, now: new SystemClock().now() }, context.signal)
   const chosen = wish.sequence === null ? chooseNewest(history) : choose(history, wish.sequence)
@@ -75,11 +78,24 @@ interface OpenWish {
   readonly shares: readonly ShareFile[]
 }
 
-async function wishOf(options: OpenOptions, party: PartyFolder, pinned: SignedAgreement): Promise<OpenWish> {
-  if (options.case !== undefined) {
-    const { request = null, source = null } = options
-    const granted = await openableCase({ folder: options.case, request, source }, party, pinned)
-    return { ...granted, sequence: options.sequence ?? granted.sequence }
+/** A mailbox has a folder for each case, and in it what was handed over. */
+function placesOf(options: OpenOptions): { readonly from: string; readonly caseFolder: string | undefined } {
+  const { mailbox, request } = options
+  const inMailbox = mailbox === undefined ? undefined : join(mailbox, required(request, '--request with --mailbox'))
+  const from = options.from ?? (inMailbox === undefined ? undefined : join(inMailbox, 'archive'))
+  return { from: required(from, '--from, or --mailbox'), caseFolder: options.case ?? inMailbox }
+}
+
+async function wishOf(
+  options: OpenOptions & { readonly caseFolder: string | undefined },
+  party: PartyFolder,
+  pinned: SignedAgreement,
+): Promise<OpenWish> {
+  if (options.caseFolder !== undefined) {
+    const { request = null, source = null, sequence } = options
+    const granted = await openableCase({ folder: options.caseFolder, request, source }, party, pinned)
+    if (sequence === undefined || sequence === granted.sequence) return granted
+    throw new EscrowError('GRANT_REFUSED', `expected deposit ${granted.sequence} of ${granted.source}, which was granted, got ${sequence}`)
   }
   const source = required(options.source, '--source, or --case')
   return { source, sequence: options.sequence ?? null, shares: await readShareFiles(required(options.share, '--share, or --case')) }

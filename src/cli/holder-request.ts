@@ -51,7 +51,7 @@ export async function askForRelease(
       deposits: (options.source ?? body.sources.map(({ source }) => source)).map((text) => depositOf(text)),
       order,
       grounds: options.grounds,
-      evidence: await readEvidence(options.evidence),
+      evidence: await readEvidence(options.evidence, options.out),
     },
   )
   return signedResult('release-request', signer, digest, options.out)
@@ -89,7 +89,7 @@ export async function registerOrder(
       issuer: options.issuer,
       jurisdiction: options.jurisdiction,
       reference: options.reference,
-      documents: await readEvidence(options.document),
+      documents: await readEvidence(options.document, options.out),
       scope,
       effectiveAt: options.effectiveAt ?? new SystemClock().now().toISOString(),
     },
@@ -111,7 +111,7 @@ export async function contest(
   const signer = await openSigner(options)
   const contested = await openOrder(options.order, signer.agreement)
   const { court, docket, grounds } = options
-  const evidence = await readEvidence(options.evidence)
+  const evidence = await readEvidence(options.evidence, options.out)
   const matter = { order: contested.digest, court, docket, grounds, evidence }
   const digest = await writeStatement(signer, { name: 'contestation', epoch: currentEpoch(signer), out: options.out }, matter)
   return signedResult('contestation', signer, digest, options.out)
@@ -123,7 +123,7 @@ export async function objectTo(
   options: Omit<CaseOptions, 'reason'> & { readonly grounds: string; readonly evidence?: readonly string[] },
 ): Promise<CommandResult> {
   const { signer, one } = await openSignersCase(options)
-  const matter = { requestDigest: one.frame.digest, grounds: options.grounds, evidence: await readEvidence(options.evidence) }
+  const matter = { requestDigest: one.frame.digest, grounds: options.grounds, evidence: await readEvidence(options.evidence, options.out) }
   const digest = await writeStatement(signer, { name: 'contrary-instruction', epoch: one.frame.epoch, out: options.out }, matter)
   return signedResult('contrary-instruction', signer, digest, options.out)
 }
@@ -141,14 +141,14 @@ export async function rule(
 ): Promise<CommandResult> {
   const signer = await openSigner(options)
   const { outcome, grounds } = options
-  const evidence = await readEvidence(options.evidence)
+  const evidence = await readEvidence(options.evidence, options.out)
   if (options.order !== undefined) {
     const { digest: ruled, statement } = await openOrder(options.order, signer.agreement)
     const matter = { subject: { kind: 'order' as const, digest: ruled }, outcome, grounds, evidence }
     const digest = await writeStatement(signer, { name: 'ruling', epoch: statement.epoch, out: options.out }, matter)
     return signedResult('ruling', signer, digest, options.out)
   }
-  const one = await openCase(required(options.case, '--order or --case'), signer.agreement, new SystemClock().now())
+  const one = await openCase(required(options.case, '--order or --case'), signer.agreement, { now: new SystemClock().now() })
   const matter = { subject: { kind: 'request' as const, digest: one.frame.digest }, outcome, grounds, evidence }
   const digest = await writeStatement(signer, { name: 'ruling', epoch: one.frame.epoch, out: options.out }, matter)
   return signedResult('ruling', signer, digest, options.out)
@@ -210,7 +210,7 @@ export async function hold(
 ): Promise<CommandResult> {
   const signer = await openSigner(options)
   const { until, reference, reason } = options
-  const one = options.case === undefined ? null : await openCase(options.case, signer.agreement, null)
+  const one = options.case === undefined ? null : await openCase(options.case, signer.agreement, { now: null })
   const matter = { action: options.lift ? ('lift' as const) : ('place' as const), requestDigest: one?.frame.digest ?? null }
   const epoch = one?.frame.epoch ?? currentEpoch(signer)
   const digest = await writeStatement(signer, { name: 'legal-hold', epoch, out: options.out }, { ...matter, until, reference, reason })
@@ -222,7 +222,7 @@ async function openSignersCase(
   options: SigningOptions & { readonly case: string },
 ): Promise<{ readonly signer: Signer; readonly one: OpenedCase }> {
   const signer = await openSigner(options)
-  return { signer, one: await openCase(options.case, signer.agreement, null) }
+  return { signer, one: await openCase(options.case, signer.agreement, { now: null }) }
 }
 
 function currentEpoch({ agreement }: Signer): number {

@@ -142,10 +142,11 @@ function addCustodianCommands(program: Command, action: Action): void {
     .command('show')
     .argument('<case>', 'the folder of a case')
     .requiredOption('--agreement <file>', 'an agreement.json as pinned; once for each', collect)
+    .option('--heard <file>', 'a statement that a party sent you directly; once for each', collect)
     .description('custodian: show a whole case from verified material')
     .action(action(async () => (await import('./holder-custody.js')).show))
   for (const name of ['approve', 'refuse'] as const) {
-    program
+    const command = program
       .command(name)
       .argument('<case...>', 'folders of cases; one statement covers them all')
       .description(`custodian or group: ${name} after verifying each case`)
@@ -154,10 +155,15 @@ function addCustodianCommands(program: Command, action: Action): void {
       .requiredOption('--reason <words>', 'why')
       .requiredOption('--out <file>', 'where the signed statement will lie')
       .action(action(async () => (await import('./holder-custody.js'))[name]))
+    if (name === 'refuse') continue
+    command
+      .option('--heard <file>', 'a statement that a party sent you directly, which the log must show; once for each', collect)
+      .option('--unseen-evidence', 'judge although documents did not come with the case')
   }
   signing(program.command('release-share'))
     .argument('<case>', 'the folder of a case')
     .description('custodian: seal the share to the pinned beneficiaries once the log shows the approvals')
     .requiredOption('--share <file>', 'the sealed share of the epoch')
+    .option('--heard <file>', 'a statement that a party sent you directly, which the log must show; once for each', collect)
     .action(action(async () => (await import('./holder-custody.js')).releaseShareFor))
 }

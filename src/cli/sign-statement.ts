@@ -1,7 +1,7 @@
-import { basename } from 'node:path'
+import { basename, join } from 'node:path'
 import { SystemClock } from '../core/environment.js'
 import { EscrowError } from '../core/errors.js'
-import { documentBytesMax, signedDocumentBytesMax } from '../core/limits.js'
+import { evidenceBytesMax, signedDocumentBytesMax } from '../core/limits.js'
 import { sha256Hex } from '../crypto/digest.js'
 import { openAgreement, requireSignatures, type SignedAgreement } from '../format/signed-agreement.js'
 import { digestOf, signDocument } from '../format/signed-document.js'
@@ -66,20 +66,28 @@ export function signedResult(name: string, signer: Signer, digest: string, out: 
   return { json: { statement: name, party: card.party, digest, file: out }, lines }
 }
 
+/** Where the documents of a statement lie: beside its file, each named by its digest. */
+export function evidenceFolder(statementFile: string): string {
+  return `${statementFile}.evidence`
+}
+
 /**
  * Evidence from files: `title=file`.
  *
+ * @param out - the statement's file: a copy of each document is laid beside it, to travel with it. Left out: they stay where they are.
  * @throws EscrowError `ARGUMENT_INVALID`, `FILE_UNREADABLE`
  */
-export async function readEvidence(given: readonly string[] = []): Promise<Evidence[]> {
+export async function readEvidence(given: readonly string[] = [], out?: string): Promise<Evidence[]> {
   const documents: Evidence[] = []
   for (const text of given) {
     const at = text.indexOf('=')
     if (at < 1) throw new EscrowError('ARGUMENT_INVALID', 'expected evidence as title=file')
     const path = text.slice(at + 1)
-    const bytes = await readNamedFile(path, documentBytesMax)
+    const bytes = await readNamedFile(path, evidenceBytesMax)
     const mediaType = /\.pdf$/i.test(basename(path)) ? 'application/pdf' : 'application/octet-stream'
-    documents.push({ title: text.slice(0, at), sha256: sha256Hex(bytes), sizeBytes: bytes.byteLength, mediaType })
+    const sha256 = sha256Hex(bytes)
+    documents.push({ title: text.slice(0, at), sha256, sizeBytes: bytes.byteLength, mediaType })
+    if (out !== undefined) await writeNamedFile(join(evidenceFolder(out), sha256), bytes)
   }
   return documents
 }

@@ -64,10 +64,12 @@ export const ERROR_ADVICE = {
   SIGNATURE_INVALID: 'the signature does not verify with the pinned key; do not trust this document',
   SIGNING_FAILED: 'see the words of ssh-keygen above; plug in and touch the security key, or load the key into ssh-agent',
   STATEMENT_EXPIRED: 'ask the signer for a fresh statement',
+  STATEMENT_HIDDEN: 'the log does not show what a party sent you: ask the operator to record it, and tell the other parties',
   STATEMENT_INVALID: 'the statement does not fit its agreement or epoch; ask the signer for a correct one',
   VAULT_INVALID: 'the vault was dealt wrongly; refuse it and tell the depositor',
   VAULT_NOT_ARMED: 'every custodian must first run `escrow vault accept`',
   // release
+  EVIDENCE_MISSING: 'ask who signed the statement for the documents, or say with --unseen-evidence that you judge without them',
   GRANT_EXPIRED: 'the time to fetch is over; ask for a new release',
   GRANT_REFUSED: 'only the beneficiaries of a release may fetch, and only what was granted; see `escrow show` of the case',
   GRANT_REVOKED: 'the grant was revoked; the case shows by whom and why',

@@ -57,6 +57,8 @@ export const coversMax = 10_000
 export const evidenceMax = 200
 /** What a person writes into a statement: reasons, grounds; some ten pages. */
 export const wordsCharactersMax = 20_000
+/** One document of evidence: a scanned judgment of a few hundred pages. */
+export const evidenceBytesMax = 64 * MiB
 /** A share sealed to one recipient is an age file of about 400 bytes. */
 export const sealedShareBytesMax = 4 * KiB
 

@@ -254,3 +254,9 @@ export type Statement = z.infer<typeof Statement>
 export type StatementType = Statement['type']
 /** The statement of one name: `StatementOf<'approval'>`. */
 export type StatementOf<Name extends string> = Extract<Statement, { readonly type: `escrow/statement/${Name}/v1` }>
+
+/** The documents that a statement rests on; empty for a type that names none. */
+export function evidenceOf(said: Statement): readonly Evidence[] {
+  if ('evidence' in said) return said.evidence
+  return 'documents' in said ? said.documents : []
+}

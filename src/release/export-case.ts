@@ -6,6 +6,7 @@ import type { KnownAgreement } from '../escrow/agreement-shelf.js'
 import { canonicalize } from '../format/canonical-json.js'
 import { logTag } from '../format/log-entry.js'
 import type { ProvenEvent } from '../format/logged-event.js'
+import { evidenceOf } from '../format/statement.js'
 import { formatProof } from '../format/proof.js'
 import { LogReader } from '../log/log-reader.js'
 import { listChain } from '../log/log.table.js'
@@ -14,6 +15,7 @@ import { ReplicaSet } from '../store/replica-set.js'
 import { OrderShelf } from './order-shelf.js'
 import { tagSecretOf } from './record-turn.js'
 import { ReleaseDesk } from './release-desk.js'
+import { peekStatement } from './statement-verifier.js'
 import { listHeldShares, type HeldShareRow, type OrderRow } from './release.table.js'
 
 /** A file of a case, by its path in the case's folder. */
@@ -51,6 +53,7 @@ export class ExportCase {
       { path: 'request.json', bytes: requireBytes(about.get(row.requestDigest)) },
       ...[...orders].map(([digest, bytes]) => ({ path: `orders/${digest}.json`, bytes })),
       ...statements.map(([digest, bytes]) => ({ path: `statements/${digest}.json`, bytes })),
+      ...(await this.evidence(row.agreementId, [...orders.values(), ...about.values()], signal)),
       ...passedOn.map(({ digest, document }) => ({ path: `shares/${digest}.json`, bytes: document })),
       ...(await this.proven(known, requestId, signal)),
     ]
@@ -63,7 +66,15 @@ export class ExportCase {
       { path: 'agreement.json', bytes: known.signed.bytes },
       { path: 'order.json', bytes: requireBytes(documents.get(row.orderDigest)) },
       ...[...documents].map(([digest, bytes]) => ({ path: `statements/${digest}.json`, bytes })),
+      ...(await this.evidence(row.agreementId, [...documents.values()], signal)),
     ]
+  }
+
+  /** The documents that statements name, as far as they were handed in. */
+  private async evidence(agreementId: string, statements: readonly Uint8Array[], signal?: AbortSignal): Promise<readonly CaseFile[]> {
+    const named = statements.flatMap((bytes) => evidenceOf(peekStatement(bytes).statement)).map(({ sha256 }) => sha256)
+    const kept = await this.desk.files.evidence(agreementId, named, signal)
+    return [...kept].map(([sha256, bytes]) => ({ path: `evidence/${sha256}`, bytes }))
   }
 
   private async proven(known: KnownAgreement, subject: string, signal?: AbortSignal): Promise<readonly CaseFile[]> {

@@ -4,7 +4,9 @@ import { ReadDocument } from '../escrow/read-document.js'
 import { documentRetainUntil } from '../escrow/retention.js'
 import { StoreDocument } from '../escrow/store-document.js'
 import { Database } from '../db/database.js'
-import type { ObjectKey } from '../store/object-key.js'
+import { listObjectsUnder } from '../escrow/object.table.js'
+import { AgreementId } from '../format/ids.js'
+import { objectKeys, type ObjectKey } from '../store/object-key.js'
 import { listHeldShares, listStatements } from './release.table.js'
 
 /** Signed documents of releases: written once to the store before anything speaks of them, and read back to be verified again. */
@@ -39,6 +41,17 @@ export class ReleaseFiles {
   /** The bytes under a key. @throws EscrowError `NOT_FOUND`, `OBJECT_*`, `STORE_*` */
   read(key: string, signal?: AbortSignal): Promise<Uint8Array> {
     return this.documents.bytes(key, signal)
+  }
+
+  /** Which of these documents are kept here as evidence, with their bytes. @throws EscrowError `OBJECT_*`, `STORE_*` */
+  async evidence(agreementId: string, digests: readonly string[], signal?: AbortSignal): Promise<Map<string, Uint8Array>> {
+    const keys = new Map(
+      [...new Set(digests)].map((sha256) => [objectKeys.evidence(AgreementId.parse(agreementId), sha256) as string, sha256]),
+    )
+    const kept = await this.database.query((db) => listObjectsUnder(db, [...keys.keys()]))
+    const found = new Map<string, Uint8Array>()
+    for (const { key } of kept) found.set(keys.get(key) ?? '', await this.documents.bytes(key, signal))
+    return found
   }
 
   /** The share releases of a request, held or passed on, by digest in the order in which they came. */

@@ -10,6 +10,7 @@ import { GrantAccess } from './grant-access.js'
 import { GrantedObjects } from './granted-objects.js'
 import { ListDownload } from './list-download.js'
 import { OrderShelf } from './order-shelf.js'
+import { KeepEvidence } from './keep-evidence.js'
 import { LastWord } from './last-word.js'
 import { LegalOrderFiles } from './legal-order-files.js'
 import { RecordLegalOrder } from './record-legal-order.js'
@@ -39,6 +40,7 @@ const useCases = [
   AdvanceRequest,
   ExportCase,
   GrantAccess,
+  KeepEvidence,
   ListDownload,
   RecordGrantStatement,
   RecordLegalOrder,

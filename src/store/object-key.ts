@@ -70,6 +70,8 @@ export const objectKeys = {
   knownObjects: (place: DepositPlace, attempt: string) => join(depositFolder(place), `${attempt}.known-objects`),
   attachment: (agreement: AgreementId, source: string, sha256: string) =>
     join(sourceFolder(agreement, source), 'attachments', `${sha256}.age`),
+  /** A document that a signed statement names as evidence, in the clear. @param sha256 - of its bytes, as the statement has it. */
+  evidence: (agreement: AgreementId, sha256: string) => join('agreements', agreement, 'evidence', sha256),
   /** The folder of a release: the name of its case in what is written down about it. */
   releases: (agreement: AgreementId, request: RequestId) => join(releaseFolder(agreement, request)),
   /** A signed statement about a release request. @param digest - of the statement. */

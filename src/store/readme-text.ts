@@ -24,6 +24,7 @@ agreements/<agreement>/sources/<source>/<number>-incremental/    a deposit that 
     <attempt>.known-objects    not needed to restore
 agreements/<agreement>/sources/<source>/attachments/<sha256>.age   large files that git LFS keeps outside of git
 agreements/<agreement>/releases/<request>/           released shares and the statements behind them
+agreements/<agreement>/evidence/<sha256>             documents that those statements name
 events/<leaf>.json                                   what stands behind each entry of the log
 tile/...                                             the log (c2sp.org/tlog-tiles)
 

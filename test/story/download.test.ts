@@ -35,7 +35,7 @@ beforeAll(async () => {
   template = await ReleaseTemplate.make(release, ['other'])
   template.fixture.addCommits('refs/heads/main', 2)
   await template.home.must('mirror')
-}, 120_000)
+}, 300_000)
 afterAll(() => template.remove())
 
 const home = '192.0.2.17'

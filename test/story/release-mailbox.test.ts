@@ -2,6 +2,7 @@
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { sha256Hex } from '../../src/crypto/digest.js'
 import { openBytes } from '../../src/crypto/holder/open-envelope.js'
 import { keyFileNames, parseIdentityFile } from '../../src/format/key-file.js'
 import { parseShare } from '../../src/format/share.js'
@@ -57,7 +58,7 @@ beforeAll(async () => {
   }
   await record(...['notary', 'university', 'chamber'].map((party) => outbox(party, 'approve')))
   approvedCase = await publish()
-}, 120_000)
+}, 300_000)
 afterAll(() => {
   home.remove()
   fixture.remove()
@@ -124,6 +125,48 @@ test('a vote that the log does not show is no vote, and no share is sealed witho
   expect((await home.run('release-share', early, ...as('notary', 'early'), ...sealing)).exitCode).toBe(6)
 })
 
+test('the evidence comes with the case, and is what was signed for', async () => {
+  const digest = sha256Hex(readFileSync(home.at('order.txt')))
+  expect(readFileSync(join(approvedCase, 'evidence', digest))).toEqual(readFileSync(home.at('order.txt')))
+  expect(await home.must('show', approvedCase, '--agreement', home.agreement)).toContain('as signed for')
+  const approving = (folder: string, ...more: readonly string[]) =>
+    home.run('approve', folder, ...as('auditor', 'late'), '--reason', 'So be it.', ...more)
+  const forged = tampered((folder) => writeFileSync(join(folder, 'evidence', digest), 'The court orders nothing of the sort.'))
+  expect((await approving(forged)).err).toContain('DIGEST_MISMATCH')
+  expect((await home.run('show', forged, '--agreement', home.agreement)).exitCode).toBe(3)
+  const without = tampered((folder) => rmSync(join(folder, 'evidence'), { recursive: true }))
+  expect(await home.must('show', without, '--agreement', home.agreement)).toContain(`NOT HERE, sha256 ${digest}`)
+  const refused = await approving(without)
+  expect([refused.exitCode, refused.err]).toEqual([6, expect.stringContaining('EVIDENCE_MISSING')])
+  expect((await approving(without, '--unseen-evidence')).exitCode).toBe(0)
+})
+
+test('evidence that no recorded statement names is not kept', async () => {
+  const beside = `${outbox('vendor', 'order')}.evidence`
+  const digest = sha256Hex(readFileSync(home.at('order.txt')))
+  writeFileSync(join(beside, digest), 'Something else under the same name.')
+  expect((await home.run('release', 'record', outbox('vendor', 'order'))).err).toContain('DIGEST_MISMATCH')
+  writeFileSync(join(beside, digest), readFileSync(home.at('order.txt')))
+})
+
+test('an operator who hides an objection is found out by everybody to whom the depositor sent it', async () => {
+  await home.must('object', ...as('vendor', 'object'), '--case', approvedCase, '--grounds', 'We still operate.')
+  const heard = ['--heard', outbox('vendor', 'object')]
+  const shown = await home.run('show', approvedCase, '--agreement', home.agreement, ...heard)
+  expect([shown.exitCode, shown.out]).toEqual([3, expect.stringMatching(/HIDDEN FROM LOG +contrary-instruction by vendor/)])
+  const voting = await home.run('approve', approvedCase, ...as('auditor', 'late'), '--reason', 'So be it.', ...heard)
+  expect([voting.exitCode, voting.err]).toEqual([6, expect.stringContaining('STATEMENT_HIDDEN')])
+  const sealing = await home.run('release-share', approvedCase, ...as('notary', 'early'), '--share', home.share('notary'), ...heard)
+  expect([sealing.exitCode, sealing.err]).toEqual([6, expect.stringContaining('STATEMENT_HIDDEN')])
+  const forged = readFileSync(outbox('vendor', 'object'), 'utf8').replace(/"sig":"..../, '"sig":"AAAA')
+  writeFileSync(home.at('forged.json'), forged)
+  expect((await home.run('show', approvedCase, '--agreement', home.agreement, '--heard', home.at('forged.json'))).err).toContain(
+    'SIGNATURE_INVALID',
+  )
+  const vote = join(approvedCase, 'statements', readdirSync(join(approvedCase, 'statements'))[0] ?? '')
+  expect((await home.run('show', approvedCase, '--agreement', home.agreement, '--heard', vote)).exitCode).toBe(0)
+})
+
 test('the inbox names what must not be signed', async () => {
   const bad = tampered((folder) => rmSync(join(folder, 'log'), { recursive: true }))
   const ran = await home.run('inbox', join(bad, '..'), '--agreement', home.agreement)
@@ -145,7 +188,13 @@ test('three sealed shares open the granted deposit in one command, and the next 
   const opening = ['open', '--as', home.party('partner'), '--agreement', home.agreement, '--from', home.at('handed'), '--case', folder]
   const wrong = await home.run(...opening, '--request', 'req_aaaaaaaaaaaaaaaaaaaa', '--to', home.at('never.git'))
   expect(wrong.err).toContain('NOT_FOUND')
+  const beyond = await home.run(...opening, '--sequence', '2', '--to', home.at('never.git'))
+  expect([beyond.exitCode, beyond.err]).toEqual([6, expect.stringContaining('GRANT_REFUSED')])
   await home.must(...opening, '--to', home.at('restored.git'))
+  await home.must('release', 'hand-over', request, '--to', 'partner', '--into', join(folder, 'archive'))
+  const keys = ['--as', home.party('partner'), '--agreement', home.agreement]
+  await home.must('open', '--request', request, '--mailbox', home.at('mailbox'), ...keys, '--to', home.at('again.git'))
+  expect(describeRepository(home.at('again.git'))).toEqual(describeRepository(fixture.path))
   expect(describeRepository(home.at('restored.git'))).toEqual(describeRepository(fixture.path))
   const { sources } = await home.json<{ sources: readonly { manifest: { kind: string; envelope: { epoch: number } } }[] }>('mirror')
   expect(sources[0]?.manifest).toMatchObject({ kind: 'full', envelope: { epoch: 2 } })

@@ -39,7 +39,7 @@ beforeAll(async () => {
   await home.must('request', ...as('partner', 'request'), '--condition', 'insolvent', '--grounds', 'The vendor is bankrupt.')
   await home.must('release', 'record', outbox('partner', 'request'))
   folder = await publish()
-}, 120_000)
+}, 300_000)
 afterAll(() => {
   home.remove()
   fixture.remove()
