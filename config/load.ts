@@ -110,6 +110,7 @@ function absolute(config: ConfigFile, home: string): Config {
     ...config,
     home,
     database: databaseAt(config.database, at),
+    queue: config.queue.kind === 'redis' ? { ...config.queue, urlFile: at(config.queue.urlFile) } : config.queue,
     replicas: config.replicas.map((replica) => replicaAt(replica, at)),
     scratch: { ...config.scratch, folder: at(config.scratch.folder) },
     keysFolder: at(config.keysFolder),

@@ -63,6 +63,12 @@ const S3Replica = z.strictObject({
   secretKeyFile: key(path, 'path', 'with the access key: can write and, outside the lock, hide objects; cannot delete locked ones'),
 })
 
+const DatabaseQueue = z.strictObject({ kind: key(z.literal('database'), 'name', 'see the keys below it') })
+const RedisQueue = z.strictObject({
+  kind: key(z.literal('redis'), 'name', 'see the keys below it'),
+  urlFile: key(path, 'path', 'can delay work, or have it tried again and again; what is due stands in the database'),
+})
+
 /** The configuration file. Unknown keys refuse to start. */
 export const ConfigFile = z.strictObject({
   origin: key(
@@ -169,6 +175,16 @@ export const ConfigFile = z.strictObject({
         .default([]),
     })
     .refine((log) => log.witnessQuorum <= log.witnesses.length, 'expected witnessQuorum to be at most the number of witnesses'),
+  queue: z.discriminatedUnion('kind', [DatabaseQueue, RedisQueue]).prefault({ kind: 'database' }),
+  jobs: z
+    .strictObject({
+      depositsAtOnce: withDefault(
+        key(whole(1, 1000), 'count', 'too high: deposits fill the scratch folder and the memory; too low: they come late'),
+        2,
+      ),
+      checksAtOnce: withDefault(key(whole(1, 100), 'count', 'too high: checks take the bandwidth of deposits and downloads'), 2),
+    })
+    .prefault({}),
   http: z
     .strictObject({
       host: withDefault(

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { readSecretFile } from '../config/load.js'
 import { CONFIG, type Config, type DatabaseConfig, type ReplicaConfig } from '../config/schema.js'
 import { Clock, Entropy, SystemClock, SystemEntropy } from './core/environment.js'
+import { EscrowError } from './core/errors.js'
 import { Database } from './db/database.js'
 import { PgliteDatabase } from './db/pglite-database.js'
 import { PostgresDatabase } from './db/postgres-database.js'
@@ -15,6 +16,7 @@ import { checkReplicas } from './store/check-replicas.js'
 import { FsLogHeadStore } from './store/fs-log-head-store.js'
 import { FsObjectStore } from './store/fs-object-store.js'
 import { makeStoreFolder } from './store/fs-store-folder.js'
+import { pgliteQueue, postgresQueue, redisQueue, type QueueConnection } from './jobs/queue-connection.js'
 import { ReplicaSet } from './store/replica-set.js'
 import type { Replica } from './store/replica.js'
 import { makeStoreBuckets } from './store/s3-bucket.js'
@@ -30,6 +32,12 @@ export interface Adapters {
   readonly database: Database
   readonly replicas: ReplicaSet
   readonly remotes: RemoteSetup
+  /**
+   * Connect to the queue, once; only workers need it. It is closed with the adapters.
+   *
+   * @throws EscrowError `QUEUE_UNAVAILABLE`, `FILE_UNREADABLE`
+   */
+  readonly openQueue: () => Promise<QueueConnection>
   /** Close what was opened; idempotent. */
   readonly close: () => Promise<void>
 }
@@ -40,6 +48,8 @@ export interface Surroundings {
   readonly entropy: Entropy
   /** Opened; closed with the adapters. */
   readonly database?: Database
+  /** In the place of the configured queue. */
+  readonly openQueue?: () => Promise<QueueConnection>
 }
 
 /**
@@ -50,17 +60,21 @@ export interface Surroundings {
  * `CONFIG_INVALID`, `FILE_UNREADABLE`; then nothing stays open.
  */
 export async function openAdapters(config: Config, surroundings?: Surroundings, signal?: AbortSignal): Promise<Adapters> {
-  const { clock, entropy, database: given }: Surroundings = surroundings ?? { clock: new SystemClock(), entropy: new SystemEntropy() }
+  const { clock, entropy, ...given }: Surroundings = surroundings ?? { clock: new SystemClock(), entropy: new SystemEntropy() }
   const replicas = new ReplicaSet(await Promise.all(config.replicas.map((replica) => openReplica(replica, { clock, entropy }))))
   await checkReplicas(replicas.replicas, (replica) => verdictOnStore(replica, config.jurisdiction), signal)
-  const database = given ?? (await openDatabase(config.database))
+  const database = given.database ?? (await openDatabase(config.database))
   const transport = new HttpTransport({ rules: config.remotes, idleTimeoutMs: config.remotes.idleTimeoutMs })
   const remotes = { rules: config.remotes, transport, cache: new CapabilityCache() }
-  const close = () => {
+  let queue: Promise<QueueConnection> | undefined
+  const openQueue = () => (queue ??= given.openQueue?.() ?? openConfiguredQueue(config, database))
+  const close = async () => {
     transport.close()
-    return database.close()
+    // One that could not be opened has nothing to close.
+    await queue?.then((opened) => opened.close()).catch(() => undefined)
+    await database.close()
   }
-  return { config, clock, entropy, database, replicas, remotes, close }
+  return { config, clock, entropy, database, replicas, remotes, openQueue, close }
 }
 
 /**
@@ -113,6 +127,13 @@ export class AdaptersModule implements OnApplicationShutdown {
 async function openDatabase(database: DatabaseConfig): Promise<Database> {
   if (database.kind === 'pglite') return PgliteDatabase.open(database.folder)
   return PostgresDatabase.open({ url: (await readSecretFile(database.urlFile)).trim(), poolMax: database.poolMax })
+}
+
+async function openConfiguredQueue({ queue, database: { kind, ...database } }: Config, index: Database): Promise<QueueConnection> {
+  if (queue.kind === 'redis') return redisQueue((await readSecretFile(queue.urlFile)).trim())
+  if (index instanceof PgliteDatabase) return pgliteQueue(index.session)
+  if ('urlFile' in database) return postgresQueue((await readSecretFile(database.urlFile)).trim())
+  throw new EscrowError('QUEUE_UNAVAILABLE', `expected a database that a queue can lie in, got another one for ${kind}`)
 }
 
 async function openReplica(replica: ReplicaConfig, { clock, entropy }: Surroundings): Promise<Replica> {

@@ -19,21 +19,43 @@ import { MetricsController } from './http/metrics.controller.js'
 import { ProblemFilter } from './http/problem.filter.js'
 import { Readiness } from './http/readiness.js'
 import { RequestLog } from './http/request-log.js'
+import { JobsModule, type JobsWish } from './jobs.module.js'
 
 /** Every controller of the service, in the order in which the API document shows them. */
 const controllers = [HealthController, MetricsController]
 
+/** Of a process that only works: for whoever starts, stops and watches it. */
+const workerControllers = [HealthController, MetricsController]
+
+/** What a process does: answer parties, do jobs, or both. */
+export type ServerRole = 'api' | 'worker' | 'all'
+
+/** How a server is made. */
+export interface ServerWish {
+  /** `api` when left out. */
+  readonly role?: ServerRole
+  /** Where the log goes; standard error when left out. */
+  readonly logTo?: DestinationStream
+  /** How jobs are done, where tests want them otherwise. */
+  readonly jobs?: Pick<JobsWish, 'ticking' | 'rules'>
+}
+
 /** Nest's application with its own router and a server on Express. */
 @Module({})
 export class HttpAppModule {
-  /** @param adapters - opened. @param logTo - where the log goes; standard error when left out. */
-  static async with(adapters: Adapters, logTo?: DestinationStream): Promise<DynamicModule> {
+  /** @param adapters - opened. */
+  static async with(adapters: Adapters, { role = 'api', logTo, jobs }: ServerWish = {}): Promise<DynamicModule> {
+    const metrics = new Metrics()
+    const works =
+      role === 'api'
+        ? []
+        : [await JobsModule.of(adapters, { registry: metrics.registry, ...jobs, ...(logTo === undefined ? {} : { logTo }) })]
     return {
       module: HttpAppModule,
-      imports: [await AppModule.with(adapters), EscrowModule],
-      controllers,
+      imports: [await AppModule.with(adapters), EscrowModule, ...works],
+      controllers: role === 'worker' ? workerControllers : controllers,
       providers: [
-        Metrics,
+        { provide: Metrics, useValue: metrics },
         ProblemFilter,
         Readiness,
         IdempotencyInterceptor,
@@ -50,11 +72,11 @@ export class HttpAppModule {
  * @param adapters - opened; owned by the application from now on, also when it cannot start.
  * @returns an initialised application; the caller closes it, and with it the adapters.
  */
-export async function makeServer(adapters: Adapters, logTo?: DestinationStream): Promise<NestExpressApplication> {
+export async function makeServer(adapters: Adapters, wish: ServerWish = {}): Promise<NestExpressApplication> {
   try {
     // Bodies are read after the guard, by the routes that take any.
     const options = { bodyParser: false, abortOnError: false, logger: ['error', 'warn'], return503OnClosing: true } as const
-    const app = await NestFactory.create<NestExpressApplication>(await HttpAppModule.with(adapters, logTo), {
+    const app = await NestFactory.create<NestExpressApplication>(await HttpAppModule.with(adapters, wish), {
       ...options,
       logger: [...options.logger],
     })

@@ -113,8 +113,12 @@ function addServiceCommands(program: Command, action: Action): void {
 function addServerCommands(program: Command, action: Action): void {
   program
     .command('serve')
-    .description('serve the home folder over HTTP until interrupted; requests under way are answered first')
-    .addOption(new Option('--role <role>', 'what this process does').choices(['api']).default('api'))
+    .description('serve the home folder over HTTP and do what is due, until interrupted')
+    .addOption(
+      new Option('--role <role>', 'answer parties, do jobs, or both; as many processes of each as wanted')
+        .choices(['api', 'worker', 'all'])
+        .default('all'),
+    )
     .action(action(async () => (await import('./agent-serve.js')).serve))
   const token = program.command('token').description('tokens with which parties use the HTTP service')
   token

@@ -104,6 +104,9 @@ export const ERROR_ADVICE = {
   REQUEST_TIMEOUT: 'send the request without pausing; nothing was recorded',
   ROLE_REFUSED: 'this route is for another role; the message says which',
   TOKEN_INVALID: 'ask the operator for a token of your party: `escrow token create`; it may be unknown, expired or revoked',
+  // jobs
+  JOB_TIMEOUT: 'the work took longer than its limit and was stopped; it is tried again. If it goes on, look at what it works on',
+  QUEUE_UNAVAILABLE: 'check the queue (Redis, or the database); nothing is lost, what is due is found again in the database',
   // database
   DATABASE_CONFLICT: 'someone else changed the same thing; reload and try again',
   DATABASE_NOT_EMPTY: 'run `escrow rebuild --replace`, which keeps the old folder aside, or give an empty PostgreSQL database',

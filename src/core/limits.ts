@@ -196,6 +196,21 @@ export const configBytesMax = MiB
 /** A file with one secret: a key, a password, a URL. */
 export const secretBytesMax = 64 * KiB
 
+/** A queue that does not accept a connection for so long is unavailable. */
+export const queueConnectTimeoutMs = 10_000
+/** A queue that does not take a job within this time is unavailable; what is due is asked for again at the next tick. */
+export const queueAddTimeoutMs = 10_000
+/** Jobs under way have so long to end by themselves when the process stops. */
+export const jobGraceMs = 5_000
+/** A job that was told to stop has so long to let go of what it holds: git is killed, uploads are given up. */
+export const jobStopMs = 15_000
+/** A worker that says nothing of its job for so long is taken for dead. It speaks twice in that time. */
+export const jobLockMs = 60_000
+/** A source that was enqueued is looked at again after so long: a queue that loses it costs this delay, no more. */
+export const lookAgainMs = 5 * 60_000
+/** Sources that one tick takes; the others wait for the next tick, a few seconds later. */
+export const dueSweepMax = 20_000
+
 /** A JSON body over HTTP that is no signed document: the largest of ours has a dozen fields. */
 export const jsonBodyBytesMax = 64 * KiB
 /** An agreement and its annex in one JSON body, both in base64. */

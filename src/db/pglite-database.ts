@@ -74,6 +74,11 @@ export class PgliteDatabase extends Database {
     )
   }
 
+  /** The session itself, for the job queue: its tables lie in a schema of their own. */
+  get session(): PGlite {
+    return this.#client
+  }
+
   /** The whole database as a tar file, for `openInMemory`. */
   async image(): Promise<Blob> {
     return this.#client.dumpDataDir('none')

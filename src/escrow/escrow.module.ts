@@ -15,6 +15,7 @@ import { ExtendRetention } from './extend-retention.js'
 import { IssueReceipts } from './issue-receipts.js'
 import { LeaseKeeper } from './lease-keeper.js'
 import { ListSources } from './list-sources.js'
+import { MirrorDueSource } from './mirror-due-source.js'
 import { MirrorSource } from './mirror-source.js'
 import { ReadPreviousDeposit } from './previous-deposit.js'
 import { PublishDeposit } from './publish-deposit.js'
@@ -41,6 +42,7 @@ const useCases = [
   ExtendRetention,
   IssueReceipts,
   ListSources,
+  MirrorDueSource,
   MirrorSource,
   PublishLog,
   ReceiveDeposit,

@@ -20,7 +20,7 @@ import { makeStoreFolder } from '../../src/store/fs-store-folder.js'
 import { ReplicaSet } from '../../src/store/replica-set.js'
 import { FailingDatabase, FailingHeads, FailingStore, FailingWrites } from './failing-writes.js'
 import { ManualClock } from './manual-clock.js'
-import { testDatabase, type TestDatabase } from './test-database.js'
+import { testDatabase } from './test-database.js'
 
 export const origin = 'log.example.ch/escrow'
 export const logKey = signingKeyFromSeed(new Uint8Array(32).fill(1))
@@ -52,14 +52,14 @@ export class LogFixture {
 
   private constructor(
     readonly home: string,
-    readonly inner: TestDatabase,
+    readonly inner: Database,
     readonly heads: FailingHeads[],
     readonly replicas: ReplicaSet,
     readonly database: Database,
     readonly writes: FailingWrites,
   ) {}
 
-  static async open(names: readonly string[] = ['north', 'south'], index?: TestDatabase): Promise<LogFixture> {
+  static async open(names: readonly string[] = ['north', 'south'], index?: Database): Promise<LogFixture> {
     const home = await mkdtemp(join(tmpdir(), 'escrow-log-'))
     const writes = new FailingWrites()
     const inner = index ?? (await testDatabase())

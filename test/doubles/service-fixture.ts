@@ -7,7 +7,8 @@ import { parseConfig } from '../../config/load.js'
 import type { Config } from '../../config/schema.js'
 import { makeReplicas, openAdapters } from '../../src/adapters.module.js'
 import { startApplication } from '../../src/app.module.js'
-import { makeServer } from '../../src/http-app.module.js'
+import { makeServer, type ServerWish } from '../../src/http-app.module.js'
+import { pgliteQueue } from '../../src/jobs/queue-connection.js'
 import { createPartyFolder, type PartyFolder } from '../../src/cli/party-folder.js'
 import { SystemEntropy } from '../../src/core/environment.js'
 import { sha256Hex } from '../../src/crypto/digest.js'
@@ -56,7 +57,12 @@ export interface ServiceWish {
   /** A database that the fixture owns from then on; a borrowed one when left out. */
   readonly database?: TestDatabase
   /** With its HTTP server, which does not listen; `log` gets its lines. */
-  readonly server?: { readonly log: (line: string) => void; readonly http?: Partial<Config['http']> }
+  readonly server?: {
+    readonly log: (line: string) => void
+    readonly http?: Partial<Config['http']>
+    /** Also a worker, on a queue beside the database; it ticks when the test says so. */
+    readonly jobs?: NonNullable<ServerWish['jobs']>
+  }
 }
 
 /** An agreement that was registered and armed. */
@@ -111,8 +117,13 @@ export class ServiceFixture {
   /** Start the application on whatever `database` is now. */
   async start(config = this.config): Promise<void> {
     const { clock, database, server } = this
-    const adapters = await openAdapters(config, { clock, entropy: new SystemEntropy(), database })
-    this.app = server === undefined ? await startApplication(adapters) : await makeServer(adapters, { write: server.log })
+    const openQueue = () => pgliteQueue(database.session)
+    const adapters = await openAdapters(config, { clock, entropy: new SystemEntropy(), database, openQueue })
+    if (server === undefined) this.app = await startApplication(adapters)
+    else {
+      const jobs = server.jobs === undefined ? {} : { role: 'all' as const, jobs: { ticking: false, ...server.jobs } }
+      this.app = await makeServer(adapters, { logTo: { write: server.log }, ...jobs })
+    }
   }
 
   /** Lose the index and start on an empty one. */

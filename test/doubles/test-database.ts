@@ -8,7 +8,10 @@ import type { Database, Db, Tx } from '../../src/db/database.js'
 import { PgliteDatabase } from '../../src/db/pglite-database.js'
 
 /** A real database in memory with up-to-date, empty tables. */
-export type TestDatabase = Database
+export type TestDatabase = Database & {
+  /** For a queue beside it; its jobs are gone when the database is lent again. */
+  readonly session: PGlite
+}
 
 // A first PGlite costs seconds (initdb), one from an image about one, an emptied one milliseconds; and 300 to 800 MB each. So a test
 // that closes its database leaves it, emptied, to the next one in the same vitest worker.
@@ -22,6 +25,7 @@ export async function testDatabase(): Promise<TestDatabase> {
   let lent = true
   return {
     exclusive: database.exclusive,
+    session: database.session,
     query: <T>(run: (db: Db) => Promise<T>) => database.query(run),
     transaction: <T>(run: (tx: Tx) => Promise<T>) => database.transaction(run),
     close: async () => {
@@ -77,8 +81,8 @@ export async function emptyAllTables(tx: Db): Promise<void> {
   await tx.execute(sql`
     do $$ declare found record; begin
       set local session_replication_role = replica;
-      for found in select tablename from pg_tables where schemaname = 'public' and tablename <> 'migration' loop
-        execute format('delete from %I', found.tablename);
+      for found in select schemaname, tablename from pg_tables where schemaname in ('public', 'bullmq') and tablename <> 'migration' loop
+        execute format('delete from %I.%I', found.schemaname, found.tablename);
       end loop;
       for found in select sequencename from pg_sequences where schemaname = 'public' loop
         perform setval(format('%I', found.sequencename)::regclass, 1, false);

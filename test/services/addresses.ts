@@ -2,6 +2,8 @@
 const names = {
   /** `postgres://user@host:port/database`, a database that tests may empty. */
   postgres: 'ESCROW_TEST_POSTGRES_URL',
+  /** `redis://host:port/0`, a Redis that tests may flush. */
+  redis: 'ESCROW_TEST_REDIS_URL',
   /** `http://host:port`, an S3 with object lock in which tests may make buckets that nobody can remove for days. */
   s3: 'ESCROW_TEST_S3_URL',
   s3AccessKey: 'ESCROW_TEST_S3_ACCESS_KEY',

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The tests that need servers or programs: a real PostgreSQL, a real S3 with object lock, age, python3 and chromium.
+# The tests that need servers or programs: a real PostgreSQL, Redis, and S3 with object lock; age, python3 and chromium.
 #   npm run test:services [-- vitest arguments]
-# Servers named by ESCROW_TEST_POSTGRES_URL, or ESCROW_TEST_S3_URL with ESCROW_TEST_S3_ACCESS_KEY and ESCROW_TEST_S3_SECRET_KEY, are
+# Servers named by ESCROW_TEST_POSTGRES_URL, ESCROW_TEST_REDIS_URL, or ESCROW_TEST_S3_URL with ESCROW_TEST_S3_ACCESS_KEY and ESCROW_TEST_S3_SECRET_KEY, are
 # used as they are. The others are started here, on loopback, and stopped afterwards. Root on Debian installs what is missing.
 # What cannot be had is a failure, never a skip.
 set -euo pipefail
@@ -18,6 +18,7 @@ missing_packages() {
     command -v ceph-osd >/dev/null || echo ceph-osd
     command -v ceph >/dev/null || echo ceph-common
   fi
+  if [ -z "${ESCROW_TEST_REDIS_URL:-}" ]; then command -v redis-server >/dev/null || echo redis-server; fi
   command -v age >/dev/null || echo age
   command -v python3 >/dev/null || echo python3
   command -v chromium >/dev/null || echo chromium
@@ -48,6 +49,7 @@ stop_services() {
   local status=$?
   trap - EXIT
   if [ -d "$work/postgres" ]; then "$here/postgres.sh" stop "$work/postgres"; fi
+  if [ -d "$work/redis" ]; then stop_all "$work/redis"; fi
   if [ -d "$work/rgw" ]; then "$here/rgw.sh" stop "$work/rgw"; fi
   rm -rf -- "$work"
   exit "$status"
@@ -61,13 +63,22 @@ if [ -z "${ESCROW_TEST_POSTGRES_URL:-}" ]; then
   ESCROW_TEST_POSTGRES_URL=$("$here/postgres.sh" start "$work/postgres")
   say "PostgreSQL at $ESCROW_TEST_POSTGRES_URL"
 fi
+if [ -z "${ESCROW_TEST_REDIS_URL:-}" ]; then
+  redis_port=$(free_ports 1)
+  mkdir -p "$work/redis/state"
+  spawn "$work/redis" redis redis-server --bind 127.0.0.1 --port "$redis_port" --dir "$work/redis/state" --save '' --appendonly no \
+    --maxmemory-policy noeviction --set-proc-title no
+  ESCROW_TEST_REDIS_URL=redis://127.0.0.1:$redis_port/0
+  wait_for 30 "Redis" redis-cli -p "$redis_port" ping
+  say "Redis at $ESCROW_TEST_REDIS_URL"
+fi
 if [ -z "${ESCROW_TEST_S3_URL:-}" ]; then
   export S3_ACCESS_KEY=escrowtest S3_SECRET_KEY=escrowtestsecret
   ESCROW_TEST_S3_URL=$("$here/rgw.sh" start "$work/rgw")
   ESCROW_TEST_S3_ACCESS_KEY=$S3_ACCESS_KEY ESCROW_TEST_S3_SECRET_KEY=$S3_SECRET_KEY
   say "S3 at $ESCROW_TEST_S3_URL"
 fi
-export ESCROW_TEST_POSTGRES_URL ESCROW_TEST_S3_URL ESCROW_TEST_S3_ACCESS_KEY ESCROW_TEST_S3_SECRET_KEY
+export ESCROW_TEST_POSTGRES_URL ESCROW_TEST_REDIS_URL ESCROW_TEST_S3_URL ESCROW_TEST_S3_ACCESS_KEY ESCROW_TEST_S3_SECRET_KEY
 
 cd "$here/../.."
 # Not exec: the trap above has still to stop the servers.

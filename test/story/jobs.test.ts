@@ -1,0 +1,140 @@
+// A service that runs by itself: what is due is found, enqueued, done and published, and a queue that is lost costs nothing.
+import type { NestExpressApplication } from '@nestjs/platform-express'
+import { sql } from 'drizzle-orm'
+import request from 'supertest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { CreateToken } from '../../src/escrow/create-token.js'
+import { listDeposits } from '../../src/escrow/deposit.table.js'
+import { DueSources } from '../../src/escrow/due-sources.js'
+import { findSource } from '../../src/escrow/source.table.js'
+import { JobQueue } from '../../src/jobs/queue.js'
+import { Ticker } from '../../src/jobs/ticker.js'
+import { lookAgainMs } from '../../src/core/limits.js'
+import { GitFixture } from '../doubles/git-fixture.js'
+import { dayMs, hourMs, ServiceFixture, type AgreedUpon } from '../doubles/service-fixture.js'
+
+interface Line {
+  readonly msg: string
+  readonly job?: string
+  readonly outcome?: string
+  readonly receipts?: number
+}
+
+const lines: Line[] = []
+let service: ServiceFixture
+let repository: GitFixture
+let agreed: AgreedUpon
+
+beforeAll(async () => {
+  repository = new GitFixture()
+  repository.addCommits('refs/heads/main', 2)
+  const log = (line: string) => void lines.push(JSON.parse(line) as Line)
+  service = await ServiceFixture.open({ server: { log, jobs: { rules: { graceMs: 100 } } } })
+  agreed = await service.agree([
+    { source: 'one', url: repository.path },
+    { source: 'two', url: repository.path },
+  ])
+})
+afterAll(async () => {
+  await service?.close()
+  repository?.remove()
+})
+
+const mirrored = () => lines.filter(({ job, msg }) => job === 'mirror-source' && msg === 'job done').map(({ outcome }) => outcome)
+const deposits = async (source: string) =>
+  (await service.database.query((db) => listDeposits(db, { agreementId: agreed.id, source }, Infinity, 100))).length
+
+/** Tick, and wait until nothing waits and nobody works. */
+async function tickAndSettle(): Promise<void> {
+  await service.get(Ticker).tick()
+  await settled()
+}
+
+async function settled(): Promise<void> {
+  const queue = service.get(JobQueue)
+  for (;;) {
+    const counts = await queue.counts()
+    if (counts.every(({ waiting, active }) => waiting + active === 0)) return
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+test('a tick takes what is due to deposits with receipts, and chores to their next round', async () => {
+  service.clock.advance(1000)
+  await tickAndSettle()
+  // A receipt that came too late for one round of the log is in the next.
+  service.clock.advance(11_000)
+  await tickAndSettle()
+  expect(mirrored()).toEqual(['deposited', 'deposited'])
+  expect([await deposits('one'), await deposits('two')]).toEqual([1, 1])
+  expect(lines.reduce((sum, { receipts = 0 }) => sum + receipts, 0)).toBe(2)
+  const chores = new Set(lines.filter(({ msg }) => msg === 'job done').map(({ job }) => job))
+  expect(chores).toEqual(
+    new Set([
+      'check-fixity',
+      'check-log',
+      'extend-retention',
+      'mirror-source',
+      'publish-log',
+      'record-missed',
+      'repair-objects',
+      'sweep-releases',
+    ]),
+  )
+  expect(lines.filter(({ msg }) => msg === 'job failed')).toEqual([])
+})
+
+test('nothing is done again before it is due again, however often one ticks', async () => {
+  lines.length = 0
+  for (let n = 0; n < 3; n += 1) await tickAndSettle()
+  expect(mirrored()).toEqual([])
+  expect(lines.filter(({ job }) => job === 'check-log')).toEqual([])
+  service.clock.advance(dayMs)
+  repository.addCommits('refs/heads/main', 1)
+  await Promise.all([service.get(Ticker).tick(), service.get(Ticker).tick()])
+  await settled()
+  expect(mirrored()).toEqual(['deposited', 'deposited'])
+  expect([await deposits('one'), await deposits('two')]).toEqual([2, 2])
+})
+
+test('a queue that is emptied costs minutes: the database says again what is due', async () => {
+  service.clock.advance(dayMs)
+  lines.length = 0
+  const swept = await service.get(JobQueue).counts()
+  expect(swept.every(({ waiting }) => waiting === 0)).toBe(true)
+  // Taken from the database, and lost before anybody did it.
+  expect(await service.get(DueSources).due()).toHaveLength(2)
+  await service.database.query((db) => db.execute(sql`delete from bullmq.job`))
+  await tickAndSettle()
+  expect(mirrored()).toEqual([])
+  service.clock.advance(lookAgainMs)
+  await tickAndSettle()
+  expect(mirrored()).toEqual(['unchanged', 'unchanged'])
+})
+
+test('a source that fails waits for its own backoff, and the others go on', async () => {
+  service.clock.advance(dayMs)
+  lines.length = 0
+  const key = { agreementId: agreed.id, source: 'two' }
+  await service.database.query((db) => db.execute(sql`update source set url = ${'/nowhere/at/all'} where source = 'two'`))
+  await tickAndSettle()
+  expect(mirrored()).toEqual(['unchanged'])
+  expect(lines).toContainEqual(expect.objectContaining({ msg: 'job failed', job: 'mirror-source' }))
+  const row = await service.database.query((db) => findSource(db, key))
+  expect(row?.failures).toBe(1)
+  const retryMs = row!.dueAt.getTime() - service.clock.now().getTime()
+  expect(retryMs).toBeGreaterThan(0)
+  expect(retryMs).toBeLessThan(hourMs)
+  await service.database.query((db) => db.execute(sql`update source set url = ${repository.path} where source = 'two'`))
+  service.clock.advance(hourMs)
+  await tickAndSettle()
+  expect(mirrored()).toEqual(['unchanged', 'unchanged'])
+})
+
+test('what jobs do is counted for Prometheus', async () => {
+  const { token } = await service.get(CreateToken).run({ card: service.party('agent').card, label: 'prometheus', days: 1 })
+  const server = (service.app as NestExpressApplication).getHttpServer()
+  const { text } = await request(server).get('/metrics').set('authorization', `Bearer ${token}`).expect(200)
+  expect(text).toMatch(/escrow_job_seconds_count\{job="mirror-source",outcome="done"\} [1-9]/)
+  expect(text).toMatch(/escrow_job_seconds_count\{job="mirror-source",outcome="failed"\} 1/)
+})
