@@ -8,6 +8,7 @@ import type { Adapters } from './adapters.module.js'
 import { AppModule } from './app.module.js'
 import { Entropy } from './core/environment.js'
 import { httpShutdownMs } from './core/limits.js'
+import { PushController } from './escrow/push.controller.js'
 import { PartyGuard } from './escrow/party.guard.js'
 import { EscrowModule } from './escrow/escrow.module.js'
 import { configureServer } from './http/configure-server.js'
@@ -22,7 +23,7 @@ import { RequestLog } from './http/request-log.js'
 import { JobsModule, type JobsWish } from './jobs.module.js'
 
 /** Every controller of the service, in the order in which the API document shows them. */
-const controllers = [HealthController, MetricsController]
+const controllers = [HealthController, MetricsController, PushController]
 
 /** Of a process that only works: for whoever starts, stops and watches it. */
 const workerControllers = [HealthController, MetricsController]

@@ -17,6 +17,20 @@ export const envelopeRecipientsMax = 500
 /** The STREAM construction of age: plaintext bytes in one chunk. */
 export const envelopeChunkBytes = 64 * KiB
 
+/** Options of one push (`git push -o`). */
+export const pushOptionsMax = 16
+/** A push that takes longer is cut: 64 GiB at 3 MB/s. */
+export const pushTimeMaxMs = 6 * 3_600_000
+/** Somebody who pushes sees a sign of life this often, so that no proxy cuts a connection while git works deltas out. */
+export const pushKeepAliveMs = 5000
+/** Somebody who pushes waits so long for the receipt; after that it is issued without them. */
+export const pushReceiptWaitMs = 20_000
+/** Commits of one deposit whose parents the inventory of a pushed source lists: 80,000 of git/git are 7 MB. */
+export const archivedCommitsMax = 200_000
+/** Parents of a commit that is listed: the largest known merge has 66. */
+export const archivedParentsMax = 100
+/** Tags of one chain that no ref names: those inside other tags, and those whose refs were deleted. */
+export const innerTagsMax = 10_000
 /** Refs in one listing. git/git has about 1,000, the largest forges 500,000. */
 export const refsMax = 500_000
 /** A ref name; git itself stops at what the file system takes. */

@@ -5,14 +5,19 @@ import { scratchBytesMin, scratchPerPackByte } from '../core/limits.js'
 import { sealHeader, type SealedHeader } from '../crypto/seal-envelope.js'
 import { encodeBundleHeader } from '../format/bundle-header.js'
 import { newId } from '../format/ids.js'
+import { digestRefs } from '../format/refs-digest.js'
 import { initRepository } from '../git/scratch-repository.js'
 import { objectKeys } from '../store/object-key.js'
 import type { Attempt, AttemptResult, AttemptWork } from './attempt.js'
 import { checkFullPack, checkIncrementalPack, type CheckedPack, type NeedsFull } from './check-pack.js'
+import { CommitGraph } from './commit-graph.js'
+import { completeListing } from './complete-listing.js'
+import type { PreviousDeposit } from './deposit-request.js'
 import { describeDeposit, type Description } from './describe-deposit.js'
 import { emptyPack } from './empty-pack.js'
 import { EnvelopeUpload } from './place-envelope.js'
 import { planDeposit } from './plan-deposit.js'
+import { readCommits } from './prove-history.js'
 import { inspectScratch, requireScratchSpace, withScratch, type ScratchReport } from './scratch.js'
 import { SealedFile } from './sealed-file.js'
 import { listKnownObjects, storeAttempt } from './store-attempt.js'
@@ -62,8 +67,10 @@ async function run(attempt: Attempt, signal?: AbortSignal): Promise<AttemptResul
     knownObjects.catch(() => undefined)
     const checked = await check(attempt, taken, signal)
     if (checked.outcome === 'needs-full') return checked
-    const description = await describe(attempt, { taken, checked }, signal)
-    return { outcome: 'prepared', deposit: await storeAttempt(attempt, { taken, description, knownObjects, upload }, signal) }
+    const complete = listing.pushed === true ? await completePush(attempt, checked, signal) : { attempt, checked }
+    if ('outcome' in complete) return complete
+    const description = await describe(complete.attempt, { taken, checked: complete.checked }, signal)
+    return { outcome: 'prepared', deposit: await storeAttempt(complete.attempt, { taken, description, knownObjects, upload }, signal) }
   } finally {
     // It reads the index of the pack, which goes with the folder.
     await knownObjects?.catch(() => undefined)
@@ -91,6 +98,38 @@ function check(attempt: Attempt, taken: TakenPack, signal?: AbortSignal): Promis
   const pack = { gitDir, objectFormat: listing.objectFormat, tips: plan.bundle.refs.map((ref) => ref.oid) }
   if (chain === null) return checkFullPack(pack, taken.pack.fsck, signal)
   return checkIncrementalPack(pack, { key: tools.knownObjectsKey, files: chain.previous.knownObjects() }, signal)
+}
+
+/** The same attempt, with everything that the client did not say about its refs. */
+async function completePush(
+  attempt: Attempt,
+  found: CheckedPack,
+  signal?: AbortSignal,
+): Promise<{ readonly attempt: Attempt; readonly checked: CheckedPack } | NeedsFull> {
+  const { listing, chain, gitDir } = attempt
+  const commits = chain === null ? await readCommits(gitDir, listing.objectFormat, signal) : found.commits
+  const archived = once(() => archivedHistory(commits, chain?.previous ?? null))
+  const complete = await completeListing({ gitDir, listing, types: found.types, previous: chain?.inventory ?? null, archived }, signal)
+  if (complete.outcome === 'needs-full') return complete
+  const push = { commits: commits.lines(), innerTags: complete.innerTags }
+  const refsDigest = digestRefs(complete.listing)
+  return {
+    attempt: { ...attempt, listing: complete.listing, refsDigest, push },
+    checked: { ...found, types: complete.types, commits, archived },
+  }
+}
+
+/** What the pack and the inventories of the chain show of the history. */
+async function archivedHistory(commits: CommitGraph, previous: PreviousDeposit | null): Promise<CommitGraph> {
+  const all = new CommitGraph()
+  all.addLines(commits.lines())
+  for await (const lines of previous?.history?.() ?? []) all.addLines(lines)
+  return all
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined
+  return () => (made ??= make())
 }
 
 function describe(attempt: Attempt, found: { taken: TakenPack; checked: CheckedPack }, signal?: AbortSignal): Promise<Description> {

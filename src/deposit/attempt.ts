@@ -2,6 +2,7 @@ import type { SealedHeader } from '../crypto/seal-envelope.js'
 import type { Finding, Inventory } from '../format/manifest.js'
 import type { RefListing } from '../git/git-remote.js'
 import type { DepositPlace, ObjectKey } from '../store/object-key.js'
+import type { InventoryParts } from './compose-manifest.js'
 import type { NeedsFull } from './check-pack.js'
 import type { DepositRequest, DepositTools, PreparedDeposit, PreviousDeposit } from './deposit-request.js'
 import type { DepositPlan } from './plan-deposit.js'
@@ -33,6 +34,8 @@ export interface Attempt extends AttemptWork {
   /** The scratch repository inside it. */
   readonly gitDir: string
   readonly space: ScratchReport
+  /** What the inventory of a pushed deposit says beside that of a pulled one. */
+  readonly push?: Pick<InventoryParts, 'commits' | 'innerTags'>
   /** Holds the file key; wiped with the attempt. */
   readonly sealed: SealedHeader
 }

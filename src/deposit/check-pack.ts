@@ -34,8 +34,10 @@ export interface CheckedPack {
   /** Types of the tips that this pack carries. */
   readonly types: ReadonlyMap<string, ObjectType>
   readonly fsck: FsckReport
-  /** The commits of an incremental pack; empty for a full one, which compares with nothing. */
+  /** The commits of an incremental pack; empty for a full one that was pulled. */
   readonly commits: CommitGraph
+  /** What pack and chain together show of the history, where no remote can be asked. */
+  readonly archived?: () => Promise<CommitGraph>
 }
 
 /** The chain does not hold what the pack leans on: an incremental would be a broken chain, so a full deposit is made instead. */

@@ -1,4 +1,5 @@
 // The part of history that one pack carries, enough to say whether a branch only grew. Pure.
+import { archivedCommitsMax, archivedParentsMax } from '../core/limits.js'
 import type { History, RefMove } from './compare-deposits.js'
 
 /** Steps over all walks of one deposit: some seconds. A remote with two thousand branches over the same long history must not buy hours. */
@@ -12,6 +13,34 @@ export class CommitGraph {
   /** Remember a commit of the pack. */
   add(oid: string, parents: readonly string[]): void {
     this.parents.set(oid, parents)
+  }
+
+  /** How many commits are known. */
+  get size(): number {
+    return this.parents.size
+  }
+
+  /** Whether this is a commit: one that is remembered itself. */
+  has(oid: string): boolean {
+    return this.parents.has(oid)
+  }
+
+  /** Remember what the lines of an inventory say, beside what is known. */
+  addLines(lines: readonly string[]): void {
+    for (const line of lines) {
+      const [oid = '', ...parents] = line.split(' ')
+      this.parents.set(oid, parents)
+    }
+  }
+
+  /** What is remembered, as lines of an inventory: the first `archivedCommitsMax`, newest first as packs have them. */
+  lines(): readonly string[] {
+    const lines: string[] = []
+    for (const [oid, parents] of this.parents) {
+      if (lines.length >= archivedCommitsMax) break
+      if (parents.length <= archivedParentsMax) lines.push([oid, ...parents].join(' '))
+    }
+    return lines
   }
 
   /**

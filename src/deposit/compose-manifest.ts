@@ -88,11 +88,17 @@ function belowFolder(file: ExpectedObject & { readonly key: ObjectKey }): Manife
 /** An inventory without its type; lists may be read-only. */
 export type InventoryParts = { readonly [Part in keyof Omit<Inventory, 'type'>]: Readonly<Inventory[Part]> }
 
+const listed = <T>(name: 'commits' | 'innerTags', list: readonly T[] | undefined) =>
+  list === undefined || list.length === 0 ? {} : { [name]: [...list] }
+
 /** The plain inventory, in the shape that its canonical bytes have. */
 export function composeInventory(parts: InventoryParts): Inventory {
+  const { commits, innerTags, ...rest } = parts
   return {
     type: 'escrow/inventory/v1',
-    ...parts,
+    ...rest,
+    ...listed('commits', commits),
+    ...listed('innerTags', innerTags),
     refs: [...parts.refs],
     prerequisites: [...parts.prerequisites],
     haves: [...parts.haves],

@@ -20,6 +20,8 @@ export interface PreviousDeposit {
   readonly inventory: Inventory | null
   /** The known-objects files of its chain, from the full to this one; called once for each check. */
   readonly knownObjects: () => Iterable<AsyncIterable<Uint8Array>>
+  /** The commits of its chain as the inventories list them, one list for each deposit; only where a pushed source needs them. */
+  readonly history?: () => AsyncIterable<readonly string[]>
   /** Size of the bundle of the chain's full deposit. */
   readonly fullBundleBytes: number
   /** When the chain's full deposit was taken, where the caller asks this record whether a full one is due. */

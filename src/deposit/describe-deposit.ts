@@ -3,7 +3,8 @@
 import type { Finding, Inventory, InventoryRef } from '../format/manifest.js'
 import type { GitRemote, RefListing } from '../git/git-remote.js'
 import type { CheckedPack } from './check-pack.js'
-import { changedRefs, compareDeposits, comparePackSizes } from './compare-deposits.js'
+import type { CommitGraph } from './commit-graph.js'
+import { changedRefs, compareDeposits, comparePackSizes, type RefMove } from './compare-deposits.js'
 import { addFsckFindings } from './compose-manifest.js'
 import { describeRefs } from './describe-refs.js'
 import { FindingLedger } from './findings.js'
@@ -73,7 +74,7 @@ function circumstances(sources: DescriptionSources): readonly Finding[] {
 }
 
 async function compare(sources: DescriptionSources, refs: readonly InventoryRef[], signal?: AbortSignal): Promise<readonly Finding[]> {
-  const { before, listing, checked, remote, folder, gitDir, chainInventory } = sources
+  const { before, listing, checked, remote, folder } = sources
   // Ids of two object formats cannot be compared.
   if (before === null || before.objectFormat !== listing.objectFormat) return []
   const { objectFormat } = listing
@@ -81,8 +82,18 @@ async function compare(sources: DescriptionSources, refs: readonly InventoryRef[
   if (changes.moved.length === 0 && changes.deleted.length === 0) {
     return compareDeposits({ before, after: listing, changes, histories: new Map(), contained: new Set() })
   }
-  const commits = chainInventory === null ? await readCommits(gitDir, objectFormat, signal) : checked.commits
-  const histories = await proveHistories(changes.moved, commits, { remote, objectFormat, folder }, signal)
+  const commits = await historyOf(sources, changes.moved, signal)
+  const histories =
+    checked.archived === undefined
+      ? await proveHistories(changes.moved, commits, { remote, objectFormat, folder }, signal)
+      : new Map(changes.moved.map((move) => [move.name, commits.historyOf(move)]))
   const contained = commits.reachable(refs.flatMap((ref) => (ref.peeled === undefined ? [ref.oid] : [ref.oid, ref.peeled])))
   return compareDeposits({ before, after: listing, changes, histories, contained })
+}
+
+/** The commits that say how refs moved: those of the pack, and for a push also those of the chain, if the pack alone does not tell. */
+async function historyOf(sources: DescriptionSources, moves: readonly RefMove[], signal?: AbortSignal): Promise<CommitGraph> {
+  const { checked, chainInventory, gitDir, listing } = sources
+  if (checked.archived === undefined) return chainInventory === null ? readCommits(gitDir, listing.objectFormat, signal) : checked.commits
+  return moves.every((move) => checked.commits.historyOf(move) === 'forward') ? checked.commits : checked.archived()
 }

@@ -17,7 +17,7 @@ export interface RefSources {
   /** Types of the tips that the pack carries. */
   readonly types: ReadonlyMap<string, ObjectType>
   /** Null for a full deposit. */
-  readonly previous: Pick<Inventory, 'refs'> | null
+  readonly previous: Pick<Inventory, 'refs' | 'innerTags'> | null
 }
 
 /**
@@ -33,17 +33,20 @@ export async function describeRefs(sources: RefSources, signal?: AbortSignal): P
   return sources.listing.refs.map((ref) => describe(ref, sources.types, peeled, before))
 }
 
-interface Peeled {
+/** What a tag finally points to; the type is missing where neither the pack nor an inventory shows it. */
+export interface Peeled {
   readonly oid: string
   readonly type: ObjectType | undefined
 }
 
-interface Remembered {
+/** What the inventory before vouches for. */
+export interface Remembered {
   readonly types: ReadonlyMap<string, ObjectType>
   readonly peeled: ReadonlyMap<string, string>
 }
 
-function rememberedOf(previous: Pick<Inventory, 'refs'> | null): Remembered {
+/** What an inventory vouches for, by id. */
+export function rememberedOf(previous: Pick<Inventory, 'refs' | 'innerTags'> | null): Remembered {
   const types = new Map<string, ObjectType>()
   const peeled = new Map<string, string>()
   for (const ref of previous?.refs ?? []) {
@@ -51,6 +54,11 @@ function rememberedOf(previous: Pick<Inventory, 'refs'> | null): Remembered {
     if (ref.peeled === undefined) continue
     peeled.set(ref.oid, ref.peeled)
     if (ref.peeledType !== undefined) types.set(ref.peeled, ref.peeledType)
+  }
+  for (const tag of previous?.innerTags ?? []) {
+    types.set(tag.oid, 'tag')
+    peeled.set(tag.oid, tag.peeled)
+    if (tag.peeledType !== undefined) types.set(tag.peeled, tag.peeledType)
   }
   return { types, peeled }
 }
@@ -78,12 +86,18 @@ function describe(
   }
 }
 
-/** What each tag of the pack finally points to: one round of git for each level of nesting. */
-async function peelTags(sources: RefSources, before: Remembered, signal?: AbortSignal): Promise<ReadonlyMap<string, Peeled>> {
+/**
+ * What each tag of the pack finally points to: one round of git for each level of nesting.
+ *
+ * @returns by id: the tags that refs name, and the tags between these and what they point to.
+ * @throws EscrowError `GIT_FAILED`, `PACK_CORRUPT`
+ */
+export async function peelTags(sources: RefSources, before: Remembered, signal?: AbortSignal): Promise<ReadonlyMap<string, Peeled>> {
   const tips = sources.listing.refs.map((ref) => ref.oid)
   const peeled = new Map<string, Peeled>()
-  /** Where we are, for each tag that is not yet peeled. */
+  /** Where we are, for each tag that is not yet peeled; and over which tags we came. */
   let open = new Map(tips.filter((oid) => sources.types.get(oid) === 'tag').map((tag) => [tag, tag]))
+  const ways = new Map<string, string[]>()
   for (let depth = 0; open.size > 0 && depth < tagDepthMax; depth += 1) {
     const targets = await readTargets(sources, [...new Set(open.values())], signal)
     const heads = await statObjects(sources.gitDir, [...new Set([...targets.values()].map((target) => target.oid))], signal)
@@ -94,7 +108,8 @@ async function peelTags(sources: RefSources, before: Remembered, signal?: AbortS
       const type = heads.get(target.oid)?.type
       const found = type === undefined ? outsidePack(target, before) : { oid: target.oid, type }
       if (type === 'tag') next.set(tag, target.oid)
-      else if (found !== null) peeled.set(tag, found)
+      else if (found !== null) for (const passed of [tag, ...(ways.get(tag) ?? [])]) peeled.set(passed, found)
+      if (type === 'tag') ways.set(tag, [...(ways.get(tag) ?? []), target.oid])
     }
     open = next
   }

@@ -79,7 +79,7 @@ async function placeAndCheck(attempt: Attempt, { taken, upload }: ReadyAttempt, 
 }
 
 function sealInventory(attempt: Attempt, { refs, files, ledger }: Description): PreparedDeposit['inventory'] {
-  const { request, place, listing, plan, tools } = attempt
+  const { request, place, listing, plan, tools, push } = attempt
   const plain = composeInventory({
     agreement: request.agreementDigest,
     source: request.source,
@@ -92,6 +92,7 @@ function sealInventory(attempt: Attempt, { refs, files, ledger }: Description): 
     haves: plan.fetch.haves,
     findings: ledger.listed(),
     ...files,
+    ...push,
   })
   const bytes = sealBytes(canonicalize(plain), request.inventoryRecipients, tools.entropy)
   return { key: objectKeys.inventory(place, attempt.attempt), bytes, plain }

@@ -11,6 +11,7 @@ import { CreateToken } from './create-token.js'
 import { DepositSteps } from './deposit-steps.js'
 import { DescribeAgreement } from './describe-agreement.js'
 import { Documents } from './documents.js'
+import { FinishPush } from './finish-push.js'
 import { ExtendRetention } from './extend-retention.js'
 import { IssueReceipts } from './issue-receipts.js'
 import { LeaseKeeper } from './lease-keeper.js'
@@ -21,6 +22,8 @@ import { ReadPreviousDeposit } from './previous-deposit.js'
 import { PublishDeposit } from './publish-deposit.js'
 import { PublishLog } from './publish-log.js'
 import { ReadDocument } from './read-document.js'
+import { PushDoor } from './push-door.js'
+import { ReceivePush } from './receive-push.js'
 import { ReceiveDeposit } from './receive-deposit.js'
 import { RecordExplanation } from './record-explanation.js'
 import { RecordMissed } from './record-missed.js'
@@ -46,6 +49,7 @@ const useCases = [
   MirrorSource,
   PublishLog,
   ReceiveDeposit,
+  ReceivePush,
   RecordExplanation,
   RecordMissed,
   RegisterAgreement,
@@ -60,7 +64,9 @@ const steps = [
   CompleteCopies,
   DepositSteps,
   Documents,
+  FinishPush,
   LeaseKeeper,
+  PushDoor,
   PublishDeposit,
   ReadDocument,
   ReadPreviousDeposit,

@@ -4,7 +4,7 @@ import { monotonicMs } from '../core/environment.js'
 import { EscrowError } from '../core/errors.js'
 import { HttpOptions } from '../http/http-options.js'
 import { RateLimit } from '../http/rate-limit.js'
-import { accessKey, type Access, type ViewedRequest } from '../http/route.js'
+import { accessKey, passwordKey, type Access, type ViewedRequest } from '../http/route.js'
 import { CheckToken } from './check-token.js'
 
 /** Lets in who brings a token of a role that the route is for. What it may see is decided where rows are read. */
@@ -24,7 +24,9 @@ export class PartyGuard implements CanActivate {
     const access = this.reflector.get<Access | undefined>(accessKey, context.getHandler())
     if (access === 'open') return true
     const request = context.switchToHttp().getRequest<ViewedRequest>()
-    const viewer = await this.tokens.run(bearerOf(request.headers.authorization))
+    const byPassword = this.reflector.get<true | undefined>(passwordKey, context.getHandler()) === true
+    const { authorization } = request.headers
+    const viewer = await this.tokens.run(byPassword ? passwordOf(authorization) : bearerOf(authorization))
     // Many addresses with one token count as one client too.
     this.limit.count(viewer.tokenId)
     if (access !== undefined && !access.includes(viewer.role)) {
@@ -38,5 +40,12 @@ export class PartyGuard implements CanActivate {
 function bearerOf(header: string | undefined): string {
   const token = /^Bearer ([A-Za-z0-9._~+/=-]{1,200})$/i.exec(header ?? '')?.[1]
   if (token === undefined) throw new EscrowError('TOKEN_INVALID', 'expected a header Authorization: Bearer and a token of this service')
+  return token
+}
+
+function passwordOf(header: string | undefined): string {
+  const credentials = /^Basic ([A-Za-z0-9+/]{1,400}={0,2})$/i.exec(header ?? '')?.[1] ?? ''
+  const [, token] = /^[^:]*:(.{1,200})$/.exec(Buffer.from(credentials, 'base64').toString('utf8')) ?? []
+  if (token === undefined) throw new EscrowError('TOKEN_INVALID', 'expected a token of this service as the password, under any name')
   return token
 }

@@ -50,6 +50,7 @@ export class ReadPreviousDeposit {
       manifestDigest: row.manifestDigest,
       inventory: await this.readInventory(row, objects, signal),
       knownObjects: () => files.map((file) => this.stream(file, signal)),
+      history: () => this.history(chain, objects, signal),
       fullBundleBytes: chain[0]?.bundleBytes ?? 0,
     }
   }
@@ -65,6 +66,14 @@ export class ReadPreviousDeposit {
       if (isEscrowError(error, 'ENVELOPE_RECIPIENT')) return null
       throw error
     }
+  }
+
+  private async *history(
+    chain: readonly DepositRow[],
+    objects: readonly StoredObjectRow[],
+    signal?: AbortSignal,
+  ): AsyncGenerator<readonly string[]> {
+    for (const row of chain) yield (await this.readInventory(row, objects, signal))?.commits ?? []
   }
 
   private stream(object: StoredObjectRow | undefined, signal?: AbortSignal): AsyncIterable<Uint8Array> {

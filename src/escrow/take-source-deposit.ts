@@ -7,6 +7,7 @@ import { inventoryRecipients } from '../deposit/inventory-recipients.js'
 import { prepareDeposit } from '../deposit/prepare-deposit.js'
 import type { ReportProgress } from '../deposit/progress.js'
 import type { DepositKind } from '../format/manifest.js'
+import type { GitRemote } from '../git/git-remote.js'
 import { RemoteOpener } from '../git/remote-opener.js'
 import { ReplicaSet } from '../store/replica-set.js'
 import { Agent } from './agent.js'
@@ -17,7 +18,16 @@ import type { Mirrored, SourceAtWork } from './source-at-work.js'
 import { requireJurisdiction } from './require-jurisdiction.js'
 import { chainRetainUntil } from './retention.js'
 
-/** One deposit of a pulled source: steps 1 to 7 of DESIGN section 4. */
+/** How a deposit is to be taken. */
+export interface TakeWish {
+  /** A full deposit even where an incremental would do. */
+  readonly full: boolean
+  readonly onProgress?: ReportProgress
+  /** What was pushed; the source's own URL when left out. */
+  readonly remote?: GitRemote
+}
+
+/** One deposit of a pulled or pushed source: steps 1 to 7 of DESIGN section 4. */
 @Injectable()
 export class TakeSourceDeposit {
   constructor(
@@ -29,18 +39,13 @@ export class TakeSourceDeposit {
   ) {}
 
   /** @throws EscrowError whatever stops a deposit; nothing is published then */
-  async run(
-    lease: Lease,
-    work: SourceAtWork,
-    wish: { readonly full: boolean; readonly onProgress?: ReportProgress },
-    signal: AbortSignal,
-  ): Promise<Mirrored> {
+  async run(lease: Lease, work: SourceAtWork, wish: TakeWish, signal: AbortSignal): Promise<Mirrored> {
     requireJurisdiction(work.known.signed.body, this.replicas.replicas)
     const epoch = await this.database.query((db) => findCurrentEpoch(db, work.key.agreementId))
     if (epoch === null) throw new EscrowError('VAULT_NOT_ARMED', `the vault of ${work.key.agreementId} has no armed epoch`)
     const previous = await this.steps.previous.run(work.known, work.key, signal)
     const request = this.request(work, { epoch, previous, full: wish.full })
-    const result = await prepareDeposit(request, this.tools(lease, work, { request, onProgress: wish.onProgress }), signal)
+    const result = await prepareDeposit(request, this.tools(lease, work, { request, wish }), signal)
     if (result.outcome === 'unchanged') {
       return { outcome: 'unchanged', source: work.key, sequence: previous?.manifest.sequence ?? 0 }
     }
@@ -81,15 +86,12 @@ export class TakeSourceDeposit {
     }
   }
 
-  private tools(
-    lease: Lease,
-    work: SourceAtWork,
-    job: { readonly request: DepositRequest; readonly onProgress: ReportProgress | undefined },
-  ): DepositTools {
-    const { vault, previous } = job.request
+  private tools(lease: Lease, work: SourceAtWork, job: { readonly request: DepositRequest; readonly wish: TakeWish }): DepositTools {
+    const { vault, previous, url } = job.request
+    const { onProgress, remote } = job.wish
     const record = { epoch: vault.epoch, baseSequence: previous?.manifest.base ?? 1 }
     return {
-      remote: this.remotes.open(job.request.url, work.row.credentialFile ?? undefined),
+      remote: remote ?? this.remotes.open(url, work.row.credentialFile ?? undefined),
       replicas: this.replicas,
       clock: this.agent.clock,
       entropy: this.agent.entropy,
@@ -97,7 +99,7 @@ export class TakeSourceDeposit {
       scratch: this.agent.options.scratch,
       version: this.agent.options.version,
       beforeComplete: (envelope) => this.steps.store.recordEnvelope(lease, envelope, record),
-      ...(job.onProgress === undefined ? {} : { onProgress: job.onProgress }),
+      ...(onProgress === undefined ? {} : { onProgress }),
     }
   }
 }

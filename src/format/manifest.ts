@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { partsMax } from '../core/limits.js'
+import { archivedCommitsMax, archivedParentsMax, innerTagsMax, partsMax } from '../core/limits.js'
 import { DepositMode } from './agreement.js'
 import { AgeRecipient, Instant, Oid, SafeCount, Sha256Hex, Slug } from './ids.js'
 
@@ -105,6 +105,12 @@ export const InventoryHead = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('none') }),
 ])
 
+/** `<commit>`, then ` <parent>` for each. */
+const CommitLine = z
+  .string()
+  .max(65 * (archivedParentsMax + 1))
+  .regex(/^[0-9a-f]{40,64}(?: [0-9a-f]{40,64})*$/, 'expected ids of a commit and its parents')
+
 /** What is in a deposit, by name: sealed to the vault, to the parties that may see names and, in pull and push mode, to the agent. */
 export const Inventory = z.strictObject({
   type: z.literal('escrow/inventory/v1'),
@@ -125,5 +131,12 @@ export const Inventory = z.strictObject({
   largestFiles: z.array(z.strictObject({ path: z.string().max(4096), sizeBytes: SafeCount })).max(100),
   buildRecipes: z.array(z.string().max(4096)).max(1000),
   licences: z.array(z.string().max(4096)).max(1000),
+  /** Push mode: commits of this deposit's pack, each with its parents. Nobody can be asked later whether a branch only moved forward. */
+  commits: z.array(CommitLine).max(archivedCommitsMax).optional(),
+  /** Push mode: tags of the chain that no ref names. Nobody can be asked later what they point to. */
+  innerTags: z
+    .array(z.strictObject({ oid: Oid, peeled: Oid, peeledType: ObjectType.optional() }))
+    .max(innerTagsMax)
+    .optional(),
 })
 export type Inventory = z.infer<typeof Inventory>

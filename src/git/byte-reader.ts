@@ -65,6 +65,16 @@ export class ByteReader {
     return null
   }
 
+  /** Everything that follows, in the chunks in which it comes. Nothing else may be read afterwards. */
+  async *rest(): AsyncGenerator<Uint8Array, void, undefined> {
+    if (this.available > 0) yield this.take(this.available)
+    for (;;) {
+      const { value, done } = await this.#source.next()
+      if (done === true) return
+      yield value
+    }
+  }
+
   /** End the source early. Idempotent. */
   async close(): Promise<void> {
     await this.#source.return?.()

@@ -23,6 +23,11 @@ export interface RefListing {
   readonly objectFormat: ObjectFormat
   readonly head: RemoteHead
   readonly refs: readonly RemoteRef[]
+  /**
+   * Came with a push: nobody can be asked again, and what annotated tags point to was not said. The pack and the archive's own inventories
+   * answer instead.
+   */
+  readonly pushed?: true
 }
 
 /** What to fetch. Ids are 40 or 64 lower-case hex digits. */

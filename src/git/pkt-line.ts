@@ -25,14 +25,31 @@ export const delimPacket: Uint8Array = Buffer.from('0001')
 /**
  * One packet that carries the text.
  *
- * @param text - at most 65,516 bytes in UTF-8; a protocol line brings its own `\n`.
+ * @param line - at most 65,516 bytes, of UTF-8 if it is a text; a protocol line brings its own `\n`.
  * @throws EscrowError `REMOTE_PROTOCOL` if it is longer.
  */
-export function encodePacket(text: string): Uint8Array {
-  const sizeBytes = Buffer.byteLength(text) + lengthDigits
+export function encodePacket(line: string | Uint8Array): Uint8Array {
+  const bytes = Buffer.from(line)
+  const sizeBytes = bytes.length + lengthDigits
   if (sizeBytes > pktLineBytesMax)
     throw new EscrowError('REMOTE_PROTOCOL', `expected a packet of at most ${pktLineBytesMax} bytes, got ${sizeBytes}`)
-  return Buffer.from(sizeBytes.toString(16).padStart(lengthDigits, '0') + text)
+  return Buffer.concat([Buffer.from(sizeBytes.toString(16).padStart(lengthDigits, '0')), bytes])
+}
+
+/**
+ * Side-band packets that carry the bytes, for a client that asked for `side-band-64k`.
+ *
+ * @param band - 1 for the answer itself, 2 for words to be shown, 3 for a last word.
+ * @returns as many packets as it takes; one empty packet for no bytes, which keeps a connection alive.
+ */
+export function encodeBand(band: 1 | 2 | 3, bytes: Uint8Array): Uint8Array {
+  const room = pktLineBytesMax - lengthDigits - 1
+  const packets: Uint8Array[] = []
+  for (let at = 0; at === 0 || at < bytes.length; at += room) {
+    const piece = bytes.subarray(at, at + room)
+    packets.push(Buffer.from((piece.length + lengthDigits + 1).toString(16).padStart(lengthDigits, '0')), Buffer.of(band), piece)
+  }
+  return Buffer.concat(packets)
 }
 
 /**
@@ -83,6 +100,11 @@ export class PacketReader {
         yield { band, bytes, last: left === 0 }
       } while (left > 0)
     }
+  }
+
+  /** The bytes behind the last packet that was read, as they come: a push sends its pack like this. Nothing else may be read afterwards. */
+  rest(): AsyncGenerator<Uint8Array, void, undefined> {
+    return this.#bytes.rest()
   }
 
   /** End the source early. Idempotent. */

@@ -20,12 +20,16 @@ export interface BodyRule {
 export const signedDocumentType = 'application/vnd.dsse.envelope.v1+json'
 export const accessKey = Symbol('access')
 export const bodyKey = Symbol('body')
+export const passwordKey = Symbol('password')
 
 /** Without a token. */
 export const Open = () => SetMetadata(accessKey, 'open' satisfies Access)
 
 /** Only for these roles; every role of an agreement when a route says nothing. */
 export const Only = (...roles: readonly Role[]) => SetMetadata(accessKey, roles satisfies Access)
+
+/** With the token as the password of HTTP Basic, under any name: what git and git-lfs can send. */
+export const ByPassword = () => SetMetadata(passwordKey, true)
 
 /** What a route answers. Whatever the schema does not name does not leave. */
 export const Answers = (schema: z.ZodType, summary: string) =>

@@ -44,7 +44,8 @@ const origin = 'service.example/1'
 /** A source of an agreement under test. */
 export interface SourceWish {
   readonly source: string
-  readonly url: string
+  /** Left out for one that its depositor pushes. */
+  readonly url?: string
   readonly schedule?: Partial<Source['schedule']>
   readonly fullEveryDays?: number
 }
@@ -56,6 +57,7 @@ export interface ServiceWish {
   readonly witness?: (logKey: string) => Promise<WitnessAddress>
   /** A database that the fixture owns from then on; a borrowed one when left out. */
   readonly database?: TestDatabase
+  readonly deposit?: Partial<Config['deposit']>
   /** With its HTTP server, which does not listen; `log` gets its lines. */
   readonly server?: {
     readonly log: (line: string) => void
@@ -94,7 +96,7 @@ export class ServiceFixture {
     const replicas = names.map((name) => ({ ...first!, name, path: join(home, 'replicas', name) })) as Config['replicas']
     const fixture = new ServiceFixture(
       home,
-      { ...parsed, replicas, http: { ...parsed.http, ...wish.server?.http } },
+      { ...parsed, replicas, http: { ...parsed.http, ...wish.server?.http }, deposit: { ...parsed.deposit, ...wish.deposit } },
       wish.database ?? (await testDatabase()),
       wish.server,
     )
@@ -195,7 +197,8 @@ export class ServiceFixture {
     const entropy = new SystemEntropy()
     const secret = Buffer.from(entropy.bytes(32))
     const id = newId('agr', entropy)
-    const remotes = sources.map(({ source, url }) => ({ source, url, salt: Buffer.from(entropy.bytes(32)).toString('hex') }))
+    const salt = () => Buffer.from(entropy.bytes(32)).toString('hex')
+    const remotes = sources.flatMap(({ source, url }) => (url === undefined ? [] : [{ source, url, salt: salt() }]))
     const createdAt = this.clock.now()
     const epochs = [1, 2].map((epoch) => {
       const { recipient, commitments } = dealVault({ threshold: 3, custodians: 5 }, entropy)
@@ -214,10 +217,10 @@ export class ServiceFixture {
       retentionDays: 30,
       parties: [...this.parties.values()].map(({ card }) => card),
       vault: { suite: 'x25519-rfc9591', threshold: 3, custodians: custodians.map((party, place) => ({ index: place + 1, party })), epochs },
-      sources: sources.map(({ source, schedule, fullEveryDays }) => ({
+      sources: sources.map(({ source, url, schedule, fullEveryDays }) => ({
         source,
-        mode: 'pull',
-        remoteDigest: remoteDigest(remotes.find((remote) => remote.source === source)),
+        mode: url === undefined ? 'push' : 'pull',
+        remoteDigest: url === undefined ? null : remoteDigest(remotes.find((remote) => remote.source === source)),
         schedule: { startsAt, everyHours: 24, graceHours: 12, ...schedule },
         fullEveryDays: fullEveryDays ?? 30,
         chainLengthMax: 120,

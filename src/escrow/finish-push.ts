@@ -1,0 +1,31 @@
+import { Inject, Injectable } from '@nestjs/common'
+import { isEscrowError } from '../core/errors.js'
+import { pushReceiptWaitMs } from '../core/limits.js'
+import { Database } from '../db/database.js'
+import { findDepositById } from './deposit.table.js'
+import { PublishLog } from './publish-log.js'
+import type { Mirrored } from './source-at-work.js'
+
+/** Brings a deposit that was just pushed into the log, so that whoever pushed it leaves with a receipt. */
+@Injectable()
+export class FinishPush {
+  constructor(
+    @Inject(Database) private readonly database: Database,
+    @Inject(PublishLog) private readonly log: PublishLog,
+  ) {}
+
+  /**
+   * Publish, and find the receipt.
+   *
+   * @returns its digest; null when there is no deposit, or witnesses or stores keep the receipt waiting: it follows without this.
+   */
+  async run(mirrored: Mirrored): Promise<string | null> {
+    if (mirrored.outcome === 'unchanged') return null
+    try {
+      await this.log.run(AbortSignal.timeout(pushReceiptWaitMs))
+    } catch (error) {
+      if (!isEscrowError(error) && !(error instanceof DOMException)) throw error
+    }
+    return (await this.database.query((db) => findDepositById(db, mirrored.depositId)))?.receiptDigest ?? null
+  }
+}

@@ -1,0 +1,116 @@
+import { Inject, Injectable } from '@nestjs/common'
+import { EscrowError } from '../core/errors.js'
+import { sha256Hex } from '../crypto/digest.js'
+import { keyidOf } from '../crypto/dsse.js'
+import { Database } from '../db/database.js'
+import type { PreviousDeposit } from '../deposit/deposit-request.js'
+import { fullDue } from '../deposit/full-due.js'
+import { Slug } from '../format/ids.js'
+import type { ObjectFormat } from '../git/git-remote.js'
+import type { Viewer } from '../http/viewer.js'
+import { Agent } from './agent.js'
+import { AgreementShelf, type KnownAgreement } from './agreement-shelf.js'
+import { findCurrentEpoch } from './agreement.table.js'
+import type { SourceKey } from './lease.table.js'
+import { ReadPreviousDeposit } from './previous-deposit.js'
+import type { PushBasis } from './push-plan.js'
+import { findSource, type SourceRow } from './source.table.js'
+
+/** What the address of a push names: `/git/<agreement>/<source>.git`. */
+export interface PushAddress {
+  readonly agreement: string
+  /** With its `.git`. */
+  readonly repository: string
+}
+
+/** A source that its depositor may push to. */
+export interface PushSource {
+  readonly known: KnownAgreement
+  readonly key: SourceKey
+  readonly row: SourceRow
+  /** As the address says; null for that of the newest deposit. */
+  readonly objectFormat: ObjectFormat | null
+}
+
+/** Says who may push where, and what a push there begins with. */
+@Injectable()
+export class PushDoor {
+  constructor(
+    @Inject(Database) private readonly database: Database,
+    @Inject(AgreementShelf) private readonly shelf: AgreementShelf,
+    @Inject(ReadPreviousDeposit) private readonly previous: ReadPreviousDeposit,
+    @Inject(Agent) private readonly agent: Agent,
+  ) {}
+
+  /**
+   * The source that an address names.
+   *
+   * @param address - attacker-controlled.
+   * @throws EscrowError `NOT_FOUND`, also for what is not this depositor's; `VAULT_NOT_ARMED`; `PUSH_REFUSED` for a source that is not pushed
+   */
+  async open(viewer: Viewer, address: PushAddress): Promise<PushSource> {
+    const [, source = '', format] = /^([^.]+)(?:\.(sha1|sha256))?\.git$/.exec(address.repository) ?? []
+    const known = await this.agreementOf(viewer, address.agreement)
+    if (known === null || !Slug.safeParse(source).success) throw notFound(address)
+    const key = { agreementId: known.row.agreementId, source }
+    const row = await this.database.query((db) => findSource(db, key))
+    if (row === null) throw notFound(address)
+    if (row.mode !== 'push') throw new EscrowError('PUSH_REFUSED', `source ${source} takes no git push: the agreement says ${row.mode}`)
+    if (known.row.state !== 'armed')
+      throw new EscrowError('VAULT_NOT_ARMED', `expected the vault of ${key.agreementId} to be armed, it is ${known.row.state}`)
+    if (row.state !== 'active') throw new EscrowError('PUSH_REFUSED', `source ${source} takes no deposits: it is ${row.state}`)
+    return { known, key, row, objectFormat: format === 'sha1' || format === 'sha256' ? format : null }
+  }
+
+  /** What a push is compared with. @throws EscrowError `OBJECT_*`, `STORE_*`, `VAULT_NOT_ARMED` */
+  async basis(source: PushSource, signal?: AbortSignal): Promise<PushBasis> {
+    const { known, key } = source
+    const row = await this.database.query((db) => findSource(db, key))
+    const epoch = await this.database.query((db) => findCurrentEpoch(db, key.agreementId))
+    if (row === null || epoch === null) throw new EscrowError('VAULT_NOT_ARMED', `the vault of ${key.agreementId} has no armed epoch`)
+    const previous = await this.previous.run(known, key, signal)
+    const objectFormat = source.objectFormat ?? previous?.manifest.objectFormat ?? 'sha1'
+    return {
+      objectFormat,
+      refs: previous === null ? [] : (previous.inventory?.refs ?? null),
+      head: previous?.inventory?.head ?? { kind: 'none' },
+      manifestDigest: previous?.manifestDigest ?? null,
+      fullReason: fullReason({ row, previous, recipient: epoch.recipient, objectFormat, now: this.agent.clock.now() }),
+    }
+  }
+
+  /** The agreement, if the viewer's key is pinned in it as a depositor's. */
+  private async agreementOf(viewer: Viewer, agreementId: string): Promise<KnownAgreement | null> {
+    try {
+      const known = await this.shelf.get(agreementId)
+      const keys = known.signed.body.parties.filter((party) => party.role === 'depositor').flatMap((party) => party.keys)
+      const isDepositor = keys.some((key) => sha256Hex(Buffer.from(keyidOf(key))) === viewer.fingerprint)
+      return viewer.role === 'depositor' && isDepositor ? known : null
+    } catch (error) {
+      if (error instanceof EscrowError && error.code === 'NOT_FOUND') return null
+      throw error
+    }
+  }
+}
+
+/** Why everything is asked for; null when what is new will do. */
+function fullReason(on: {
+  readonly row: SourceRow
+  readonly previous: PreviousDeposit | null
+  readonly recipient: string
+  readonly objectFormat: ObjectFormat
+  readonly now: Date
+}): string | null {
+  const { row, previous } = on
+  if (previous === null) return 'this source has no deposit yet'
+  if (fullDue(row, on.now) !== null) return 'a full deposit is due'
+  if (previous.inventory === null) return 'the names in the newest deposit cannot be read any more'
+  if (previous.manifest.objectFormat !== on.objectFormat) return `the object format was ${previous.manifest.objectFormat}`
+  if (previous.manifest.envelope.recipient !== on.recipient) return 'the vault has a new epoch'
+  // The push before this one rested on what the archive does not hold.
+  return row.failureCode === 'FULL_NEEDED' ? 'the archive lacks what the last push rested on' : null
+}
+
+function notFound({ agreement, repository }: PushAddress): EscrowError {
+  return new EscrowError('NOT_FOUND', `no source of yours is at ${agreement.slice(0, 100)}/${repository.slice(0, 100)}`)
+}
