@@ -43,6 +43,7 @@ const adapters = /^src\/(?:store\/(?:fs|s3)-|git\/(?:http|ssh|local)-remote|db\/
 const forHolders = new Set([
   'src/escrow/jurisdiction.ts',
   ...[
+    'amendment',
     'business-days',
     'electorate',
     'network-rule',

@@ -41,7 +41,8 @@ export async function registerAgreement(context: CommandContext, options: Regist
   })
 }
 
-function parseCredentials(given: readonly string[]): ReadonlyMap<string, string> {
+/** `source=file` pairs by source. @throws EscrowError `ARGUMENT_INVALID` */
+export function parseCredentials(given: readonly string[]): ReadonlyMap<string, string> {
   return new Map(
     given.map((text): [string, string] => {
       const at = text.indexOf('=')

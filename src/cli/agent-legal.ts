@@ -97,17 +97,12 @@ async function recordStep(
   const { order, step } = what
   const proof = sha256Hex(await readNamedFile(what.proof, documentBytesMax))
   return withService(context, async (app) => {
-    const row = await app.get<Database>(Database).query((db) => findLegalOrder(db, digestOf(order)))
+    const row = await app.get<Database>(Database).query((db) => findLegalOrder(db, order))
     if (row === null) throw new EscrowError('NOT_FOUND', `no legal order has the digest ${order}`)
     const { signed } = await app.get(AgreementShelf).version(row.agreementDigest)
     const epoch = signed.body.vault.epochs[0]?.epoch ?? 1
     return recordAndShow(context, app, app.get(SignAsAgent).run(signed, { name: 'legal-order-step', epoch }, { order, step, proof }))
   })
-}
-
-function digestOf(text: string): string {
-  if (/^[0-9a-f]{64}$/.test(text)) return text
-  throw new EscrowError('ARGUMENT_INVALID', 'expected the digest of an order, 64 hex digits; `escrow legal show` lists them')
 }
 
 async function recordAndShow(context: CommandContext, app: INestApplicationContext, bytes: Uint8Array): Promise<CommandResult> {

@@ -32,6 +32,18 @@ export const AgreementDraft = z.strictObject({
 })
 export type AgreementDraft = z.infer<typeof AgreementDraft>
 
+/** What the next version of an agreement has otherwise: what `escrow agreement revise --draft` reads. What is left out stays. */
+export const AgreementChange = z.strictObject({
+  title: AgreementDraft.shape.title.optional(),
+  endsAt: AgreementDraft.shape.endsAt.optional(),
+  retentionDays: AgreementDraft.shape.retentionDays.optional(),
+  /** All of them: a source that is not named ends. */
+  sources: AgreementDraft.shape.sources.optional(),
+  jurisdiction: AgreementDraft.shape.jurisdiction.optional(),
+  release: z.record(z.string(), z.unknown()).optional(),
+})
+export type AgreementChange = z.infer<typeof AgreementChange>
+
 /** What the agent's service publishes about itself: `<home>/service.json`, needed to write an agreement with it. */
 export const ServiceCard = z.strictObject({
   type: z.literal('escrow/service/v1'),
@@ -47,6 +59,11 @@ export type ServiceCard = z.infer<typeof ServiceCard>
  */
 export function parseAgreementDraft(text: string, path: string): AgreementDraft {
   return parsed(AgreementDraft, fromYaml(text, path), path)
+}
+
+/** Parse what a revision changes. @throws EscrowError `AGREEMENT_INVALID` naming the first key that is wrong */
+export function parseAgreementChange(text: string, path: string): AgreementChange {
+  return parsed(AgreementChange, fromYaml(text, path), path)
 }
 
 /** Parse a service card. @throws EscrowError `AGREEMENT_INVALID` */

@@ -15,6 +15,7 @@ import { loggedState, requireReleasing } from './holder-case-votes.js'
 import { requireEvidence } from './holder-evidence.js'
 import { openShares } from './holder-vault.js'
 import { openPartyFolder } from './party-folder.js'
+import { requirePinned } from './pinned-agreements.js'
 import { openSigner, signedResult, writeStatement } from './sign-statement.js'
 
 /** List the cases in a mailbox folder, each verified; what does not verify is named with its reason, and the exit code is 3. */
@@ -112,6 +113,7 @@ async function openCases(options: VoteOptions, folders: readonly string[]) {
   for (const folder of folders) cases.push(await openCase(folder, await pinnedFor(folder, pinned), { now, heard }))
   const [first] = cases
   if (first === undefined) throw new EscrowError('ARGUMENT_INVALID', 'expected at least one case')
+  for (const { agreement } of cases) await requirePinned(options.as, agreement)
   return { signer: { party: await openPartyFolder(options.as), agreement: first.agreement }, cases, now }
 }
 

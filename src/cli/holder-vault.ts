@@ -16,6 +16,7 @@ import { shareHealthText } from '../format/check-statement.js'
 import { columns, required, type CommandContext, type CommandResult } from './command.js'
 import { freshFolder, readNamedFile, writeNamedFile } from './files.js'
 import { openPartyFolder, readPartyCard, type PartyFolder } from './party-folder.js'
+import { pinAgreement } from './pinned-agreements.js'
 import { firstFieldsOf } from './statement-fields.js'
 import { verifyHealth } from './share-health.js'
 
@@ -26,7 +27,7 @@ const shareFileBytesMax = 64 * 1024
 /** Deal the current epoch and its reserve; shares leave this process only sealed to their custodians. */
 export async function dealVault(
   _context: CommandContext,
-  options: { readonly threshold: number; readonly custodian: readonly string[] },
+  options: { readonly threshold: number; readonly custodian: readonly string[]; readonly epoch: number },
   folder: string,
 ): Promise<CommandResult> {
   const cards = await Promise.all(options.custodian.map((path) => readPartyCard(path)))
@@ -34,7 +35,7 @@ export async function dealVault(
     throw new EscrowError('ARGUMENT_INVALID', 'expected each custodian once')
   await freshFolder(folder)
   const epochs: VaultEpoch[] = []
-  for (const epoch of [1, 2]) epochs.push(await dealOne(folder, { epoch, threshold: options.threshold, cards }))
+  for (const epoch of [options.epoch, options.epoch + 1]) epochs.push(await dealOne(folder, { epoch, threshold: options.threshold, cards }))
   const vault: Vault = {
     suite: 'x25519-rfc9591',
     threshold: options.threshold,
@@ -44,7 +45,10 @@ export async function dealVault(
   await writeNamedFile(join(folder, 'vault.json'), `${JSON.stringify(vault, undefined, 2)}\n`)
   const lines = columns([
     ['vault', `${options.threshold} of ${cards.length}`],
-    ...epochs.map(({ epoch, recipient }): [string, string] => [epoch === 1 ? 'epoch 1' : `epoch ${epoch} (reserve)`, recipient]),
+    ...epochs.map(({ epoch, recipient }): [string, string] => [
+      epoch === options.epoch ? `epoch ${epoch}` : `epoch ${epoch} (reserve)`,
+      recipient,
+    ]),
     ['written to', `${folder}/vault.json; each file in ${folder}/shares goes to its custodian, then delete the folder`],
   ])
   return {
@@ -103,6 +107,7 @@ export async function acceptVault(_context: CommandContext, options: AcceptOptio
     const document = signDocument({ body, schema: ShareAccept, key: party.signingKey })
     await writeNamedFile(join(options.out, `share-accept-${text.index}-epoch-${epoch.epoch}.json`), document)
   }
+  await pinAgreement(options.as, { agreement: agreement.body.agreement, digest: agreement.digest })
   const epochs = shares.map(({ epoch }) => epoch.epoch)
   const lines = columns([
     ['agreement', `${agreement.body.agreement}: ${agreement.body.title}`],

@@ -10,6 +10,35 @@ export function addWatchCommands(program: Command, action: Action): void {
   addHoldCommand(program, action)
 }
 
+/** The commands with which an agreement gets another version. */
+export function addAmendmentCommands(agreement: Command, action: Action): void {
+  agreement
+    .command('revise')
+    .description('write the next version of an agreement, unsigned, and its sealed annex')
+    .requiredOption('--as <folder>', 'the keys of a party, to open the annex')
+    .requiredOption('--agreement <file>', 'the version in force')
+    .requiredOption('--annex <file>', 'its annex')
+    .option('--draft <file>', 'YAML: what is to be other of title, endsAt, retentionDays, sources, jurisdiction, release')
+    .option('--vault <file>', 'a vault.json with shares dealt anew')
+    .option('--party <card>', 'party.json that takes the place of the party of this name, or is new; once for each', collect)
+    .option('--without <party>', 'a party that leaves; once for each', collect)
+    .requiredOption('--out <folder>', 'where agreement.json and annex.age will lie')
+    .action(action(async () => (await import('./holder-amend.js')).revise))
+  signing(agreement.command('agree'))
+    .argument('<agreement.json>', 'the next version')
+    .description('show what the next version changes, and sign that it may take the place of the one you have pinned')
+    .requiredOption('--reason <words>', 'why')
+    .action(action(async () => (await import('./holder-amend.js')).agree))
+  agreement
+    .command('amend')
+    .argument('<agreement.json>', 'the next version, signed by depositor and beneficiaries; gets our signature once every body has agreed')
+    .argument('<statement...>', 'what `agreement agree` and, where shares were dealt anew, `vault accept` made')
+    .description('operator: put the next version into force when everybody has agreed who must; exit 3 while somebody is missing')
+    .requiredOption('--annex <file>', 'the annex.age beside it')
+    .option('--credential <source=file>', 'file with the credential of a source; only its path is kept', collect)
+    .action(action(async () => (await import('./agent-amend.js')).amend))
+}
+
 function addLegalCommands(program: Command, action: Action): void {
   const legal = program
     .command('legal')

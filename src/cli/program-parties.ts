@@ -1,5 +1,6 @@
 import { Option, type Command } from 'commander'
 import { collect, wholeNumber, type Action } from './command.js'
+import { addAmendmentCommands } from './program-custody.js'
 
 const roles = ['depositor', 'beneficiary', 'custodian', 'agent', 'supervisor', 'arbiter', 'approver']
 
@@ -21,6 +22,11 @@ export function addPartyCommands(program: Command, action: Action): void {
     .option('--foreign-capital-largest <percent>', 'largest single holder from outside EU, EEA and CH', wholeNumber(0, 100), 0)
     .option('--foreign-capital-total <percent>', 'all holders from outside EU, EEA and CH', wholeNumber(0, 100), 0)
     .action(action(async () => (await import('./holder-keygen.js')).keygen))
+  addAgreementCommands(program, action)
+  addDepositCommands(program, action)
+}
+
+function addAgreementCommands(program: Command, action: Action): void {
   const agreement = program.command('agreement').description('write, sign, register and show agreements')
   agreement
     .command('create')
@@ -44,11 +50,15 @@ export function addPartyCommands(program: Command, action: Action): void {
     .requiredOption('--annex <file>', 'the annex.age beside it')
     .option('--credential <source=file>', 'file with the credential of a source; only its path is kept', collect)
     .action(action(async () => (await import('./agent-agreement.js')).registerAgreement))
+  addAmendmentCommands(agreement, action)
   agreement
     .command('show')
     .argument('[id or file]', 'an id in the home folder, or an agreement.json; all of the home folder when left out')
     .description('show agreements: digest, parties with fingerprints, vault, sources and their newest deposits')
     .action(action(async () => (await import('./agent-agreement.js')).showAgreement))
+}
+
+function addDepositCommands(program: Command, action: Action): void {
   program
     .command('deposit')
     .argument('<repository>', 'a local path, or a URL')
@@ -85,6 +95,7 @@ export function addCustodyCommands(program: Command, action: Action): void {
     .description('depositor: deal the key of a vault and of its reserve among custodians; nobody keeps it')
     .requiredOption('--threshold <t>', 'how many custodians open it together', wholeNumber(2, 253))
     .requiredOption('--custodian <card>', 'party.json of a custodian; once for each, in the order of their indices', collect)
+    .option('--epoch <n>', 'number of the first of the two; above every earlier one when shares are dealt anew', wholeNumber(1, 999_999), 1)
     .action(action(async () => (await import('./holder-vault.js')).dealVault))
   vault
     .command('accept')

@@ -9,6 +9,7 @@ import { Statement, type Evidence, type StatementOf, type StatementType } from '
 import { columns, type CommandResult } from './command.js'
 import { readNamedFile, writeNamedFile } from './files.js'
 import { openPartyFolder, type PartyFolder } from './party-folder.js'
+import { requirePinned } from './pinned-agreements.js'
 import { firstFieldsOf } from './statement-fields.js'
 
 type NameOf<T extends StatementType> = T extends `escrow/statement/${infer Name}/v1` ? Name : never
@@ -30,6 +31,7 @@ export async function openSigner(options: { readonly as: string; readonly agreem
   const party = await openPartyFolder(options.as)
   const agreement = openAgreement(await readNamedFile(options.agreement, signedDocumentBytesMax))
   requireSignatures(agreement, { agent: true })
+  await requirePinned(options.as, agreement)
   return { party, agreement }
 }
 

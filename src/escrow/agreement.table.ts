@@ -237,6 +237,50 @@ export async function listEpochs(db: Db, agreementId: string): Promise<readonly 
   return db.select().from(vaultEpochTable).where(eq(vaultEpochTable.agreementId, agreementId)).orderBy(asc(vaultEpochTable.epoch))
 }
 
+/**
+ * Put the next version of an agreement into force; its state stays. Parties are replaced, new epochs added as `dealt`.
+ *
+ * @throws EscrowError `AGREEMENT_STATE` when another version than `previousDigest` is in force; `DATABASE_CONFLICT`
+ */
+export async function putVersionInForce(
+  tx: Tx,
+  next: {
+    readonly row: Pick<
+      AgreementRow,
+      'agreementId' | 'version' | 'digest' | 'title' | 'threshold' | 'custodianCount' | 'retentionDays' | 'endsAt'
+    >
+    readonly previousDigest: string
+    readonly version: AgreementVersionRow
+    readonly parties: readonly PartyRow[]
+    readonly epochs: readonly VaultEpochRow[]
+  },
+): Promise<void> {
+  const { row, parties, epochs } = next
+  const moved = await tx
+    .update(agreementTable)
+    .set(row)
+    .where(and(eq(agreementTable.agreementId, row.agreementId), eq(agreementTable.digest, next.previousDigest)))
+    .returning({ agreementId: agreementTable.agreementId })
+  if (moved.length === 0)
+    throw new EscrowError('AGREEMENT_STATE', `expected version ${row.version - 1} of ${row.agreementId} to be in force, found another`)
+  await tx.insert(agreementVersionTable).values(next.version)
+  await tx.delete(partyTable).where(eq(partyTable.agreementId, row.agreementId))
+  await tx.insert(partyTable).values([...parties])
+  await tx
+    .insert(vaultEpochTable)
+    .values([...epochs])
+    .onConflictDoNothing()
+}
+
+/** Set the states of epochs, those that are over first: no two may be current. */
+export async function settleEpochs(tx: Tx, agreementId: string, epochs: readonly Pick<VaultEpochRow, 'epoch' | 'state'>[]): Promise<void> {
+  const over = epochs.filter(({ state }) => state === 'burned')
+  for (const { epoch, state } of [...over, ...epochs.filter((one) => !over.includes(one))]) {
+    const rule = and(eq(vaultEpochTable.agreementId, agreementId), eq(vaultEpochTable.epoch, epoch))
+    await tx.update(vaultEpochTable).set({ state }).where(rule)
+  }
+}
+
 /** The epoch that deposits are sealed to, or null while the vault is not armed. */
 export async function findCurrentEpoch(db: Db, agreementId: string): Promise<VaultEpochRow | null> {
   const rule = and(eq(vaultEpochTable.agreementId, agreementId), inArray(vaultEpochTable.state, ['armed', 'exposed']))

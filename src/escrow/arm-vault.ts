@@ -2,9 +2,7 @@ import { Inject, Injectable } from '@nestjs/common'
 import { Clock } from '../core/environment.js'
 import { EscrowError } from '../core/errors.js'
 import { Database } from '../db/database.js'
-import { checkStatement } from '../format/check-statement.js'
-import { epochOf, partyOf } from '../format/signed-agreement.js'
-import { openDocument, type OpenedDocument } from '../format/signed-document.js'
+import { openDocument } from '../format/signed-document.js'
 import { ShareAccept, type StatementOf } from '../format/statement.js'
 import { EventLog } from '../log/event-log.js'
 import { objectKeys } from '../store/object-key.js'
@@ -12,9 +10,8 @@ import { AgreementShelf, type KnownAgreement } from './agreement-shelf.js'
 import { findVersionByDigest, insertAcceptance, listAcceptances, moveAgreement, moveEpoch } from './agreement.table.js'
 import { documentRetainUntil } from './retention.js'
 import { moveSources } from './source.table.js'
+import { acceptanceName, verifyAcceptance, type Acceptance } from './share-acceptance.js'
 import { StoreDocument } from './store-document.js'
-
-type Acceptance = OpenedDocument<StatementOf<'share-accept'>> & { readonly bytes: Uint8Array }
 
 /** How far the arming of a vault is. */
 export interface Arming {
@@ -44,7 +41,7 @@ export class ArmVault {
    */
   async run(documents: readonly Uint8Array[], signal?: AbortSignal): Promise<Arming> {
     const known = await this.agreementOf(documents)
-    const acceptances = documents.map((bytes) => this.verify(known, bytes))
+    const acceptances = documents.map((bytes) => verifyAcceptance(known.signed, bytes, this.clock.now()))
     for (const [index, own] of byCustodian(known, acceptances)) await this.record(known, { index, own }, signal)
     const { agreementId, version, state } = known.row
     const rows = await this.database.query((db) => listAcceptances(db, agreementId, version))
@@ -68,18 +65,6 @@ export class ArmVault {
     return this.shelf.get(version.agreementId)
   }
 
-  private verify(known: KnownAgreement, bytes: Uint8Array): Acceptance {
-    const { body, digest } = known.signed
-    const keys = (statement: StatementOf<'share-accept'>) => partyOf(body, statement.party).keys
-    const opened = openDocument(bytes, { schema: ShareAccept, keys, what: 'share acceptance' })
-    checkStatement(opened.body, { agreement: digest, origin: body.origin, now: this.clock.now() })
-    const holder = body.vault.custodians.find((custodian) => custodian.index === opened.body.index)
-    if (holder?.party !== opened.body.party || epochOf(body, opened.body.epoch).recipient !== opened.body.recipient) {
-      throw new EscrowError('SHARE_INVALID', `expected ${opened.body.party} to accept its own share of this vault`)
-    }
-    return { ...opened, bytes }
-  }
-
   private async record(
     known: KnownAgreement,
     custodian: { readonly index: number; readonly own: readonly Acceptance[] },
@@ -89,8 +74,7 @@ export class ArmVault {
     const recorded = await this.database.query((db) => listAcceptances(db, agreementId, version))
     if (recorded.some((row) => row.custodianIndex === custodian.index)) return
     for (const acceptance of custodian.own) {
-      const name = `share-accept-${custodian.index}-epoch-${acceptance.body.epoch}.json`
-      const key = objectKeys.vaultStatement(known.signed.body.agreement, version, name)
+      const key = objectKeys.vaultStatement(known.signed.body.agreement, version, acceptanceName(acceptance))
       const retainUntil = documentRetainUntil(known.signed.body)
       // An earlier run that died may have stored another statement to the same effect.
       await this.store.replace({ key, bytes: acceptance.bytes, purpose: 'statement', agreementId, attemptId: null, retainUntil }, signal)

@@ -5,15 +5,14 @@ import { sha256Hex } from '../crypto/digest.js'
 import { Database, type Tx } from '../db/database.js'
 import type { Agreement, AgreementAnnex, Source } from '../format/agreement.js'
 import { parseAnnex } from '../format/agreement-annex.js'
-import { checkAgreement } from '../format/check-agreement.js'
-import { openAgreement, requireSignatures, sameKey, type SignedAgreement } from '../format/signed-agreement.js'
+import { openAgreement, requireSignatures, type SignedAgreement } from '../format/signed-agreement.js'
 import { countersign } from '../format/signed-document.js'
-import { parseRemoteUrl } from '../git/remote-url.js'
 import { EventLog } from '../log/event-log.js'
 import { objectKeys } from '../store/object-key.js'
 import { ReplicaSet } from '../store/replica-set.js'
 import { Agent } from './agent.js'
 import { findAgreement, insertAgreement, insertAgreementVersion, insertEpochs, insertParties } from './agreement.table.js'
+import { requireOwnAgreement, requireOwnRemotes } from './own-agreement.js'
 import { requireJurisdiction } from './require-jurisdiction.js'
 import { documentRetainUntil } from './retention.js'
 import { firstPeriod, rhythmOf } from './schedule.js'
@@ -50,10 +49,13 @@ export class RegisterAgreement {
   async run(registration: Registration, signal?: AbortSignal): Promise<SignedAgreement> {
     const received = openAgreement(registration.document)
     requireSignatures(received, { agent: false })
-    this.checkIsOurs(received.body)
+    if (received.body.version !== 1) {
+      throw new EscrowError('AGREEMENT_INVALID', `expected version 1 of a new agreement, got ${received.body.version}`)
+    }
+    requireOwnAgreement(received.body, this.agent)
     requireJurisdiction(received.body, this.replicas.replicas)
     const annex = parseAnnex(this.agent.keys.openOwn(registration.annex), received.body)
-    for (const { url } of annex.remotes) parseRemoteUrl(url, this.agent.options.remoteRules)
+    requireOwnRemotes(annex, this.agent)
     const signed = openAgreement(countersign(registration.document, this.agent.keys.signingKey))
     requireSignatures(signed, { agent: true })
     const before = await this.database.query((db) => findAgreement(db, signed.body.agreement))
@@ -72,24 +74,6 @@ export class RegisterAgreement {
       signal,
     )
     return signed
-  }
-
-  private checkIsOurs(body: Agreement): void {
-    checkAgreement(body)
-    if (body.version !== 1) throw new EscrowError('AGREEMENT_INVALID', `expected version 1 of a new agreement, got ${body.version}`)
-    if (body.origin !== this.agent.options.origin)
-      throw new EscrowError('AGREEMENT_INVALID', `expected an agreement with ${this.agent.options.origin}, got ${body.origin}`)
-    const own = { kind: 'ed25519', publicKey: this.agent.keys.signingKey.publicKey } as const
-    const agent = body.parties.find((party) => party.role === 'agent')
-    if (agent?.keys.some((key) => sameKey(key, own)) !== true || agent.recipient !== this.agent.keys.recipient) {
-      throw new EscrowError('AGREEMENT_INVALID', 'expected the agreement to pin the keys of this agent')
-    }
-    const unknown = body.log.witnesses.filter((witness) => !this.agent.options.witnesses.includes(witness))
-    if (unknown.length > 0 || body.log.witnessQuorum > this.agent.options.witnessQuorum) {
-      throw new EscrowError('AGREEMENT_INVALID', 'expected an agreement whose witnesses and quorum this service is configured to ask for')
-    }
-    if (body.log.key !== this.agent.options.logKey)
-      throw new EscrowError('AGREEMENT_INVALID', 'expected the agreement to pin the key of this log')
   }
 
   private async storeDocuments(signed: SignedAgreement, annex: Uint8Array, signal?: AbortSignal): Promise<void> {

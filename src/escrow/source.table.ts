@@ -1,4 +1,4 @@
-import { and, asc, eq, getTableColumns, gt, lt, lte, sql } from 'drizzle-orm'
+import { and, asc, eq, getTableColumns, gt, lt, lte, notInArray, sql } from 'drizzle-orm'
 import { index, integer, jsonb, pgTable, primaryKey, text } from 'drizzle-orm/pg-core'
 import { EscrowError, type ErrorCode } from '../core/errors.js'
 import { count, digest, instant, oneOf } from '../db/columns.js'
@@ -99,6 +99,29 @@ export async function listSources(db: Db, agreementId: string, after: string, li
     .where(and(eq(sourceTable.agreementId, agreementId), gt(sourceTable.source, after)))
     .orderBy(asc(sourceTable.source))
     .limit(page(limit))
+}
+
+/**
+ * Bring sources to what another version of their agreement says. The period under way stays; a new rhythm counts from the next. What the
+ * version does not name any more ends; what is new begins in the state of its row.
+ *
+ * @param rows - every source of the version. A credential file is kept where none is given.
+ */
+export async function amendSources(tx: Tx, agreementId: string, rows: readonly (typeof sourceTable.$inferInsert)[]): Promise<void> {
+  for (const row of rows) {
+    const { mode, url, startsAt, everyHours, graceHours, fullEveryDays, chainLengthMax } = row
+    const kept = row.credentialFile == null ? {} : { credentialFile: row.credentialFile }
+    const set = { mode, url, startsAt, everyHours, graceHours, fullEveryDays, chainLengthMax, ...kept }
+    await tx
+      .insert(sourceTable)
+      .values(row)
+      .onConflictDoUpdate({ target: [sourceTable.agreementId, sourceTable.source], set })
+  }
+  const named = rows.map((row) => row.source)
+  await tx
+    .update(sourceTable)
+    .set({ state: 'ended' })
+    .where(and(eq(sourceTable.agreementId, agreementId), notInArray(sourceTable.source, named)))
 }
 
 /** Move all sources of an agreement from one state to another, as when its vault is armed. @returns how many moved. */

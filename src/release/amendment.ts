@@ -44,7 +44,7 @@ export function judgeAmendment(
   if (next.agreement !== old.agreement.agreement || next.previous !== old.digest || next.version !== old.agreement.version + 1) {
     throw new EscrowError('AGREEMENT_INVALID', `expected version ${old.agreement.version + 1} of the same agreement, resting on its digest`)
   }
-  const touched = decisive.filter((part) => !equal(old.agreement[part], next[part]))
+  const touched = touchedParts(old.agreement, next)
   const seats = (agreement: Agreement): readonly string[] => agreement.vault.custodians.map(({ party }) => party)
   const newCustodians = seats(next).filter((party) => !seats(old.agreement).includes(party))
   const leavingCustodians = seats(old.agreement).filter((party) => !seats(next).includes(party))
@@ -52,6 +52,11 @@ export function judgeAmendment(
   const signers = signersOf(old, change, turn)
   const missing = [...missingRoles(old.agreement, signers), ...(touched.length > 0 ? missingBodies(old.agreement, signers) : [])]
   return { touched, newCustodians, leavingCustodians, missing }
+}
+
+/** What of an agreement decides a release and is not the same in another version; empty when it is all as it was. */
+export function touchedParts(old: Agreement, next: Agreement): readonly AmendedPart[] {
+  return decisive.filter((part) => !equal(old[part], next[part]))
 }
 
 /** Shares of an epoch belong to the people who hold them: other custodians, or another threshold, mean another epoch. */
@@ -91,7 +96,8 @@ function missingRoles(old: Agreement, signers: ReadonlySet<string>): readonly st
 function missingBodies(old: Agreement, signers: ReadonlySet<string>): readonly string[] {
   const { parties, vault, jurisdiction } = old
   const groups = new Map<string, ApprovalGroup>()
-  for (const { condition, approvalGroups } of parseReleasePolicy(old.release).conditions) {
+  const conditions = Object.keys(old.release).length === 0 ? [] : parseReleasePolicy(old.release).conditions
+  for (const { condition, approvalGroups } of conditions) {
     for (const group of approvalGroups) groups.set(`${condition}/${group.name}`, group)
   }
   const bodiesOf = (approvalGroups: readonly ApprovalGroup[]): readonly Body[] =>

@@ -3,6 +3,7 @@ import { EscrowModule } from '../escrow/escrow.module.js'
 import { LogModule } from '../log/log.module.js'
 import { VerifyModule } from '../verify/verify.module.js'
 import { AccessLedger } from './access-ledger.js'
+import { AmendAgreement } from './amend-agreement.js'
 import { AdvanceOrder } from './advance-order.js'
 import { AdvanceRequest } from './advance-request.js'
 import { ExportCase } from './export-case.js'
@@ -13,6 +14,7 @@ import { OrderShelf } from './order-shelf.js'
 import { KeepEvidence } from './keep-evidence.js'
 import { LastWord } from './last-word.js'
 import { LegalOrderFiles } from './legal-order-files.js'
+import { PutInForce } from './put-in-force.js'
 import { RecordLegalOrder } from './record-legal-order.js'
 import { CustodyRoutes, RecordStatement, StatementRoutes } from './record-statement.js'
 import { ReadAgain } from './read-again.js'
@@ -38,6 +40,7 @@ import { TrackReturns } from './track-returns.js'
 const useCases = [
   AdvanceOrder,
   AdvanceRequest,
+  AmendAgreement,
   ExportCase,
   GrantAccess,
   KeepEvidence,
@@ -64,6 +67,7 @@ const steps = [
   LastWord,
   LegalOrderFiles,
   OrderShelf,
+  PutInForce,
   ReadAgain,
   RecordTurn,
   ReleaseDesk,

@@ -104,7 +104,7 @@ function byDigest(held: readonly SignedAgreement[], digest: string | null): Sign
 }
 
 /** Whether those who must sign an agreement have signed its successor with the keys that they had before. */
-function signedByAllOf(next: SignedAgreement, before: SignedAgreement): boolean {
+export function signedByAllOf(next: SignedAgreement, before: SignedAgreement): boolean {
   const signers = before.body.parties.filter((party) => ['depositor', 'beneficiary', 'agent'].includes(party.role))
   try {
     const keys = signers.flatMap((party) => party.keys)

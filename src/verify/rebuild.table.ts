@@ -7,7 +7,6 @@ import {
   partyTable,
   shareAcceptanceTable,
   vaultEpochTable,
-  type AgreementRow,
   type AgreementVersionRow,
   type EpochState,
   type PartyRow,
@@ -65,17 +64,6 @@ export async function restoreHead(tx: Tx, row: LogHeadRow): Promise<void> {
 export async function restoreAgreement(tx: Tx, row: typeof agreementTable.$inferInsert, version: AgreementVersionRow): Promise<void> {
   await tx.insert(agreementTable).values(row)
   await tx.insert(agreementVersionTable).values(version)
-}
-
-/** Put a later version of an agreement into force. @param row - what the version says of the agreement; its state stays. */
-export async function restoreAmendment(
-  tx: Tx,
-  row: Pick<AgreementRow, 'agreementId' | 'version' | 'digest' | 'title' | 'threshold' | 'custodianCount' | 'retentionDays' | 'endsAt'>,
-  version: AgreementVersionRow,
-): Promise<void> {
-  await tx.insert(agreementVersionTable).values(version)
-  await tx.update(agreementTable).set(row).where(eq(agreementTable.agreementId, row.agreementId))
-  await tx.delete(partyTable).where(eq(partyTable.agreementId, row.agreementId))
 }
 
 /** Add the parties' keys. */
@@ -201,9 +189,10 @@ export async function endRestoredAgreement(tx: Tx, agreementId: string, endedAt:
   await tx.update(agreementTable).set({ state: 'ended', endedAt }).where(eq(agreementTable.agreementId, agreementId))
 }
 
-/** Arm an agreement. */
+/** Arm an agreement. Armed again, with shares dealt anew, it keeps its first date. */
 export async function armRestoredAgreement(tx: Tx, agreementId: string, armedAt: Date): Promise<void> {
-  await tx.update(agreementTable).set({ state: 'armed', armedAt }).where(eq(agreementTable.agreementId, agreementId))
+  const since = sql`coalesce(${agreementTable.armedAt}, ${armedAt.toISOString()}::timestamptz)`
+  await tx.update(agreementTable).set({ state: 'armed', armedAt: since }).where(eq(agreementTable.agreementId, agreementId))
 }
 
 /** How many rows the index has of what people count. */

@@ -1,6 +1,7 @@
 import { EscrowError, unreachable } from '../core/errors.js'
 import type { Tx } from '../db/database.js'
-import type { ShareAcceptanceRow } from '../escrow/agreement.table.js'
+import { listEpochs, settleEpochs, type ShareAcceptanceRow } from '../escrow/agreement.table.js'
+import { epochsAtArming, writeVersion } from '../escrow/amended-rows.js'
 import { agreementRow, partyRows, sourceRow } from '../escrow/register-agreement.js'
 import { firstPeriod, rhythmOf, type Rhythm } from '../escrow/schedule.js'
 import type { Agreement, VaultEpoch } from '../format/agreement.js'
@@ -17,7 +18,6 @@ import {
   moveRestoredSources,
   restoreAcceptances,
   restoreAgreement,
-  restoreAmendment,
   restoreEpoch,
   restoreFreshness,
   restoreObjects,
@@ -38,6 +38,7 @@ interface ReplayedSource {
 /** Agreements, their vaults and their sources, as events bring them up. */
 export class ReplayAgreements {
   private readonly known = new Map<string, ArchivedAgreement>()
+  private readonly armedIds = new Set<string>()
   private readonly sources = new Map<string, ReplayedSource>()
 
   constructor(private readonly documents: ArchiveDocuments) {}
@@ -72,13 +73,14 @@ export class ReplayAgreements {
   /** Another version of an agreement; it keeps its state. */
   async amended(event: EventOf<'agreement-amended'>, signal?: AbortSignal): Promise<Change> {
     const archived = await this.archive(event, signal)
-    const brought = await this.brought(archived, signal)
-    const { body, digest } = archived.signed
-    const { agreementId, version, title, threshold, custodianCount, retentionDays, endsAt } = agreementRow(body, digest)
-    const row = { agreementId, version, digest, title, threshold, custodianCount, retentionDays, endsAt }
+    const documents = await this.documentsOf(archived, signal)
+    const { signed, annex } = archived
+    const { previousDigest } = event
+    const armed = this.armedIds.has(event.agreement)
+    for (const { source, schedule } of signed.body.sources) this.addSource(event.agreement, source, rhythmOf(schedule))
     return async (tx) => {
-      await restoreAmendment(tx, row, versionRow(archived, new Date(event.at)))
-      await brought(tx)
+      await writeVersion(tx, { signed, annex, previousDigest, credentialFiles: new Map(), armed, at: new Date(event.at) })
+      await documents(tx)
     }
   }
 
@@ -91,22 +93,31 @@ export class ReplayAgreements {
     return archived
   }
 
-  /** What every version of an agreement brings: its documents, parties, epochs, acceptances and new sources. */
+  /** What a new agreement brings: its documents, parties, epochs, acceptances and sources. */
   private async brought(archived: ArchivedAgreement, signal?: AbortSignal): Promise<Change> {
     const { body } = archived.signed
     const agreementId = body.agreement
-    const accepted = await this.acceptances(archived, signal)
+    const restored = await this.documentsOf(archived, signal)
     const rows = body.sources.map((source) => sourceRow(agreementId, source, archived.annex, null))
     for (const { source, schedule } of body.sources) this.addSource(agreementId, source, rhythmOf(schedule))
-    const documents = [
-      objectOfBytes(archived.documents.agreement.key, archived.documents.agreement.bytes, { ...own(body), purpose: 'agreement' }),
-      objectOfBytes(archived.documents.annex.key, archived.documents.annex.bytes, { ...own(body), purpose: 'annex' }),
-    ]
     return async (tx) => {
       await restoreParties(tx, partyRows(body))
       for (const epoch of body.vault.epochs)
         await restoreEpoch(tx, { ...epochKey(body, epoch), recipient: epoch.recipient, state: 'dealt' })
       await restoreSources(tx, rows)
+      await restored(tx)
+    }
+  }
+
+  /** The documents of a version with the acceptances of its shares. */
+  private async documentsOf(archived: ArchivedAgreement, signal?: AbortSignal): Promise<Change> {
+    const { body } = archived.signed
+    const accepted = await this.acceptances(archived, signal)
+    const documents = [
+      objectOfBytes(archived.documents.agreement.key, archived.documents.agreement.bytes, { ...own(body), purpose: 'agreement' }),
+      objectOfBytes(archived.documents.annex.key, archived.documents.annex.bytes, { ...own(body), purpose: 'annex' }),
+    ]
+    return async (tx) => {
       await restoreAcceptances(tx, accepted.rows)
       await restoreObjects(tx, [...documents, ...accepted.objects])
     }
@@ -139,11 +150,10 @@ export class ReplayAgreements {
   /** The vault takes deposits. */
   armed(event: EventOf<'vault-armed'>): Change {
     const { agreement: agreementId } = event
-    const later = this.inForce(agreementId).body.vault.epochs.filter((epoch) => epoch.epoch !== event.epoch)
+    this.armedIds.add(agreementId)
     return async (tx) => {
       await armRestoredAgreement(tx, agreementId, new Date(event.at))
-      await moveRestoredEpoch(tx, { agreementId, epoch: event.epoch }, 'armed')
-      for (const { epoch } of later) await moveRestoredEpoch(tx, { agreementId, epoch }, 'reserve')
+      await settleEpochs(tx, agreementId, epochsAtArming(await listEpochs(tx, agreementId), event.epoch))
       await moveRestoredSources(tx, agreementId, 'waiting', 'active')
     }
   }

@@ -184,7 +184,7 @@ export class ReleaseHouse {
 
   async ask(
     change: Partial<Matter<'release-request'>> = {},
-    how: { readonly as?: string; readonly lifeDays?: number } = {},
+    how: { readonly as?: string; readonly lifeDays?: number; readonly agreement?: string } = {},
   ): Promise<Uint8Array> {
     const matter: Matter<'release-request'> = {
       request: newId('req', new SystemEntropy()),
