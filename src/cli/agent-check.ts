@@ -3,12 +3,15 @@ import { EscrowError } from '../core/errors.js'
 import { ExtendRetention, type ExtendedRetention } from '../escrow/extend-retention.js'
 import { ReplicaSet } from '../store/replica-set.js'
 import { CheckFixity, type Checked } from '../verify/check-fixity.js'
-import { RepairObject } from '../verify/repair-object.js'
+import { RepairLog, type RepairedLog } from '../verify/repair-log.js'
+import { RepairObject, type RepairedObjects } from '../verify/repair-object.js'
 import { withService } from './agent-context.js'
 import { publishLog } from './agent-log.js'
 import type { CommandContext, CommandResult } from './command.js'
 import { exitCodeOf, type ExitCode } from './exit-code.js'
 import { formatBytes, formatCount } from './terminal.js'
+
+const logFilesShownMax = 50
 
 /** Read stored copies again. Exit 3 when one is not as it must be. */
 export async function check(
@@ -63,21 +66,40 @@ function presentFixity({ copies, bytes, bad }: Checked): {
   }
 }
 
-/** Replace bad and fill in absent copies. Exit 3 or 5 when something could not be repaired. */
+/**
+ * Replace bad and fill in absent copies, of the archive's objects and of the log: also everything that a replica lacks that was added later.
+ * Exit 3 or 5 when something could not be repaired.
+ */
 export async function repair(context: CommandContext, options: { readonly replica?: string }): Promise<CommandResult> {
   return withService(context, async (app) => {
     requireReplica(app, options.replica)
-    const { repaired, failed } = await app.get(RepairObject).run(options.replica ?? null, context.signal)
-    if (repaired.length > 0) await publishLog(app, context.signal)
-    const lines = [
-      ...repaired.map(({ key, replica, versionId }) => `  repaired  ${replica}  ${key} (version ${versionId})`),
-      ...failed.map(({ key, replica, error }) => `  failed    ${replica}  ${key}: ${error.message} [${error.code}]`),
-    ]
-    const json = { repaired, failed: failed.map(({ key, replica, error }) => ({ key, replica, code: error.code, message: error.message })) }
-    const summary =
-      repaired.length + failed.length === 0 ? 'nothing to repair' : `${repaired.length} repaired, ${failed.length} could not be repaired`
-    return { json, lines: [summary, ...lines], exitCode: failed[0] === undefined ? 0 : exitCodeOf(failed[0].error) }
+    const replica = options.replica ?? null
+    const objects = await app.get(RepairObject).run(replica, context.signal)
+    if (objects.repaired.length > 0) await publishLog(app, context.signal)
+    const onLeaves = (done: number, total: number) => context.progress({ phase: 'log', done, total, unit: 'objects' })
+    const log = await app.get(RepairLog).run({ replica, onLeaves }, context.signal)
+    return presentRepair(objects, log)
   })
+}
+
+function presentRepair(objects: RepairedObjects, log: RepairedLog): CommandResult {
+  const failed = [...objects.failed, ...log.failed.map(({ path: key, ...rest }) => ({ key, ...rest }))]
+  const lines = [
+    ...objects.repaired.map(({ key, replica, versionId }) => `  repaired  ${replica}  ${key} (version ${versionId})`),
+    ...log.repaired.slice(0, logFilesShownMax).map(({ path, replica }) => `  repaired  ${replica}  ${path}`),
+    ...(log.repaired.length > logFilesShownMax
+      ? [`  and ${formatCount(log.repaired.length - logFilesShownMax)} more files of the log`]
+      : []),
+    ...failed.map(({ key, replica, error }) => `  failed    ${replica}  ${key}: ${error.message} [${error.code}]`),
+  ]
+  const json = {
+    repaired: objects.repaired,
+    log: { leaves: log.leaves, repaired: log.repaired },
+    failed: failed.map(({ key, replica, error }) => ({ key, replica, code: error.code, message: error.message })),
+  }
+  const done = objects.repaired.length + log.repaired.length
+  const summary = done + failed.length === 0 ? 'nothing to repair' : `${formatCount(done)} repaired, ${failed.length} could not be repaired`
+  return { json, lines: [summary, ...lines], exitCode: failed[0] === undefined ? 0 : exitCodeOf(failed[0].error) }
 }
 
 /** That nothing was found amiss at a replica that nobody has would be a lie. */

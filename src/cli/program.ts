@@ -161,7 +161,9 @@ function addProofCommands(program: Command, action: Action): void {
     .action(action(async () => (await import('./agent-check.js')).check))
   program
     .command('repair')
-    .description('replace copies that were found bad or missing from a replica that verifies')
+    .description(
+      'replace copies that were found bad or missing from a replica that verifies; fill up a replica that was added later, log included',
+    )
     .option('--replica <name>', 'only this replica')
     .action(action(async () => (await import('./agent-check.js')).repair))
   program

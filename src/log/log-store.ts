@@ -22,7 +22,8 @@ export interface StoredCheckpoint {
   readonly bytes: Uint8Array | null
 }
 
-const checkpointName = 'checkpoint'
+/** Where the checkpoint lies below the prefix of the log (c2sp.org/tlog-tiles). */
+export const checkpointName = 'checkpoint'
 /** Tiles written or read at once at one replica: enough to hide a store's latency, few enough to be polite. */
 const concurrentTiles = 16
 

@@ -4,6 +4,7 @@ import { Database } from '../db/database.js'
 import { ReplicaSet } from '../store/replica-set.js'
 import { AskWitnesses } from './ask-witnesses.js'
 import { EventLog } from './event-log.js'
+import { LogFiles } from './log-files.js'
 import { LogOptions } from './log-options.js'
 import { LogReader } from './log-reader.js'
 import { LogStore } from './log-store.js'
@@ -44,7 +45,12 @@ function witnessesOf({ identity, policy, witnessAddresses: addresses = [] }: Log
       inject: [Database, LogStore, LogOptions],
       useFactory: (database: Database, store: LogStore, { policy }: LogOptions) => new LogReader(database, store, policy),
     },
+    {
+      provide: LogFiles,
+      inject: [LogStore, LogOptions],
+      useFactory: (store: LogStore, { policy }: LogOptions) => new LogFiles(store, policy),
+    },
   ],
-  exports: [EventLog, Sequencer, LogReader, LogStore],
+  exports: [EventLog, Sequencer, LogFiles, LogReader, LogStore],
 })
 export class LogModule {}

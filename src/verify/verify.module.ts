@@ -7,6 +7,7 @@ import { CheckLog } from './check-log.js'
 import { CollectEvidence } from './collect-evidence.js'
 import { RebuildIndex } from './rebuild-index.js'
 import { RecordFixity } from './record-fixity.js'
+import { RepairLog } from './repair-log.js'
 import { RepairObject } from './repair-object.js'
 import { ReplicateArchive } from './replicate-archive.js'
 import { SealEvidence } from './seal-evidence.js'
@@ -21,6 +22,7 @@ import { SealEvidence } from './seal-evidence.js'
     CollectEvidence,
     RebuildIndex,
     RecordFixity,
+    RepairLog,
     RepairObject,
     ReplicateArchive,
     SealEvidence,

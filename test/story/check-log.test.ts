@@ -1,6 +1,9 @@
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { PublishLog } from '../../src/escrow/publish-log.js'
 import { CheckLog, type CheckedLog } from '../../src/verify/check-log.js'
+import { RepairLog, type LogRepairWish } from '../../src/verify/repair-log.js'
 import { LogStore } from '../../src/log/log-store.js'
 import { dayMs } from '../doubles/service-fixture.js'
 import { deleteFile, flipBit, ServiceLife } from './service-life.js'
@@ -16,6 +19,28 @@ const byReplica = ([left]: readonly unknown[], [right]: readonly unknown[]) => S
 const check = (): Promise<CheckedLog> => life.service.get(CheckLog).run({ events: true })
 const kinds = ({ findings }: CheckedLog) =>
   findings.map(({ replica, path, problem }) => [replica, path.replace(/[0-9a-f]{64}/, '*'), problem])
+
+async function mended(wish: Partial<LogRepairWish> = {}): Promise<readonly string[]> {
+  const { repaired, failed } = await life.service.get(RepairLog).run({ replica: null, ...wish })
+  expect(failed).toEqual([])
+  return repaired.map(({ replica, path }) => `${replica} ${path}`)
+}
+
+test('what no copy has is not made up: the repair says so and goes on', async () => {
+  const { service } = life
+  await service.publish()
+  const event = life.files('a', /^events\/[0-9a-f]{64}\.json$/)[0] ?? ''
+  for (const replica of ['a', 'b']) deleteFile(event.replace('/a/objects', `/${replica}/objects`))
+  const { repaired, failed } = await service.get(RepairLog).run({ replica: null })
+  expect([repaired, failed.map(({ replica, error }) => [replica, error.code])]).toEqual([
+    [],
+    [
+      ['a', 'OBJECT_MISSING'],
+      ['b', 'OBJECT_MISSING'],
+    ],
+  ])
+  await expect(service.get(RepairLog).run({ replica: 'nowhere' })).rejects.toMatchObject({ code: 'NOT_FOUND' })
+})
 
 test('a log of more than one entry bundle is as its checkpoint says, until a copy of it is touched', async () => {
   const { service } = life
@@ -39,12 +64,27 @@ test('a log of more than one entry bundle is as its checkpoint says, until a cop
   flipBit(life.files('a', /tile\/entries\/000$/)[0] ?? '')
   flipBit(life.files('b', /tile\/0\/000$/)[0] ?? '')
 
+  // Each replica has lost what the other one has, and a third was never given anything.
+  flipBit(life.files('a', /tile\/entries\/000$/)[0] ?? '')
+  deleteFile(life.files('b', /tile\/0\/000$/)[0] ?? '')
+  deleteFile(life.files('b', /tile\/1\/000\.p\/1$/, 'heads')[0] ?? '')
+  expect(await mended({ replica: 'a' })).toEqual(['a tile/entries/000'])
+  expect(await mended()).toEqual(['b tile/0/000', 'b tile/1/000.p/1'])
+  expect(await check()).toMatchObject({ findings: [] })
+  for (const place of [join('objects', 'tile'), join('objects', 'events'), join('heads', 'tile')])
+    rmSync(join(life.service.home, 'replicas', 'b', place), { recursive: true })
+  expect(await mended()).toHaveLength(whole.leaves + 2 + 3)
+  expect(await check()).toMatchObject({ findings: [] })
+  expect(await mended()).toEqual([])
+
   flipBit(life.files('a', /^events\/[0-9a-f]{64}\.json$/)[5] ?? '')
   deleteFile(life.files('b', /^events\/[0-9a-f]{64}\.json$/)[7] ?? '')
   expect(kinds(await check()).toSorted(byReplica)).toEqual([
     ['a', 'events/*.json', 'mismatch'],
     ['b', 'events/*.json', 'missing'],
   ])
+  expect(await mended()).toHaveLength(2)
+  expect(await check()).toMatchObject({ findings: [] })
 })
 
 test('a replica whose unlocked place was set back, and an index that is older, are findings', async () => {
