@@ -3,8 +3,17 @@ import { Clock } from '../core/environment.js'
 import { EscrowError, isEscrowError } from '../core/errors.js'
 import { Database } from '../db/database.js'
 import { parseObjectKey } from '../store/object-key.js'
-import { ReplicaSet, type Repair } from '../store/replica-set.js'
+import type { StoredObject } from '../store/object-store.js'
+import { ReplicaSet } from '../store/replica-set.js'
 import { listCopies, listObjectsOfAttempt, recordCopy, type StoredObjectRow } from './object.table.js'
+import { expectedOfRow } from './read-document.js'
+
+interface WantedCopy {
+  readonly object: StoredObjectRow
+  readonly retainUntil: Date
+  /** The replica that lacks it. */
+  readonly target: string
+}
 
 /** Brings the objects of an attempt to every replica: what one of them lacks is copied from one that verifies. */
 @Injectable()
@@ -29,26 +38,40 @@ export class CompleteCopies {
     const copies = await this.database.query((db) => listCopies(db, object.objectId))
     const lacking = this.replicas.replicas.filter((replica) => !copies.some((copy) => copy.replica === replica.name))
     for (const { name } of lacking) {
-      const repaired = await this.copyTo(name, { object, retainUntil }, signal)
+      const stored = await this.bring({ object, retainUntil, target: name }, signal)
       const storedAt = this.clock.now()
-      const copy = { objectId: object.objectId, replica: name, versionId: repaired.object.versionId, storedAt, nextCheckAt: null }
-      await this.database.query((db) => recordCopy(db, { ...copy, retainUntil: repaired.object.retainUntil ?? retainUntil }))
+      const copy = { objectId: object.objectId, replica: name, versionId: stored.versionId, storedAt, nextCheckAt: null }
+      await this.database.query((db) => recordCopy(db, { ...copy, retainUntil: stored.retainUntil ?? retainUntil }))
     }
   }
 
-  private async copyTo(
-    target: string,
-    { object, retainUntil }: { readonly object: StoredObjectRow; readonly retainUntil: Date },
-    signal?: AbortSignal,
-  ): Promise<Repair> {
-    const expected = { sha256: object.digest, sizeBytes: object.sizeBytes, partBytes: object.partBytes, partSha256: object.partDigests }
+  private async bring(wanted: WantedCopy, signal?: AbortSignal): Promise<StoredObject> {
+    const { object, retainUntil, target } = wanted
     try {
-      return await this.replicas.repairObject(parseObjectKey(object.key), expected, { target, retainUntil }, signal)
+      const found = await this.find(wanted, signal)
+      if (found !== null) return found
+      const repair = await this.replicas.repairObject(parseObjectKey(object.key), expectedOfRow(object), { target, retainUntil }, signal)
+      return repair.object
     } catch (error) {
       signal?.throwIfAborted()
       if (!isEscrowError(error)) throw error
       const words = `replica ${target}: ${error.message}; the deposit is sealed and stored elsewhere, and waits for this replica`
       throw new EscrowError(error.code, words, { cause: error, details: { replica: target } })
     }
+  }
+  /** What an earlier run stored here without hearing so. To store it again would lock a second version beside it for years. */
+  private async find({ object, retainUntil, target }: WantedCopy, signal?: AbortSignal): Promise<StoredObject | null> {
+    const key = parseObjectKey(object.key)
+    const { store } = this.replicas.named(target)
+    const held = await store.stat(key, signal)
+    if (held === null) return null
+    try {
+      for await (const block of this.replicas.readVerifiedStream(key, expectedOfRow(object), { only: [target] }, signal)) void block
+    } catch (error) {
+      if (isEscrowError(error, 'OBJECT_CORRUPT') || isEscrowError(error, 'OBJECT_MISSING')) return null
+      throw error
+    }
+    if (held.retainUntil !== null && held.retainUntil >= retainUntil) return held
+    return store.extendRetention(key, held.versionId, retainUntil, signal)
   }
 }

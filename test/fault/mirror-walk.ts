@@ -1,5 +1,8 @@
 // One repository that is changed and mirrored again and again, by runs that fail, and what must be true of its archive after the run that follows.
 import { expect } from 'vitest'
+import { SystemClock, SystemEntropy } from '../../src/core/environment.js'
+import { FsObjectStore } from '../../src/store/fs-object-store.js'
+import type { ObjectKey } from '../../src/store/object-key.js'
 import { ArchiveTree } from '../doubles/archive-tree.js'
 import { addEveryKindOfRef, GitFixture } from '../doubles/git-fixture.js'
 import { ServiceHome, type Ended } from '../doubles/service-home.js'
@@ -80,6 +83,18 @@ export class MirrorWalk {
       const restored: Described[] = []
       tree.restoreEach('product', (_, gitDir) => void restored.push(describeRepository(gitDir)))
       expect(restored).toEqual(this.history)
+    }
+    await this.expectStoredOnce()
+  }
+
+  /** Whatever is stored twice is locked twice, for years. Only receipts are replaced, when more witnesses have signed. */
+  private async expectStoredOnce(): Promise<void> {
+    for (const replica of ['a', 'b'] as const) {
+      const store = new FsObjectStore(this.home.objects(replica), new SystemClock(), new SystemEntropy())
+      const keys: ObjectKey[] = []
+      for await (const { key } of store.list('agreements/')) if (!key.endsWith('/receipt.json')) keys.push(key as ObjectKey)
+      expect(keys.length).toBeGreaterThan(4 * this.history.length)
+      for (const key of keys) expect(await store.versions(key), `${key} at ${replica}`).toHaveLength(1)
     }
   }
 }
