@@ -1,8 +1,8 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { runEscrow } from '../../src/cli/program.js'
-import { fillDatabaseFolder } from './test-database.js'
+import { databasesInMemory, layInDatabase } from './interpose.js'
 
 /** What a command line came to. */
 export interface Ran {
@@ -28,6 +28,7 @@ export class EscrowHome {
   readonly folder = mkdtempSync(join(tmpdir(), 'reduit-home-'))
   readonly home = join(this.folder, 'service')
   readonly agreement = join(this.folder, 'agreement', 'agreement.json')
+  #undo: () => Promise<void> = async () => undefined
 
   /**
    * Init, keys, deal, agree, register, accept, arm.
@@ -35,16 +36,24 @@ export class EscrowHome {
    * @param sources - lines of a draft's `sources`.
    * @param config - gives the text of the configuration; the laptop footprint when left out.
    * @param terms - further parties as name, role and country, and lines of the draft's `release`.
+   * @param database - `folder` for tests that look at the database's folder.
    */
-  static async make(sources: readonly string[], config?: (folder: string) => string, terms: ReleaseDraft = noTerms): Promise<EscrowHome> {
+  static async make(
+    sources: readonly string[],
+    config?: (folder: string) => string,
+    terms: ReleaseDraft = noTerms,
+    database: 'memory' | 'folder' = 'memory',
+  ): Promise<EscrowHome> {
     const made = new EscrowHome()
     try {
+      // Opening a database folder is most of what a command costs.
+      if (config === undefined && database === 'memory') made.#undo = databasesInMemory()
       await made.makeParties(terms, config)
       await made.deal()
       await made.agree(sources, terms)
       await made.arm()
     } catch (error) {
-      made.remove()
+      await made.remove()
       throw error
     }
     return made
@@ -121,15 +130,14 @@ export class EscrowHome {
     return join(this.home, 'replicas', 'a', 'objects')
   }
 
-  remove(): void {
+  async remove(): Promise<void> {
+    await this.#undo()
     rmSync(this.folder, { recursive: true, force: true })
   }
 
   private async makeParties(terms: ReleaseDraft, config?: (folder: string) => string): Promise<void> {
     if (config === undefined) {
-      // Its first start takes seconds otherwise.
-      mkdirSync(this.home, { mode: 0o700 })
-      await fillDatabaseFolder(join(this.home, 'db'))
+      await layInDatabase(join(this.home, 'db'))
       await this.must('init', '--origin', 'test.example/1')
     } else {
       writeFileSync(this.at('escrow.yaml'), config(this.folder))

@@ -27,6 +27,7 @@ import type { Outcome } from '../../src/release/register-order.js'
 import { listHeldShares, listRequests, type RequestRow } from '../../src/release/release.table.js'
 import { SweepReleases } from '../../src/release/sweep-releases.js'
 import { EscrowHome } from './escrow-home.js'
+import { copyDatabase, dropDatabase } from './interpose.js'
 import { GitFixture } from './git-fixture.js'
 import { ManualClock } from './manual-clock.js'
 
@@ -78,8 +79,8 @@ export class ReleaseTemplate {
     return new ReleaseTemplate(fixture, home)
   }
 
-  remove(): void {
-    this.home.remove()
+  async remove(): Promise<void> {
+    await this.home.remove()
     this.fixture.remove()
   }
 }
@@ -99,6 +100,7 @@ export class ReleaseHouse {
   static async open(template: ReleaseTemplate, wrap: (adapters: Adapters) => Adapters = (adapters) => adapters): Promise<ReleaseHouse> {
     const folder = mkdtempSync(join(tmpdir(), 'reduit-release-'))
     cpSync(template.home.home, folder, { recursive: true, preserveTimestamps: true })
+    await copyDatabase(join(template.home.home, 'db'), join(folder, 'db'))
     // A Monday morning after the deposit.
     const agreement = openAgreement(readFileSync(template.home.agreement))
     const house = new ReleaseHouse(template, folder, new ManualClock(new Date('2030-01-07T09:00:00.000Z')), agreement)
@@ -110,6 +112,7 @@ export class ReleaseHouse {
 
   async close(): Promise<void> {
     await this.app.close()
+    await dropDatabase(join(this.folder, 'db'))
     rmSync(this.folder, { recursive: true, force: true })
   }
 

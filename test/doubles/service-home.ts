@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { runEscrow } from '../../src/cli/program.js'
 import type { Terminal } from '../../src/cli/terminal.js'
-import { fillDatabaseFolder } from './test-database.js'
+import { layInDatabase } from './interpose.js'
 
 /** What one command line came to. */
 export interface Ended {
@@ -53,11 +53,11 @@ export class ServiceHome {
     this.agreement = join(folder, 'agreement', 'agreement.json')
   }
 
-  /** Init, keygen, deal, agree, register, accept and arm. The database is laid in from an image: its first start takes seconds. */
+  /** Init, keygen, deal, agree, register, accept and arm. */
   static async make(sources: readonly HomeSource[], configure: (yaml: string) => string = (yaml) => yaml): Promise<ServiceHome> {
     const made = new ServiceHome(mkdtempSync(join(tmpdir(), 'reduit-home-')))
     mkdirSync(made.home, { recursive: true, mode: 0o700 })
-    await fillDatabaseFolder(join(made.home, 'db'))
+    await layInDatabase(join(made.home, 'db'))
     await made.partiesAndVault()
     made.configure(configure)
     await made.agree(sources)

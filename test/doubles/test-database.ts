@@ -90,3 +90,32 @@ export async function emptyAllTables(tx: Db): Promise<void> {
       set local session_replication_role = origin;
     end $$`)
 }
+
+/** What drivers answer has this shape, and drizzle's type for both of them does not say so. */
+const rowsOf = <Row>(answer: unknown): readonly Row[] => (answer as { readonly rows: readonly Row[] }).rows
+
+/** Copy every row and counter of one database into another with the same, empty tables. */
+export async function copyRows(from: Database, to: Database): Promise<void> {
+  const tables = await from.query(async (db) => {
+    const names = await db.execute(sql`select tablename as name from pg_tables where schemaname = 'public' and tablename <> 'migration'`)
+    const found: { readonly name: string; readonly rows: string }[] = []
+    for (const { name } of rowsOf<{ name: string }>(names)) {
+      const answer = await db.execute(sql`select coalesce(json_agg(t)::text, '[]') as rows from ${sql.identifier(name)} t`)
+      found.push({ name, rows: rowsOf<{ rows: string }>(answer)[0]?.rows ?? '[]' })
+    }
+    return found
+  })
+  const counters = await from.query((db) => db.execute(sql`select sequencename as name, last_value::text as last from pg_sequences`))
+  await to.transaction(async (tx) => {
+    await tx.execute(sql`set local session_replication_role = replica`)
+    for (const { name, rows } of tables) {
+      const table = sql.identifier(name)
+      await tx.execute(
+        sql`insert into ${table} overriding system value select * from json_populate_recordset(null::${table}, ${rows}::json)`,
+      )
+    }
+    for (const { name, last } of rowsOf<{ name: string; last: string | null }>(counters)) {
+      if (last !== null) await tx.execute(sql`select setval(${`"${name}"`}::regclass, ${last}::bigint)`)
+    }
+  })
+}

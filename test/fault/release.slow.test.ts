@@ -28,7 +28,7 @@ beforeAll(async () => {
 }, 180_000)
 afterAll(async () => {
   await house.close()
-  template.remove()
+  await template.remove()
 })
 
 const faults: readonly WriteFault[] = ['not stored, then dead', 'stored, then dead']

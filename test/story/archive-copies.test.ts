@@ -45,8 +45,8 @@ beforeAll(async () => {
   fixture.git(['update-ref', '--no-deref', 'HEAD', 'refs/heads/main~1'])
   await mirror()
 }, 120_000)
-afterAll(() => {
-  home.remove()
+afterAll(async () => {
+  await home.remove()
   fixture.remove()
 })
 

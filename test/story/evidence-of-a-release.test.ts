@@ -33,7 +33,7 @@ beforeAll(async () => {
 }, 120_000)
 afterAll(async () => {
   await house.close()
-  template.remove()
+  await template.remove()
 })
 
 async function collect(): Promise<VerifiedEvidence> {

@@ -22,7 +22,7 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
-  home?.remove()
+  await home?.remove()
   source?.remove()
   await onServer(`drop database ${database} with (force)`)
   rmSync(folder, { recursive: true, force: true })

@@ -34,7 +34,7 @@ beforeAll(async () => {
 }, 300_000)
 afterAll(async () => {
   await house.close()
-  template.remove()
+  await template.remove()
   rmSync(folder, { recursive: true, force: true })
 })
 

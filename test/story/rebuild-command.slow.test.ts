@@ -8,11 +8,11 @@ let repository: GitFixture
 beforeAll(async () => {
   repository = new GitFixture()
   repository.addCommits('refs/heads/main', 2)
-  home = await EscrowHome.make(['  - source: product', `    url: ${repository.path}`])
+  home = await EscrowHome.make(['  - source: product', `    url: ${repository.path}`], undefined, undefined, 'folder')
   await home.must('mirror')
 })
-afterAll(() => {
-  home.remove()
+afterAll(async () => {
+  await home.remove()
   repository.remove()
 })
 

@@ -43,8 +43,8 @@ beforeAll(async () => {
   for (const [place, name] of custodians.entries())
     cpSync(home.at('released', `${name}-1.age`), join(folder, `share-${shareIndices[place]}.age`))
 }, 120_000)
-afterAll(() => {
-  home.remove()
+afterAll(async () => {
+  await home.remove()
   fixture.remove()
 })
 

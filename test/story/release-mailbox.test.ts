@@ -59,8 +59,8 @@ beforeAll(async () => {
   await record(...['notary', 'university', 'chamber'].map((party) => outbox(party, 'approve')))
   approvedCase = await publish()
 }, 300_000)
-afterAll(() => {
-  home.remove()
+afterAll(async () => {
+  await home.remove()
   fixture.remove()
 })
 

@@ -15,8 +15,8 @@ beforeAll(async () => {
   addEveryKindOfRef(fixture)
   home = await EscrowHome.make(['  - source: product', '    mode: sealed'])
 }, 120_000)
-afterAll(() => {
-  home.remove()
+afterAll(async () => {
+  await home.remove()
   fixture.remove()
 })
 

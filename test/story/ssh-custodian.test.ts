@@ -40,8 +40,8 @@ beforeAll(async () => {
   await home.must('release', 'record', outbox('partner', 'request'))
   folder = await publish()
 }, 300_000)
-afterAll(() => {
-  home.remove()
+afterAll(async () => {
+  await home.remove()
   fixture.remove()
 })
 
