@@ -92,7 +92,7 @@ export class MirrorWalk {
     for (const replica of ['a', 'b'] as const) {
       const store = new FsObjectStore(this.home.objects(replica), new SystemClock(), new SystemEntropy())
       const keys: ObjectKey[] = []
-      for await (const { key } of store.list('agreements/')) if (!key.endsWith('/receipt.json')) keys.push(key as ObjectKey)
+      for await (const { key } of store.list('agreements/')) if (!key.endsWith('/receipt.json')) keys.push(key)
       expect(keys.length).toBeGreaterThan(4 * this.history.length)
       for (const key of keys) expect(await store.versions(key), `${key} at ${replica}`).toHaveLength(1)
     }
