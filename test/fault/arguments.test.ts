@@ -68,9 +68,7 @@ test.for(
   each.flatMap(([name, command]) =>
     command.arguments.filter(({ required }) => required).map((argument) => [name, argument.name(), command, argument] as const),
   ),
-)('%s without <%s>', ([, name, command, argument]) =>
-  expectWrong(lineOf(command, { without: argument }), new RegExp(`missing required argument '${name.replaceAll('.', '\\.')}'`)),
-)
+)('%s without <%s>', ([, , command, argument]) => expectWrong(lineOf(command, { without: argument }), /missing required argument '/))
 
 test.for(each.filter(([, command]) => command.arguments.at(-1)?.variadic !== true))('%s: a word too many', async ([, command]) => {
   const optional = command.arguments.filter(({ required }) => !required).map(() => '@/nothing')

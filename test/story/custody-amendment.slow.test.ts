@@ -62,8 +62,8 @@ beforeAll(async () => {
   await home.must('order', ...signing('vendor', 'order'), ...matter)
   await home.must('release', 'record', out('vendor', 'order'))
 }, 300_000)
-afterAll(() => {
-  home.remove()
+afterAll(async () => {
+  await home.remove()
   fixture.remove()
 })
 
