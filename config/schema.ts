@@ -183,6 +183,14 @@ export const ConfigFile = z.strictObject({
         2,
       ),
       checksAtOnce: withDefault(key(whole(1, 100), 'count', 'too high: checks take the bandwidth of deposits and downloads'), 2),
+      hostAtOnce: withDefault(
+        key(whole(1, 1000), 'count', 'too high: a host of many sources takes us for an attack; too low: they come late'),
+        4,
+      ),
+      hostPerMinute: withDefault(
+        key(whole(1, 100_000), 'count', 'too high: a host of many sources refuses or slows us; too low: they come late'),
+        120,
+      ),
     })
     .prefault({}),
   http: z

@@ -7,7 +7,7 @@ import type { Config } from '../config/schema.js'
 import type { Adapters } from './adapters.module.js'
 import { DueChores } from './escrow/due-chores.js'
 import { DueSources } from './escrow/due-sources.js'
-import { EscrowJobs } from './escrow/escrow-jobs.js'
+import { Deadlines, EscrowJobs } from './escrow/escrow-jobs.js'
 import { EscrowModule } from './escrow/escrow.module.js'
 import { JobObserver } from './jobs/job-observer.js'
 import type { JobHandlers } from './jobs/job-handler.js'
@@ -56,6 +56,7 @@ export class JobsModule implements OnApplicationBootstrap, BeforeApplicationShut
       providers: [
         ...features,
         ...dueWorks,
+        Deadlines,
         Ticker,
         { provide: JobObserver, useFactory: () => new JobObserver(logTo, registry) },
         { provide: JobQueue, useFactory: () => new JobQueue(connection) },

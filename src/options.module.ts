@@ -67,6 +67,7 @@ function escrowOptions(config: Config, own: { readonly logKey: string; readonly 
     scratch: { root: config.scratch.folder, ephemeral: config.scratch.ephemeral },
     packBytesMax: config.deposit.packBytesMax,
     remoteRules: config.remotes,
+    hosts: { atOnce: config.jobs.hostAtOnce, perMinute: config.jobs.hostPerMinute },
     leaseMs,
     lockAheadDays: config.retention.lockAheadDays,
     version: version(),

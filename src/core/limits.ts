@@ -222,6 +222,12 @@ export const jobStopMs = 15_000
 export const jobLockMs = 60_000
 /** A source that was enqueued is looked at again after so long: a queue that loses it costs this delay, no more. */
 export const lookAgainMs = 5 * 60_000
+/** A source that was fresh so much later than now was looked at under a wrong clock. */
+export const clockMendMs = 60 * 60_000
+/** A deposit that comes to its schedule is begun within so long, each source at its own moment: a thousand daily sources start at midnight. */
+export const startSpreadMaxMs = 10 * 60_000
+/** A host that has enough to do is asked again after so long, spread over as long again. */
+export const hostBusyMs = 20_000
 /** Sources that one tick takes; the others wait for the next tick, a few seconds later. */
 export const dueSweepMax = 20_000
 

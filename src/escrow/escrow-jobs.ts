@@ -3,9 +3,19 @@ import { handles, type JobFacts, type JobHandler, type JobHandlers } from '../jo
 import { JobQueue } from '../jobs/queue.js'
 import { ExtendRetention } from './extend-retention.js'
 import type { SourceKey } from './lease.table.js'
+import { MendSchedules } from './mend-schedules.js'
 import { MirrorDueSource } from './mirror-due-source.js'
 import { PublishLog } from './publish-log.js'
 import { RecordMissed } from './record-missed.js'
+
+/** What is done about schedules as time goes by. */
+@Injectable()
+export class Deadlines {
+  constructor(
+    @Inject(RecordMissed) readonly missed: RecordMissed,
+    @Inject(MendSchedules) readonly mend: MendSchedules,
+  ) {}
+}
 
 /** What this feature does for the worker. */
 @Injectable()
@@ -13,7 +23,7 @@ export class EscrowJobs implements JobHandlers {
   constructor(
     @Inject(MirrorDueSource) private readonly mirror: MirrorDueSource,
     @Inject(PublishLog) private readonly publish: PublishLog,
-    @Inject(RecordMissed) private readonly missed: RecordMissed,
+    @Inject(Deadlines) private readonly deadlines: Deadlines,
     @Inject(ExtendRetention) private readonly retention: ExtendRetention,
     @Inject(JobQueue) private readonly queue: JobQueue,
   ) {}
@@ -22,7 +32,8 @@ export class EscrowJobs implements JobHandlers {
     return [
       handles('mirror-source', (key, signal) => this.mirrorSource(key, signal)),
       handles('publish-log', async (_, signal) => ({ ...(await this.publish.run(signal)) })),
-      handles('record-missed', async (_, signal) => ({ missed: (await this.missed.run(signal)).length })),
+      handles('record-missed', async (_, signal) => ({ missed: (await this.deadlines.missed.run(signal)).length })),
+      handles('mend-schedules', async () => ({ mended: await this.deadlines.mend.run() })),
       handles('extend-retention', (_, signal) => this.extendRetention(signal)),
     ]
   }

@@ -15,6 +15,8 @@ export abstract class EscrowOptions {
   abstract readonly scratch: { readonly root: string; readonly ephemeral: boolean }
   abstract readonly packBytesMax: number
   abstract readonly remoteRules: RemoteRules
+  /** How much a host from which sources are pulled has to bear from all workers together. */
+  abstract readonly hosts: { readonly atOnce: number; readonly perMinute: number }
   /** A source that nobody renews for so long may be taken over. */
   abstract readonly leaseMs: number
   /** While an agreement goes on, nothing of it is ever locked for less than this. */

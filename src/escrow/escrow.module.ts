@@ -13,9 +13,11 @@ import { DescribeAgreement } from './describe-agreement.js'
 import { Documents } from './documents.js'
 import { FinishPush } from './finish-push.js'
 import { ExtendRetention } from './extend-retention.js'
+import { HostKeeper } from './host-keeper.js'
 import { IssueReceipts } from './issue-receipts.js'
 import { LeaseKeeper } from './lease-keeper.js'
 import { ListSources } from './list-sources.js'
+import { MendSchedules } from './mend-schedules.js'
 import { MirrorDueSource } from './mirror-due-source.js'
 import { MirrorSource } from './mirror-source.js'
 import { ReadPreviousDeposit } from './previous-deposit.js'
@@ -45,6 +47,7 @@ const useCases = [
   ExtendRetention,
   IssueReceipts,
   ListSources,
+  MendSchedules,
   MirrorDueSource,
   MirrorSource,
   PublishLog,
@@ -65,6 +68,7 @@ const steps = [
   DepositSteps,
   Documents,
   FinishPush,
+  HostKeeper,
   LeaseKeeper,
   PushDoor,
   PublishDeposit,

@@ -1,11 +1,13 @@
 import { Inject, Injectable } from '@nestjs/common'
-import { Clock } from '../core/environment.js'
+import { Clock, Entropy } from '../core/environment.js'
 import { isEscrowError } from '../core/errors.js'
+import { hostBusyMs } from '../core/limits.js'
 import { Database } from '../db/database.js'
 import type { JobFacts } from '../jobs/job-handler.js'
+import { HostKeeper } from './host-keeper.js'
 import type { SourceKey } from './lease.table.js'
 import { MirrorSource } from './mirror-source.js'
-import { findSource } from './source.table.js'
+import { findSource, postponeSource } from './source.table.js'
 
 /** Mirrors a source that was enqueued, if the database still says that it is due: a queue may be late, and may say things twice. */
 @Injectable()
@@ -13,19 +15,36 @@ export class MirrorDueSource {
   constructor(
     @Inject(Database) private readonly database: Database,
     @Inject(MirrorSource) private readonly mirror: MirrorSource,
+    @Inject(HostKeeper) private readonly hosts: HostKeeper,
     @Inject(Clock) private readonly clock: Clock,
+    @Inject(Entropy) private readonly entropy: Entropy,
   ) {}
 
   /**
    * Mirror it, or find that there is nothing to do.
    *
-   * @returns `outcome`: `deposited`, `unchanged`, `not-due`, or `held` when somebody else is at it.
+   * @returns `outcome`: `deposited`, `unchanged`, `not-due`, `held` when somebody else is at it, or `host-busy` when its host has enough to do:
+   *   then it is looked at again soon, and nothing has failed.
    * @throws EscrowError whatever stops a deposit; it is recorded, and the source is due again after its backoff
    */
   async run(key: SourceKey, signal: AbortSignal): Promise<JobFacts> {
     const row = await this.database.query((db) => findSource(db, key))
     const due = row !== null && row.state === 'active' && row.url !== null && row.dueAt <= this.clock.now()
     if (!due) return { outcome: 'not-due' }
+    const host = hostOf(row.url ?? '')
+    if (host === null) return this.mirrorNow(key, signal)
+    const facts = await this.hosts.visit(host, () => this.mirrorNow(key, signal))
+    return facts ?? this.postpone(key)
+  }
+
+  private async postpone(key: SourceKey): Promise<JobFacts> {
+    const [spread = 0] = this.entropy.bytes(1)
+    const lookAt = new Date(this.clock.now().getTime() + hostBusyMs * (1 + spread / 256))
+    await this.database.query((db) => postponeSource(db, key, lookAt))
+    return { outcome: 'host-busy' }
+  }
+
+  private async mirrorNow(key: SourceKey, signal: AbortSignal): Promise<JobFacts> {
     try {
       const mirrored = await this.mirror.run(key, { full: false }, signal)
       if (mirrored.outcome === 'unchanged') return { outcome: 'unchanged', sequence: mirrored.sequence }
@@ -36,4 +55,9 @@ export class MirrorDueSource {
       throw error
     }
   }
+}
+
+/** The host of a remote's URL in lower case; null for repositories on this machine. */
+function hostOf(url: string): string | null {
+  return URL.canParse(url) && /^https?:/i.test(url) ? new URL(url).host : null
 }

@@ -58,6 +58,8 @@ export class MirrorSource {
       if (taken.outcome === 'unchanged') await this.steps.outcomes.unchanged(lease, work, taken)
       return taken
     } catch (error) {
+      // Work that was stopped at its time limit has failed. Who stops the process, or lost the lease, has nothing to record.
+      if (signal.reason instanceof EscrowError) await this.steps.outcomes.failed(lease, work, signal.reason)
       signal.throwIfAborted()
       if (error instanceof EscrowError) await this.steps.outcomes.failed(lease, work, error)
       throw error

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { Clock } from '../core/environment.js'
+import { startSpreadMaxMs } from '../core/limits.js'
 import { depositIdOf } from '../format/ids.js'
 import type { Manifest } from '../format/manifest.js'
 import { EventLog } from '../log/event-log.js'
@@ -9,11 +10,11 @@ import type { KnownAgreement } from './agreement-shelf.js'
 import { moveAttempt } from './attempt.table.js'
 import { CompleteCopies } from './complete-copies.js'
 import { insertDeposit, insertFindings, type NewDeposit } from './deposit.table.js'
-import { holdLease, type Lease } from './lease.table.js'
+import { holdLease, type Lease, type SourceKey } from './lease.table.js'
 import { adoptObjects, scheduleFirstChecks } from './object.table.js'
-import { periodAfter, type Rhythm } from './schedule.js'
+import { periodAfter, spreadMs, type Rhythm } from './schedule.js'
 import { StoreDocument } from './store-document.js'
-import { recordFresh, type SourceRow } from './source.table.js'
+import { recordFresh, type PlannedTiming, type SourceRow } from './source.table.js'
 
 /** A deposit whose attempt is in state `stored`. */
 export interface DepositToPublish {
@@ -121,8 +122,10 @@ export function freshness(manifest: Manifest, manifestDigest: string): Parameter
   return { sequence, kind, takenAt: new Date(manifest.takenAt), refsDigest, manifestDigest }
 }
 
-/** The next moments of a source's schedule after it was found fresh. */
-export function timingAfter(rhythm: Rhythm, freshAt: Date): { periodAt: Date; deadlineAt: Date; dueAt: Date } {
-  const period = periodAfter(rhythm, freshAt)
-  return { ...period, dueAt: period.periodAt }
+/** The next moments of a source's schedule after it was found fresh. The ticker looks a little later, each source at its own moment. */
+export function timingAfter(source: Rhythm & SourceKey, freshAt: Date): PlannedTiming {
+  const period = periodAfter(source, freshAt)
+  const withinMs = Math.min(startSpreadMaxMs, (period.deadlineAt.getTime() - period.periodAt.getTime()) / 20)
+  const spread = spreadMs(`${source.agreementId}/${source.source}`, withinMs)
+  return { ...period, dueAt: period.periodAt, lookAt: new Date(period.periodAt.getTime() + spread) }
 }

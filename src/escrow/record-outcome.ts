@@ -5,6 +5,7 @@ import { Database, type Tx } from '../db/database.js'
 import type { EventDraft } from '../log/event-log.js'
 import { EventLog } from '../log/event-log.js'
 import { holdLease, type Lease } from './lease.table.js'
+import { spreadMs } from './schedule.js'
 import type { SourceAtWork } from './source-at-work.js'
 import { metPeriod, timingAfter } from './publish-deposit.js'
 import { recordFailure, recordUnchanged } from './source.table.js'
@@ -39,7 +40,9 @@ export class RecordOutcome {
     if (code === 'LEASE_LOST') return
     const now = this.clock.now()
     const { row } = work
-    const delayMs = Math.min(retryMs * 2 ** row.failures, retryMaxMs)
+    const backoffMs = Math.min(retryMs * 2 ** row.failures, retryMaxMs)
+    // A host that failed a hundred sources at once does not get them all back at once.
+    const delayMs = backoffMs * 0.75 + spreadMs(`${row.agreementId}/${row.source}/${row.failures}`, backoffMs / 2)
     const changeTo = (remembered: ErrorCode) => async (tx: Tx, at: Date) =>
       recordFailure(tx, await holdLease(tx, lease), { code: remembered, at, retryAt: new Date(at.getTime() + delayMs) })
     // The same failure again in the same period is no news.

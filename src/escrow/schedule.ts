@@ -1,5 +1,6 @@
 // Pure: when deposits of a source are due. A schedule is `startsAt + k * everyHours`; a period is met by a deposit, or by seeing that
 // nothing has changed, from its moment until its deadline.
+import { sha256Hex } from '../crypto/digest.js'
 import type { Schedule } from '../format/agreement.js'
 
 const hourMs = 3_600_000
@@ -56,6 +57,17 @@ export function periodsBetween(rhythm: Rhythm, span: { readonly from: Date; read
 /** The period after one of the schedule's own. */
 export function nextPeriod(rhythm: Rhythm, periodAt: Date): Period {
   return periodNumber(rhythm, Math.round((periodAt.getTime() - rhythm.startsAt.getTime()) / (rhythm.everyHours * hourMs)) + 1)
+}
+
+/**
+ * Where in a span of time a name has its place: sources that would all begin at once begin one after the other, each at the same moment
+ * every time.
+ *
+ * @param name - of whatever is to be spread. @param withinMs - 0 or more.
+ * @returns 0 up to, but without, `withinMs`.
+ */
+export function spreadMs(name: string, withinMs: number): number {
+  return Math.floor((Number.parseInt(sha256Hex(Buffer.from(name)).slice(0, 8), 16) / 2 ** 32) * withinMs)
 }
 
 function periodNumber(rhythm: Rhythm, number: number): Period {

@@ -79,6 +79,9 @@ export interface Timing {
   readonly dueAt: Date
 }
 
+/** The same with the moment when the ticker looks; `dueAt` where it is left out. */
+export type PlannedTiming = Timing & { readonly lookAt?: Date }
+
 const isSource = (key: SourceKey) => and(eq(sourceTable.agreementId, key.agreementId), eq(sourceTable.source, key.source))
 
 /** Add sources. @param rows - 1 to 1000. @throws EscrowError `DATABASE_CONFLICT` when there is one of this name. */
@@ -210,12 +213,27 @@ export async function missPeriod(
     throw new EscrowError('DATABASE_CONFLICT', `source ${key.source} is past the period of ${missed.periodAt.toISOString()}`)
 }
 
-/** Move the schedule of a source on, as after a missed deadline was recorded. */
-export async function moveSchedule(tx: Tx, key: SourceKey, timing: Timing): Promise<void> {
+/** Sources that were fresh later than a moment that has not come yet: a clock had run ahead. */
+export async function listFreshLater(db: Db, than: Date, limit: number): Promise<readonly SourceRow[]> {
+  return db
+    .select()
+    .from(sourceTable)
+    .where(and(eq(sourceTable.state, 'active'), gt(sourceTable.freshAt, than)))
+    .orderBy(asc(sourceTable.agreementId), asc(sourceTable.source))
+    .limit(page(limit))
+}
+
+/** Give a source another place in its schedule. @param freshAt - when it was really fresh at the latest. */
+export async function moveSchedule(tx: Tx, key: SourceKey, timing: PlannedTiming, freshAt: Date): Promise<void> {
   await tx
     .update(sourceTable)
-    .set({ periodAt: timing.periodAt, deadlineAt: timing.deadlineAt, dueAt: timing.dueAt, lookAt: timing.dueAt })
+    .set({ ...planned(timing), freshAt })
     .where(isSource(key))
+}
+
+/** Look at a source later, without a word about it: somebody else needs its host at the moment. */
+export async function postponeSource(db: Db, key: SourceKey, lookAt: Date): Promise<void> {
+  await db.update(sourceTable).set({ lookAt }).where(isSource(key))
 }
 
 /** Remember what the remote can do, to save a round trip. Null forgets it. */
@@ -224,7 +242,7 @@ export async function cacheCapability(db: Db, key: SourceKey, capability: unknow
 }
 
 /** Note that the remote equals the archive. */
-export async function recordUnchanged(tx: Tx, held: HeldLease, at: Date, timing: Timing): Promise<void> {
+export async function recordUnchanged(tx: Tx, held: HeldLease, at: Date, timing: PlannedTiming): Promise<void> {
   await tx
     .update(sourceTable)
     .set({ ...fresh(at), ...planned(timing) })
@@ -260,7 +278,7 @@ export async function recordFresh(
     readonly refsDigest: string
     readonly manifestDigest: string
   },
-  timing: Timing,
+  timing: PlannedTiming,
 ): Promise<void> {
   const chain =
     deposit.kind === 'full'
@@ -280,9 +298,9 @@ export async function recordFresh(
 }
 
 const fresh = (at: Date) => ({ freshAt: at, failures: 0, failureCode: null, failedAt: null })
-const planned = (timing: Timing) => ({
+const planned = (timing: PlannedTiming) => ({
   periodAt: timing.periodAt,
   deadlineAt: timing.deadlineAt,
   dueAt: timing.dueAt,
-  lookAt: timing.dueAt,
+  lookAt: timing.lookAt ?? timing.dueAt,
 })

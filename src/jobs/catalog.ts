@@ -53,6 +53,8 @@ export const catalog = {
   'publish-log': chore(10 * secondMs, { timeLimitMs: 30 * minuteMs }),
   /** Deadlines that have passed. */
   'record-missed': chore(minuteMs, { timeLimitMs: 10 * minuteMs }),
+  /** Sources that a clock which ran ahead has put off. */
+  'mend-schedules': chore(hourMs, { timeLimitMs: 10 * minuteMs }),
   /** Clocks of requests and orders, grants, the dead man's switch. */
   'sweep-releases': chore(minuteMs, { timeLimitMs: 30 * minuteMs }),
   /** Copies that are due to be read again. */

@@ -4,6 +4,7 @@ import type { Database, Tx } from '../../src/db/database.js'
 import * as agreements from '../../src/escrow/agreement.table.js'
 import * as attempts from '../../src/escrow/attempt.table.js'
 import * as deposits from '../../src/escrow/deposit.table.js'
+import * as hosts from '../../src/escrow/host.table.js'
 import * as leases from '../../src/escrow/lease.table.js'
 import * as objects from '../../src/escrow/object.table.js'
 import * as sources from '../../src/escrow/source.table.js'
@@ -33,7 +34,61 @@ export function escrowTablesContract(adapter: string, open: () => Promise<Databa
     )
     afterAll(() => database.close())
 
+    describe('hosts', () => {
+      const visit = (holder: string, now: Date, more: Partial<hosts.HostWish> = {}) => {
+        const expiresAt = new Date(now.getTime() + 60_000)
+        const pace = { atOnce: 2, everyMs: 1000, burst: 100 }
+        return run((tx) => hosts.tryTakeHost(tx, { host: 'git.example', holder, now, expiresAt, ...pace, ...more }))
+      }
+
+      test('a host has so many visitors at once, and a slot that was left or has lapsed is free', async () => {
+        const all = await Promise.all(['a', 'b', 'c', 'd'].map((holder) => visit(holder, day(1))))
+        expect(
+          all
+            .filter((slot) => slot !== null)
+            .map((slot) => String(slot?.slot))
+            .toSorted(),
+        ).toEqual(['1', '2'])
+        expect(await visit('e', day(1), { host: 'other.example' })).not.toBeNull()
+        const [left] = all.filter((slot) => slot !== null)
+        await database.query((db) => hosts.leaveHost(db, left!, day(1)))
+        expect(await visit('f', day(1))).toMatchObject({ slot: left!.slot, holder: 'f' })
+        expect(await visit('g', day(1))).toBeNull()
+        expect(await visit('h', day(1, 2))).not.toBeNull()
+        // Who lost its slot gives nothing back.
+        await database.query((db) => hosts.leaveHost(db, left!, day(1)))
+        await visit('i', day(1, 2))
+        expect(await visit('j', day(1, 2))).toBeNull()
+      })
+
+      test('a pace allows its burst, then one visit for each interval, and saves nothing beyond the burst', async () => {
+        const at = (ms: number) => new Date(day(1).getTime() + ms)
+        const visits = async (ms: number, tries: number) => {
+          let taken = 0
+          for (let n = 0; n < tries; n += 1) if ((await visit(`${ms}-${n}`, at(ms), { atOnce: 1000, burst: 3 })) !== null) taken += 1
+          return taken
+        }
+        expect(await visits(0, 5)).toBe(3)
+        expect(await visits(999, 2)).toBe(0)
+        expect(await visits(1000, 2)).toBe(1)
+        expect(await visits(3600_000, 5)).toBe(3)
+      })
+
+      test('slots and pace of a clock that ran ahead bind nobody', async () => {
+        const ahead = new Date(day(1).getTime() + 365 * 86_400_000)
+        for (const holder of ['a', 'b']) expect(await visit(holder, ahead, { burst: 2 })).not.toBeNull()
+        expect(await visit('c', ahead, { burst: 2 })).toBeNull()
+        expect(await visit('d', day(1), { burst: 2 })).not.toBeNull()
+      })
+    })
+
     describe('leases', () => {
+      test('a lease that lasts ten times as long as it may was written by a wrong clock, and binds nobody', async () => {
+        const first = await take('one', day(20), day(21))
+        const second = await take('two', day(1), day(1, 10))
+        expect(second.fencingToken).toBeGreaterThan(first.fencingToken)
+      })
+
       test('a source has one worker until its lease expires, and then the next with a higher token', async () => {
         const first = await take('one', day(1), day(1, 10))
         const refused = take('two', day(1, 9), day(1, 20))
@@ -114,7 +169,7 @@ export function escrowTablesContract(adapter: string, open: () => Promise<Databa
         expect(names(await sweep(day(3)))).toEqual(['core'])
         expect(await database.query((db) => sources.listMissed(db, day(1, 59), 10))).toEqual([])
         expect(names(await database.query((db) => sources.listMissed(db, day(2), 10))).sort()).toEqual(['core', 'sent'])
-        await run((tx) => sources.moveSchedule(tx, source, timing))
+        await run((tx) => sources.moveSchedule(tx, source, timing, day(1)))
         expect(names(await database.query((db) => sources.listMissed(db, day(2), 10)))).toEqual(['sent'])
       })
 

@@ -9,7 +9,10 @@ import { DueSources } from '../../src/escrow/due-sources.js'
 import { findSource } from '../../src/escrow/source.table.js'
 import { JobQueue } from '../../src/jobs/queue.js'
 import { Ticker } from '../../src/jobs/ticker.js'
+import { EscrowError } from '../../src/core/errors.js'
 import { lookAgainMs } from '../../src/core/limits.js'
+import { takeLease } from '../../src/escrow/lease.table.js'
+import { MirrorSource } from '../../src/escrow/mirror-source.js'
 import { GitFixture } from '../doubles/git-fixture.js'
 import { dayMs, hourMs, ServiceFixture, type AgreedUpon } from '../doubles/service-fixture.js'
 
@@ -74,6 +77,7 @@ test('a tick takes what is due to deposits with receipts, and chores to their ne
       'check-fixity',
       'check-log',
       'extend-retention',
+      'mend-schedules',
       'mirror-source',
       'publish-log',
       'record-missed',
@@ -89,7 +93,7 @@ test('nothing is done again before it is due again, however often one ticks', as
   for (let n = 0; n < 3; n += 1) await tickAndSettle()
   expect(mirrored()).toEqual([])
   expect(lines.filter(({ job }) => job === 'check-log')).toEqual([])
-  service.clock.advance(dayMs)
+  service.clock.advance(dayMs + hourMs)
   repository.addCommits('refs/heads/main', 1)
   await Promise.all([service.get(Ticker).tick(), service.get(Ticker).tick()])
   await settled()
@@ -98,7 +102,7 @@ test('nothing is done again before it is due again, however often one ticks', as
 })
 
 test('a queue that is emptied costs minutes: the database says again what is due', async () => {
-  service.clock.advance(dayMs)
+  service.clock.advance(dayMs + hourMs)
   lines.length = 0
   const swept = await service.get(JobQueue).counts()
   expect(swept.every(({ waiting }) => waiting === 0)).toBe(true)
@@ -113,7 +117,7 @@ test('a queue that is emptied costs minutes: the database says again what is due
 })
 
 test('a source that fails waits for its own backoff, and the others go on', async () => {
-  service.clock.advance(dayMs)
+  service.clock.advance(dayMs + hourMs)
   lines.length = 0
   const key = { agreementId: agreed.id, source: 'two' }
   await service.database.query((db) => db.execute(sql`update source set url = ${'/nowhere/at/all'} where source = 'two'`))
@@ -129,6 +133,39 @@ test('a source that fails waits for its own backoff, and the others go on', asyn
   service.clock.advance(hourMs)
   await tickAndSettle()
   expect(mirrored()).toEqual(['unchanged', 'unchanged'])
+})
+
+test('a deposit that takes longer than its limit is stopped, recorded as failed, and due again after its backoff', async () => {
+  service.clock.advance(dayMs + hourMs)
+  const key = { agreementId: agreed.id, source: 'one' }
+  const stop = new AbortController()
+  stop.abort(new EscrowError('JOB_TIMEOUT', 'expected the job to end within 1 s'))
+  await expect(service.get(MirrorSource).run(key, { full: false }, stop.signal)).rejects.toThrow('within 1 s')
+  const row = await service.database.query((db) => findSource(db, key))
+  expect(row).toMatchObject({ failures: 1, failureCode: 'JOB_TIMEOUT' })
+  expect(row!.lookAt.getTime()).toBeGreaterThan(service.clock.now().getTime())
+  service.clock.advance(hourMs)
+  await tickAndSettle()
+  expect((await service.database.query((db) => findSource(db, key)))?.failures).toBe(0)
+})
+
+test('a clock that ran ahead for a while puts nothing off once it is right again', async () => {
+  const key = { agreementId: agreed.id, source: 'one' }
+  const right = new Date(service.clock.now())
+  service.clock.advance(400 * dayMs)
+  await tickAndSettle()
+  // Somebody died under the wrong clock, with the lease in his hands.
+  await service.database.query((db) => takeLease(db, { ...key, holder: 'dead', now: service.clock.now(), expiresAt: service.clock.now() }))
+  await service.database.query((db) => db.execute(sql`update lease set expires_at = expires_at + interval '1 minute'`))
+  service.clock.time = right
+  lines.length = 0
+  service.clock.advance(2 * hourMs)
+  await tickAndSettle()
+  await tickAndSettle()
+  expect(lines).toContainEqual(expect.objectContaining({ job: 'mend-schedules', mended: 2 }))
+  expect(mirrored()).toEqual(['unchanged', 'unchanged'])
+  const row = await service.database.query((db) => findSource(db, key))
+  expect(row!.periodAt.getTime() - right.getTime()).toBeLessThan(2 * dayMs)
 })
 
 test('what jobs do is counted for Prometheus', async () => {

@@ -36,7 +36,7 @@ describe('what a configuration file may say', () => {
       remotes: { allowLocalPaths: true, allowHttp: false, allowPrivateAddresses: false, idleTimeoutMs: 120_000 },
       log: { witnessQuorum: 0, witnesses: [] },
       queue: { kind: 'database' },
-      jobs: { depositsAtOnce: 2, checksAtOnce: 2 },
+      jobs: { depositsAtOnce: 2, checksAtOnce: 2, hostAtOnce: 4, hostPerMinute: 120 },
       http: { host: '127.0.0.1', port: 8080, trustedProxies: 0, requestsPerMinute: 1200 },
       jurisdiction: { storeCountries: ['CH'], storeControlExcluded: [] },
     })
