@@ -4,7 +4,7 @@ import { partyOf } from '../format/signed-agreement.js'
 import { isVote, type Tally, type VerifiedStatement } from '../release/quorum.js'
 import { contestEnds, windowEnd, type WindowName } from '../release/release-clocks.js'
 import { columns } from './command.js'
-import { recordedIn, type OpenedCase } from './holder-case.js'
+import type { OpenedCase } from './holder-case.js'
 import { countVotes, loggedState } from './holder-case-votes.js'
 
 /** What `show` prints, and what `approve` prints before it signs. @param now - decides which approvals still live. */
@@ -31,7 +31,7 @@ export function linesOf(one: OpenedCase, now: Date): readonly string[] {
       ...clockRows(one),
       ...tallyRows(countVotes(one, now)),
       ...spokenRows(one),
-      ['log', `${one.events.length} events, each proven; no gap`],
+      ['log', one.unlogged ? 'none: the service is gone, as witnesses attest' : `${one.events.length} events, each proven; no gap`],
     ]),
     ...recipientLines(one),
   ]
@@ -115,7 +115,7 @@ interface Spoken {
 }
 
 function spokenIn(one: OpenedCase): readonly Spoken[] {
-  const recorded = recordedIn(one.events)
+  const { recorded } = one
   const said = (verified: VerifiedStatement): Spoken => {
     const { digest, signer, statement } = verified
     const words = ('reason' in statement ? statement.reason : 'grounds' in statement ? statement.grounds : '') ?? ''

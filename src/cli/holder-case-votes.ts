@@ -3,7 +3,7 @@ import { EscrowError } from '../core/errors.js'
 import type { Event, EventOf } from '../format/event.js'
 import { custodianBody, personsOf } from '../release/electorate.js'
 import { isVote, tallyVotes, type Tally, type VerifiedStatement } from '../release/quorum.js'
-import { recordedIn, type OpenedCase } from './holder-case.js'
+import type { OpenedCase } from './holder-case.js'
 
 /** An event is recorded a moment after what it speaks of, and clocks of different machines differ by so much. */
 const recordingMs = 60_000
@@ -16,18 +16,40 @@ export function countVotes(one: OpenedCase, at: Date): Tally {
 
 /** Votes that the log shows and that no veto has made void. */
 function votesOf(one: OpenedCase): readonly VerifiedStatement[] {
-  const recorded = recordedIn(one.events)
+  const { recorded } = one
   const veto = vetoedAt(one)
   const since = (digest: string): boolean => veto === null || (recorded.get(digest) ?? '') > veto
   return one.statements.filter(({ statement, digest }) => isVote(statement) && recorded.has(digest) && since(digest))
 }
 
 function vetoedAt(one: OpenedCase): string | null {
+  if (one.unlogged) return firstVeto(one)
   return one.events.find(({ event }) => isAdvance(event) && event.to === 'vetoed')?.event.at ?? null
+}
+
+/** The first of all guardians together: a request is vetoed once. */
+function firstVeto({ statements, frame }: OpenedCase): string | null {
+  const vetoes = statements.filter(
+    ({ signer, statement }) => statement.type === 'escrow/statement/veto/v1' && frame.terms.guardians.includes(signer),
+  )
+  return vetoes.map(({ statement }) => statement.issuedAt).sort()[0] ?? null
+}
+
+/**
+ * Demand the quorum of a case without a log, and its cooling-off by the approvals' own dates and this machine's clock.
+ *
+ * @throws EscrowError `REQUEST_STATE`
+ */
+export function requireQuorum(one: OpenedCase, now: Date): void {
+  const { verdict } = countVotes(one, now)
+  if (verdict !== 'approved')
+    throw new EscrowError('REQUEST_STATE', `expected approvals that suffice, but the votes at hand are ${verdict}`)
+  requireCooledOff(one, { at: now, now, coolingMs: one.frame.terms.clocks.coolingOffHours * 3_600_000 })
 }
 
 /** The state that the log shows, and since when. */
 export function loggedState(one: OpenedCase): { readonly state: string; readonly since: string } {
+  if (one.unlogged) return { state: 'without the service', since: one.request.statement.issuedAt }
   const moves = one.events.map(({ event }) => event).filter(isAdvance)
   const last = moves.at(-1)
   const first = moves.findLast((event) => event.to === last?.to && event.from !== event.to)

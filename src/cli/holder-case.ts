@@ -31,6 +31,10 @@ export interface OpenedCase {
   readonly shares: readonly VerifiedStatement[]
   /** The request's whole chain in the log, each event proven. */
   readonly events: readonly LoggedEvent[]
+  /** When each statement was taken down, by digest; without a log, when its signer says that it was signed. */
+  readonly recorded: ReadonlyMap<string, string>
+  /** It was judged without a log, because the service is gone. */
+  readonly unlogged: boolean
   /** Documents that request, order and statements name, each with its verified file or none. */
   readonly evidence: readonly CaseEvidence[]
   /** What this party heard itself and the log does not show. */
@@ -43,6 +47,8 @@ export interface CaseView {
   readonly now: Date | null
   /** Files of statements that parties sent directly; those under other agreements or about other requests are left aside. */
   readonly heard?: readonly string[] | undefined
+  /** Judge without the log: only where its silence is proven (holder-outage.ts), or nothing depends on it. */
+  readonly unlogged?: boolean | undefined
 }
 
 /**
@@ -55,16 +61,17 @@ export interface CaseView {
  *   `STATEMENT_EXPIRED`; `PROOF_INVALID`, `CHECKPOINT_INVALID`, `WITNESS_POLICY`, `CHAIN_BROKEN` when the log does not show the request
  */
 export async function openCase(folder: string, pinned: SignedAgreement, view: CaseView): Promise<OpenedCase> {
-  const shown = openAgreement(await readNamedFile(join(folder, 'agreement.json'), signedDocumentBytesMax))
-  if (shown.digest !== pinned.digest) {
-    throw new EscrowError('AGREEMENT_DIGEST', `expected the case under the agreement you pinned, ${pinned.digest}, got ${shown.digest}`)
-  }
+  await requirePinned(folder, pinned)
   const requestBytes = await readNamedFile(join(folder, 'request.json'), signedDocumentBytesMax)
   const orders = await readAll(join(folder, 'orders'))
-  const statements = await readAll(join(folder, 'statements'))
+  const heard = await readHeard(view.heard ?? [], pinned, peekStatement(requestBytes).digest)
+  const unlogged = view.unlogged === true
+  const shown = await readAll(join(folder, 'statements'))
+  // Without a log nothing can be hidden from it: what was heard counts like what lies in the folder.
+  const statements = unlogged ? new Map([...shown, ...heard]) : shown
   const shares = await readAll(join(folder, 'shares'))
   const { digest } = peekStatement(requestBytes)
-  const verify = verifierOf(pinned, new Map([[digest, requestBytes], ...orders, ...statements, ...shares]))
+  const verify = verifierOf(pinned, new Map([[digest, requestBytes], ...orders, ...statements, ...shares, ...heard]))
   const request = requireRequest(verify(digest))
   const order = orderOf(
     request.statement,
@@ -81,11 +88,11 @@ export async function openCase(folder: string, pinned: SignedAgreement, view: Ca
     order,
     now: at,
   })
-  const events = await readLog(join(folder, 'log'), pinned, request)
+  const events = unlogged ? [] : await readLog(join(folder, 'log'), pinned, request)
   const verified = (some: ReadonlyMap<string, Uint8Array>) => [...some.keys()].map((one) => verify(one))
   const evidence = await readEvidenceFiles(folder, [request, ...verified(orders), ...verified(statements)])
-  const heard = await readHeard(view.heard ?? [], pinned, request.digest)
-  const recorded = recordedIn(events)
+  const said = verified(statements)
+  const recorded = unlogged ? new Map(said.map((one) => [one.digest, one.statement.issuedAt])) : recordedIn(events)
   return {
     folder,
     agreement: pinned,
@@ -93,12 +100,25 @@ export async function openCase(folder: string, pinned: SignedAgreement, view: Ca
     frame,
     verify,
     events,
+    recorded,
+    unlogged,
     evidence,
-    hidden: heard.filter((one) => !recorded.has(one.digest)),
+    hidden: verified(heard).filter((one) => !recorded.has(one.digest)),
     orders: verified(orders),
-    statements: verified(statements),
+    statements: said,
     shares: verified(shares),
   }
+}
+
+/** Whether a case came without the log: gathered from files, because there is no service. Who only objects or opens needs none. */
+export async function isUnlogged(folder: string): Promise<boolean> {
+  return !(await exists(join(folder, 'log')))
+}
+
+async function requirePinned(folder: string, pinned: SignedAgreement): Promise<void> {
+  const { digest } = openAgreement(await readNamedFile(join(folder, 'agreement.json'), signedDocumentBytesMax))
+  if (digest === pinned.digest) return
+  throw new EscrowError('AGREEMENT_DIGEST', `expected the case under the agreement you pinned, ${pinned.digest}, got ${digest}`)
 }
 
 /** The agreements that a party has pinned, by digest. @throws EscrowError `SIGNATURE_INVALID`, `FILE_UNREADABLE` */
@@ -129,7 +149,7 @@ export function requireNothingHidden(one: OpenedCase): void {
 }
 
 /** When each statement was recorded, by digest. */
-export function recordedIn(events: readonly LoggedEvent[]): ReadonlyMap<string, string> {
+function recordedIn(events: readonly LoggedEvent[]): ReadonlyMap<string, string> {
   return new Map(events.flatMap(({ event }) => (event.type === 'escrow/event/statement-recorded/v1' ? [[event.statement, event.at]] : [])))
 }
 
@@ -143,13 +163,13 @@ async function readAll(folder: string): Promise<ReadonlyMap<string, Uint8Array>>
 }
 
 /** Statements that came past the operator. Only those that could change a judgement of this request are kept. */
-async function readHeard(paths: readonly string[], pinned: SignedAgreement, request: string): Promise<readonly VerifiedStatement[]> {
-  const heard: VerifiedStatement[] = []
+async function readHeard(paths: readonly string[], pinned: SignedAgreement, request: string): Promise<ReadonlyMap<string, Uint8Array>> {
+  const heard = new Map<string, Uint8Array>()
   for (const path of paths) {
     const bytes = await readNamedFile(path, signedDocumentBytesMax)
     if (peekStatement(bytes).statement.agreement !== pinned.digest) continue
     const verified = verifyStatement(bytes, pinned)
-    if (isAbout(verified, request)) heard.push(verified)
+    if (isAbout(verified, request)) heard.set(verified.digest, bytes)
   }
   return heard
 }

@@ -11,8 +11,9 @@ import { columns, type CommandContext, type CommandResult } from './command.js'
 import { exists } from './files.js'
 import { jsonOf, linesOf, recipientLines } from './holder-case-lines.js'
 import { openCase, openPinned, pinnedFor, requireNothingHidden, type OpenedCase } from './holder-case.js'
-import { loggedState, requireReleasing } from './holder-case-votes.js'
+import { loggedState, requireQuorum, requireReleasing } from './holder-case-votes.js'
 import { requireEvidence } from './holder-evidence.js'
+import { firstSeen, openOutage, requireHeard } from './holder-outage.js'
 import { openShares } from './holder-vault.js'
 import { openPartyFolder } from './party-folder.js'
 import { requirePinned } from './pinned-agreements.js'
@@ -67,6 +68,7 @@ interface VoteOptions {
   readonly out: string
   readonly heard?: readonly string[]
   readonly unseenEvidence?: boolean
+  readonly outage?: readonly string[]
 }
 
 /**
@@ -79,6 +81,7 @@ export async function approve(_context: CommandContext, options: VoteOptions, ..
   const { signer, cases, now } = await openCases(options, folders)
   for (const one of cases) {
     requireNothingHidden(one)
+    if (one.unlogged) await requireTurn(one, options.as, now)
     const judged = one.evidence.filter(
       ({ statement }) => statement === one.frame.digest || one.orders.some(({ digest }) => digest === statement),
     )
@@ -109,8 +112,11 @@ async function openCases(options: VoteOptions, folders: readonly string[]) {
   const pinned = await openPinned(options.agreement)
   const now = new SystemClock().now()
   const cases: OpenedCase[] = []
-  const { heard } = options
-  for (const folder of folders) cases.push(await openCase(folder, await pinnedFor(folder, pinned), { now, heard }))
+  for (const folder of folders) {
+    const agreement = await pinnedFor(folder, pinned)
+    cases.push(await openCase(folder, agreement, { now, heard: options.heard, unlogged: options.outage !== undefined }))
+  }
+  for (const one of cases) await requireOutage(one, options.outage, now)
   const [first] = cases
   if (first === undefined) throw new EscrowError('ARGUMENT_INVALID', 'expected at least one case')
   for (const { agreement } of cases) await requirePinned(options.as, agreement)
@@ -130,13 +136,19 @@ export async function releaseShareFor(
     readonly share: string
     readonly out: string
     readonly heard?: readonly string[]
+    readonly outage?: readonly string[]
   },
   folder: string,
 ): Promise<CommandResult> {
   const signer = await openSigner(options)
-  const one = await openCase(folder, signer.agreement, { now: null, heard: options.heard })
+  const now = new SystemClock().now()
+  const one = await openCase(folder, signer.agreement, { now: null, heard: options.heard, unlogged: options.outage !== undefined })
   requireNothingHidden(one)
-  requireReleasing(one, new SystemClock().now())
+  await requireOutage(one, options.outage, now)
+  if (one.unlogged) {
+    await requireTurn(one, options.as, now)
+    requireQuorum(one, now)
+  } else requireReleasing(one, now)
   const epoch = epochOf(signer.agreement.body, one.frame.epoch)
   const [share] = await openShares(signer.agreement, signer.party, [options.share])
   if (share?.epoch.epoch !== epoch.epoch) throw new EscrowError('SHARE_INVALID', `expected a share of epoch ${epoch.epoch}`)
@@ -150,4 +162,16 @@ export async function releaseShareFor(
   const digest = await writeStatement(signer, { name: 'share-release', epoch: epoch.epoch, out: options.out }, matter)
   const result = signedResult('share-release', signer, digest, options.out)
   return { ...result, lines: [...recipientLines(one), ...result.lines] }
+}
+
+/** Without a log: only as long as witnesses attest that it is silent, for as long as the condition says. */
+async function requireOutage(one: OpenedCase, files: readonly string[] | undefined, now: Date): Promise<void> {
+  if (files === undefined) return
+  await openOutage(files, one.agreement, { days: one.frame.terms.clocks.logUnavailableDays, now })
+}
+
+/** The depositor has had its time since this party first saw the request. */
+async function requireTurn(one: OpenedCase, folder: string, now: Date): Promise<void> {
+  const seen = await firstSeen(folder, one.frame.digest, now)
+  requireHeard({ frame: one.frame, statements: [...one.orders, ...one.statements] }, { seen, now })
 }

@@ -1,15 +1,15 @@
 import { EscrowError } from '../core/errors.js'
 import { decodeBase64 } from '../crypto/base64.js'
 import type { SignedAgreement } from '../format/signed-agreement.js'
-import { openCase, type OpenedCase } from './holder-case.js'
+import { isUnlogged, openCase, type OpenedCase } from './holder-case.js'
 import type { ShareFile } from './holder-shares.js'
 import type { PartyFolder } from './party-folder.js'
 
 /** What a released case gives a beneficiary to open. */
 export interface OpenableCase {
   readonly source: string
-  /** The deposit that was granted. */
-  readonly sequence: number
+  /** The deposit that was granted; null for the newest that opens. */
+  readonly sequence: number | null
   readonly shares: readonly ShareFile[]
 }
 
@@ -26,16 +26,25 @@ export async function openableCase(
   party: PartyFolder,
   pinned: SignedAgreement,
 ): Promise<OpenableCase> {
-  const one = await openCase(wish.folder, pinned, { now: null })
+  // Without a log, the service being gone, the shares themselves are the release: this machine guards nothing from its own beneficiary.
+  const unlogged = await isUnlogged(wish.folder)
+  const one = await openCase(wish.folder, pinned, { now: null, unlogged })
   const { request } = one.request.statement
   if (wish.request !== null && wish.request !== request)
     throw new EscrowError('NOT_FOUND', `expected the case of ${wish.request}, got that of ${request}`)
-  const granted = grantedTo(one, party.card.party)
+  const granted = unlogged ? requestedBy(one, party.card.party) : grantedTo(one, party.card.party)
   const wanted = wish.source === null && granted.length === 1 ? granted[0] : granted.find(({ source }) => source === wish.source)
   if (wanted === undefined) {
     throw new EscrowError('NOT_FOUND', `expected --source to be one of ${granted.map(({ source }) => source).join(', ')}`)
   }
   return { ...wanted, shares: sharesFor(one, party) }
+}
+
+/** What the request names; the newest deposit that opens where it names none. */
+function requestedBy(one: OpenedCase, party: string): readonly { readonly source: string; readonly sequence: number | null }[] {
+  const { beneficiaries, deposits } = one.request.statement
+  if (beneficiaries.some((beneficiary) => beneficiary.party === party)) return deposits
+  throw new EscrowError('REQUEST_STATE', `expected a request for ${party}, got one for ${beneficiaries.map((other) => other.party).join(', ')}`)
 }
 
 function grantedTo(one: OpenedCase, party: string): readonly { readonly source: string; readonly sequence: number }[] {

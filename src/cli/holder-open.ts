@@ -95,6 +95,7 @@ async function wishOf(
     const { request = null, source = null, sequence } = options
     const granted = await openableCase({ folder: options.caseFolder, request, source }, party, pinned)
     if (sequence === undefined || sequence === granted.sequence) return granted
+    if (granted.sequence === null) return { ...granted, sequence }
     throw new EscrowError('GRANT_REFUSED', `expected deposit ${granted.sequence} of ${granted.source}, which was granted, got ${sequence}`)
   }
   const source = required(options.source, '--source, or --case')

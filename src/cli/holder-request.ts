@@ -4,7 +4,7 @@ import { EscrowError } from '../core/errors.js'
 import { newId, Slug } from '../format/ids.js'
 import { partyOf } from '../format/signed-agreement.js'
 import type { StatementOf } from '../format/statement.js'
-import { openCase, openOrder, type OpenedCase } from './holder-case.js'
+import { isUnlogged, openCase, openOrder, type OpenedCase } from './holder-case.js'
 import { required, type CommandContext, type CommandResult } from './command.js'
 import { openSigner, readEvidence, signedResult, writeStatement, type Signer } from './sign-statement.js'
 
@@ -148,7 +148,8 @@ export async function rule(
     const digest = await writeStatement(signer, { name: 'ruling', epoch: statement.epoch, out: options.out }, matter)
     return signedResult('ruling', signer, digest, options.out)
   }
-  const one = await openCase(required(options.case, '--order or --case'), signer.agreement, { now: new SystemClock().now() })
+  const folder = required(options.case, '--order or --case')
+  const one = await openCase(folder, signer.agreement, { now: new SystemClock().now(), unlogged: await isUnlogged(folder) })
   const matter = { subject: { kind: 'request' as const, digest: one.frame.digest }, outcome, grounds, evidence }
   const digest = await writeStatement(signer, { name: 'ruling', epoch: one.frame.epoch, out: options.out }, matter)
   return signedResult('ruling', signer, digest, options.out)
@@ -210,7 +211,10 @@ export async function hold(
 ): Promise<CommandResult> {
   const signer = await openSigner(options)
   const { until, reference, reason } = options
-  const one = options.case === undefined ? null : await openCase(options.case, signer.agreement, { now: null })
+  const one =
+    options.case === undefined
+      ? null
+      : await openCase(options.case, signer.agreement, { now: null, unlogged: await isUnlogged(options.case) })
   const matter = { action: options.lift ? ('lift' as const) : ('place' as const), requestDigest: one?.frame.digest ?? null }
   const epoch = one?.frame.epoch ?? currentEpoch(signer)
   const digest = await writeStatement(signer, { name: 'legal-hold', epoch, out: options.out }, { ...matter, until, reference, reason })
@@ -222,7 +226,7 @@ async function openSignersCase(
   options: SigningOptions & { readonly case: string },
 ): Promise<{ readonly signer: Signer; readonly one: OpenedCase }> {
   const signer = await openSigner(options)
-  return { signer, one: await openCase(options.case, signer.agreement, { now: null }) }
+  return { signer, one: await openCase(options.case, signer.agreement, { now: null, unlogged: await isUnlogged(options.case) }) }
 }
 
 function currentEpoch({ agreement }: Signer): number {

@@ -133,6 +133,13 @@ function addSigningCommands(program: Command, action: Action): void {
 
 function addCustodianCommands(program: Command, action: Action): void {
   program
+    .command('gather')
+    .argument('<file...>', 'signed statements that parties sent each other')
+    .requiredOption('--agreement <file>', 'the registered agreement.json, as pinned')
+    .requiredOption('--to <folder>', 'the folder of the case; what lies there stays')
+    .description('anybody: make a case from files when there is no service to publish it')
+    .action(action(async () => (await import('./holder-gather.js')).gather))
+  program
     .command('inbox')
     .argument('<folder>', 'the mailbox')
     .requiredOption('--agreement <file>', 'an agreement.json as pinned; once for each', collect)
@@ -159,11 +166,13 @@ function addCustodianCommands(program: Command, action: Action): void {
     command
       .option('--heard <file>', 'a statement that a party sent you directly, which the log must show; once for each', collect)
       .option('--unseen-evidence', 'judge although documents did not come with the case')
+      .option('--outage <file>', 'the service is gone: a witness attests that its log is silent; once for each', collect)
   }
   signing(program.command('release-share'))
     .argument('<case>', 'the folder of a case')
     .description('custodian: seal the share to the pinned beneficiaries once the log shows the approvals')
     .requiredOption('--share <file>', 'the sealed share of the epoch')
     .option('--heard <file>', 'a statement that a party sent you directly, which the log must show; once for each', collect)
+    .option('--outage <file>', 'the service is gone: a witness attests that its log is silent; once for each', collect)
     .action(action(async () => (await import('./holder-custody.js')).releaseShareFor))
 }

@@ -213,6 +213,14 @@ function addEveryonesCommands(program: Command, action: Action): void {
     .option('--host <address>', 'where to listen', '127.0.0.1')
     .option('--port <n>', 'where to listen; 0 for any free one', wholeNumber(0, 65_535), 8095)
     .action(action(async () => (await import('./witness-command.js')).witness))
+  program
+    .command('attest-outage')
+    .argument('<folder>', 'of a witness, also of one that runs')
+    .description('witness: sign that a log has shown no newer checkpoint than the one that was cosigned last')
+    .requiredOption('--name <key name>', 'its key name, as agreements have it')
+    .requiredOption('--log <key>', 'verifier key of the log')
+    .requiredOption('--out <file>', 'where the attestation will lie, for the custodians')
+    .action(action(async () => (await import('./witness-command.js')).attestOutage))
   program.commandsGroup('Everybody (offline):')
   program
     .command('verify')

@@ -249,6 +249,8 @@ export const httpShutdownMs = 20_000
 export const httpConnectionsMax = 2000
 /** Clients whose rate is remembered; the oldest is forgotten. */
 export const rateClientsMax = 10_000
+/** A witness's word that a log is silent is believed so long: afterwards the service may be back. */
+export const outageFreshHours = 72
 /** A download that runs longer is judged again in between: a grant may have ended meanwhile. */
 export const accessRecheckMs = 30_000
 /** Refused downloads of one party and release that the log takes in an hour; each is an object under retention. */
