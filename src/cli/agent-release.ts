@@ -10,7 +10,7 @@ import { KeepEvidence } from '../release/keep-evidence.js'
 import { peekStatement } from '../release/statement-verifier.js'
 import { evidenceOf } from '../format/statement.js'
 import { RecordStatement } from '../release/record-statement.js'
-import { listSilences, type SilenceRow } from '../release/custody.table.js'
+import { listAlarms, listSilences, type SilenceRow } from '../release/custody.table.js'
 import type { Outcome } from '../release/register-order.js'
 import { findRequest, listHeldShares, listOrders, listRequests, listStatements, type RequestRow } from '../release/release.table.js'
 import { OrderShelf } from '../release/order-shelf.js'
@@ -114,12 +114,15 @@ export async function showReleases(context: CommandContext, _options: unknown, r
     const requests = await database.query((db) => listRequests(db, null, rowsMax))
     const orders = await database.query((db) => listOrders(db, null, rowsMax))
     const silences = await database.query((db) => listSilences(db, rowsMax))
+    const alarms = await database.query((db) => listAlarms(db, null, rowsMax))
     const lines = columns([
+      ...alarms.map((row): [string, string] => [`ALARM ${row.agreementId}`, `${row.alarm} ${row.about}, since ${row.since.toISOString()}`]),
       ...silences.map((row) => linesOfSilence(row)),
       ...orders.map((row): [string, string] => [`order ${row.orderDigest}`, `${row.agreementId}: ${row.state}${until(row.dueAt)}`]),
       ...requests.map((row): [string, string] => [`request ${row.requestId}`, `${row.agreementId}: ${row.state}${until(row.dueAt)}`]),
     ])
     const json = {
+      alarms: alarms.map(({ agreementId, alarm, about, since }) => ({ agreement: agreementId, alarm, about, since })),
       silences: silences.map(({ agreementId, watch }) => ({ agreement: agreementId, ...watch })),
       orders: orders.map(({ orderDigest, agreementId, state, dueAt }) => ({ order: orderDigest, agreement: agreementId, state, dueAt })),
       requests: requests.map((row) => summaryOf(row)),

@@ -198,6 +198,24 @@ export async function confirmReturn(
   return signedResult('return-confirmation', signer, digest, options.out)
 }
 
+/** Say that a party can no longer vote or hand over its share, or can again. @throws EscrowError `NOT_FOUND` */
+export async function unavailable(
+  _context: CommandContext,
+  options: SigningOptions & {
+    readonly party?: string
+    readonly cause: StatementOf<'availability'>['cause']
+    readonly reason: string
+    readonly available: boolean
+  },
+): Promise<CommandResult> {
+  const signer = await openSigner(options)
+  const subject = partyOf(signer.agreement.body, options.party ?? signer.party.card.party).party
+  const { available, cause, reason } = options
+  const wish = { name: 'availability' as const, epoch: currentEpoch(signer), out: options.out }
+  const digest = await writeStatement(signer, wish, { subject, available, cause, reason })
+  return signedResult('availability', signer, digest, options.out)
+}
+
 /** Place a legal hold on a request, or on every request of the agreement; or lift it. */
 export async function hold(
   _context: CommandContext,

@@ -8,6 +8,7 @@ export function addWatchCommands(program: Command, action: Action): void {
   program.commandsGroup('Around an agreement:')
   addLegalCommands(program, action)
   addHoldCommand(program, action)
+  addAvailabilityCommand(program, action)
 }
 
 /** The commands with which an agreement gets another version. */
@@ -81,6 +82,18 @@ function addLegalCommands(program: Command, action: Action): void {
     .command('show')
     .description('list orders with their clocks and open checks; exit 3 when an answer is overdue')
     .action(action(async () => (await import('./agent-legal.js')).showLegal))
+}
+
+function addAvailabilityCommand(program: Command, action: Action): void {
+  signing(program.command('unavailable'))
+    .description(
+      'say that a party can no longer vote or hand over its share: yourself, or with a second party, one of you supervisor or arbiter',
+    )
+    .option('--party <name>', 'who (default: the signer)')
+    .addOption(new Option('--cause <cause>', 'why').choices(['share-lost', 'key-lost', 'gone', 'other']).makeOptionMandatory())
+    .requiredOption('--reason <words>', 'what happened')
+    .option('--available', 'the party is available again: takes your earlier word back', false)
+    .action(action(async () => (await import('./holder-request.js')).unavailable))
 }
 
 function addHoldCommand(program: Command, action: Action): void {

@@ -1,11 +1,10 @@
-import { EscrowError } from '../core/errors.js'
+import { EscrowError, isEscrowError } from '../core/errors.js'
 import { signedDocumentBytesMax } from '../core/limits.js'
-import { decodeBase64 } from '../crypto/base64.js'
-import { checkVault, verifyShareHealth } from '../crypto/vault-commitments.js'
-import { checkStatement, shareHealthText } from '../format/check-statement.js'
-import { epochOf, partyOf, type SignedAgreement } from '../format/signed-agreement.js'
+import { checkStatement } from '../format/check-statement.js'
+import { partyOf, type SignedAgreement } from '../format/signed-agreement.js'
 import { openDocument } from '../format/signed-document.js'
 import { ShareHealth, type StatementOf } from '../format/statement.js'
+import { verifyShareProof } from '../format/verify-share-proof.js'
 import { columns, type CommandResult } from './command.js'
 import { readNamedFile } from './files.js'
 
@@ -41,16 +40,11 @@ async function verifiedProof(agreement: SignedAgreement, path: string, now: Date
   const keys = (body: StatementOf<'share-health'>) => partyOf(agreement.body, body.party).keys
   const { body } = openDocument(bytes, { schema: ShareHealth, keys, what: path })
   checkStatement(body, { agreement: agreement.digest, origin: agreement.body.origin, now })
-  const { vault } = agreement.body
-  const epoch = epochOf(agreement.body, body.epoch)
-  const holder = vault.custodians.find((custodian) => custodian.index === body.index)?.party
-  const signature = decodeBase64(body.proof)
-  const { proof: _proof, ...unproved } = body
-  const valid =
-    holder === body.party &&
-    body.recipient === epoch.recipient &&
-    signature !== null &&
-    verifyShareHealth(checkVault(epoch, vault.threshold), { index: body.index, message: shareHealthText(unproved), signature })
-  if (!valid) throw new EscrowError('SHARE_INVALID', `${path}: expected a proof made with share ${body.index} of epoch ${body.epoch}`)
+  try {
+    verifyShareProof(body, agreement.body)
+  } catch (error) {
+    if (!isEscrowError(error, 'SHARE_INVALID')) throw error
+    throw new EscrowError('SHARE_INVALID', `${path}: ${error.message}`, { cause: error })
+  }
   return body
 }

@@ -118,6 +118,12 @@ export const SilenceAdvanced = event('silence-advanced', {
 export const LegalOrderAdvanced = event('legal-order-advanced', { order: Sha256Hex, ...step })
 /** The agent has recorded a statement that it must not show yet: the event fixes when, and by its digest what. */
 export const RecordSealed = event('record-sealed', { record: Sha256Hex })
+export const AlarmName = z.enum(['quorum-impossible', 'share-health-overdue', 'approval-drill-overdue', 'restore-drill-overdue'])
+export type AlarmName = z.infer<typeof AlarmName>
+/** Something about the custody of an agreement is wrong, or is right again. `about` is a condition, or the number of an epoch. */
+const alarm = { alarm: AlarmName, about: Slug } as const
+export const AlarmRaised = event('alarm-raised', alarm)
+export const AlarmCleared = event('alarm-cleared', alarm)
 export const NoticeServed = event('notice-served', { request: RequestId, party: Slug, notice: Sha256Hex })
 export const GrantGiven = event('grant-given', {
   request: RequestId,
@@ -159,6 +165,8 @@ export const Event = z.discriminatedUnion('type', [
   SilenceAdvanced,
   LegalOrderAdvanced,
   RecordSealed,
+  AlarmRaised,
+  AlarmCleared,
   NoticeServed,
   GrantGiven,
   GrantUsed,

@@ -190,6 +190,13 @@ export const LegalHold = statement('legal-hold', {
   reference: Reference,
   reason: Words,
 })
+/** A party can no longer vote or hand over its share, or can again. */
+export const Availability = statement('availability', {
+  subject: Slug,
+  available: z.boolean(),
+  cause: z.enum(['share-lost', 'key-lost', 'gone', 'other']),
+  reason: Words,
+})
 /** An order against the agent: registered, never an export path. */
 export const LegalOrder = statement('legal-order', {
   kind: z.enum(['disclosure', 'seizure', 'preservation', 'other']),
@@ -246,6 +253,7 @@ export const Statement = z.discriminatedUnion('type', [
   ShutdownOrder,
   Contestation,
   LegalHold,
+  Availability,
   LegalOrder,
   LegalOrderStep,
   KeyChange,

@@ -1,11 +1,13 @@
 import { and, asc, desc, eq, gt, isNotNull, isNull, lte, or, sql } from 'drizzle-orm'
-import { index, integer, jsonb, pgTable, text } from 'drizzle-orm/pg-core'
+import { index, integer, jsonb, pgTable, primaryKey, text } from 'drizzle-orm/pg-core'
 import { EscrowError } from '../core/errors.js'
 import { instant } from '../db/columns.js'
 import type { Db, Tx } from '../db/database.js'
 import { first, page } from '../db/rows.js'
-import { agreementTable } from '../escrow/agreement.table.js'
+import { agreementTable, shareHealthTable, type ShareHealthRow } from '../escrow/agreement.table.js'
 import { depositTable, findingTable } from '../escrow/deposit.table.js'
+import { replicaCopyTable, storedObjectTable } from '../escrow/object.table.js'
+import type { AlarmName } from '../format/event.js'
 import type { DepositKind } from '../format/manifest.js'
 import type { SilenceWatch } from './dead-mans-switch.js'
 import { releaseStatementTable, type StatementRow } from './release.table.js'
@@ -26,6 +28,22 @@ export const silenceWatchTable = pgTable(
   (t) => [index('silence_watch_look').on(t.lookAt)],
 )
 
+/** What is wrong with the custody of agreements now; each came with an event, and goes with one. */
+export const custodyAlarmTable = pgTable(
+  'custody_alarm',
+  {
+    agreementId: text('agreement_id')
+      .notNull()
+      .references(() => agreementTable.agreementId),
+    alarm: text('alarm').$type<AlarmName>().notNull(),
+    /** A condition, or the number of an epoch. */
+    about: text('about').notNull(),
+    since: instant('since').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.agreementId, t.alarm, t.about] })],
+)
+
+export type AlarmRow = typeof custodyAlarmTable.$inferSelect
 export type SilenceRow = typeof silenceWatchTable.$inferSelect
 
 /** How the switch of an agreement stands; null before the first look. */
@@ -106,6 +124,48 @@ export async function findLastExplanation(
     .limit(1)
   const found = first(rows)
   return found === null || found.digest === null ? null : { ...found, digest: found.digest }
+}
+
+/** What is wrong with the custody of one agreement, or of all with null. */
+export async function listAlarms(db: Db, agreementId: string | null, limit: number): Promise<readonly AlarmRow[]> {
+  return db
+    .select()
+    .from(custodyAlarmTable)
+    .where(agreementId === null ? undefined : eq(custodyAlarmTable.agreementId, agreementId))
+    .orderBy(asc(custodyAlarmTable.agreementId), asc(custodyAlarmTable.alarm), asc(custodyAlarmTable.about))
+    .limit(page(limit))
+}
+
+/** Raise an alarm. @throws EscrowError `DATABASE_CONFLICT` when somebody else has raised it */
+export async function insertAlarm(tx: Tx, row: AlarmRow): Promise<void> {
+  await tx.insert(custodyAlarmTable).values(row)
+}
+
+/** Clear an alarm. @throws EscrowError `DATABASE_CONFLICT` when somebody else has cleared it */
+export async function deleteAlarm(tx: Tx, { agreementId, alarm, about }: AlarmRow): Promise<void> {
+  const { agreementId: id, alarm: name, about: what } = custodyAlarmTable
+  const gone = await tx
+    .delete(custodyAlarmTable)
+    .where(and(eq(id, agreementId), eq(name, alarm), eq(what, about)))
+    .returning({ about: what })
+  if (gone.length === 0) throw new EscrowError('DATABASE_CONFLICT', `somebody else has cleared ${alarm} of ${agreementId}`)
+}
+
+/** Every newest proof of a share of an agreement's vault. */
+export async function listShareProofs(db: Db, agreementId: string): Promise<readonly ShareHealthRow[]> {
+  return db.select().from(shareHealthTable).where(eq(shareHealthTable.agreementId, agreementId)).orderBy(asc(shareHealthTable.epoch))
+}
+
+/** Epochs of which a deposit is still kept under a lock; lowest first. */
+export async function listRetainedEpochs(db: Db, agreementId: string, now: Date): Promise<readonly number[]> {
+  const rows = await db
+    .selectDistinct({ epoch: depositTable.epoch })
+    .from(depositTable)
+    .innerJoin(storedObjectTable, eq(storedObjectTable.depositId, depositTable.depositId))
+    .innerJoin(replicaCopyTable, eq(replicaCopyTable.objectId, storedObjectTable.objectId))
+    .where(and(eq(depositTable.agreementId, agreementId), gt(replicaCopyTable.retainUntil, now)))
+    .orderBy(asc(depositTable.epoch))
+  return rows.map((row) => row.epoch)
 }
 
 /** Record a statement of which nothing is recorded yet. @throws EscrowError `DATABASE_CONFLICT` when it was recorded meanwhile */

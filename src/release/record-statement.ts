@@ -9,12 +9,12 @@ import { AdvanceRequest } from './advance-request.js'
 import { isAboutGrant, RecordGrantStatement } from './record-grant-statement.js'
 import { outcomeOf, RegisterOrder, type Outcome } from './register-order.js'
 import { findRequestByDigest, listOrders, listRequests, listSubjects, type OrderRow, type RequestRow } from './release.table.js'
+import { LookAfterAgreement } from './look-after-agreement.js'
 import { RecordLegalOrder } from './record-legal-order.js'
 import { RecordWord } from './record-word.js'
 import { RelayShare } from './relay-share.js'
 import { peekStatement } from './statement-verifier.js'
 import { SubmitRequest } from './submit-request.js'
-import { WatchDepositor } from './watch-depositor.js'
 
 /** The ways a statement can take. */
 @Injectable()
@@ -33,7 +33,7 @@ export class StatementRoutes {
 export class CustodyRoutes {
   constructor(
     @Inject(RecordWord) readonly word: RecordWord,
-    @Inject(WatchDepositor) readonly watch: WatchDepositor,
+    @Inject(LookAfterAgreement) readonly agreement: LookAfterAgreement,
     @Inject(RecordLegalOrder) readonly legal: RecordLegalOrder,
   ) {}
 }
@@ -70,6 +70,7 @@ export class RecordStatement {
     if (statement.type === 'escrow/statement/shutdown-order/v1') return this.routes.register.run(bytes, signal)
     if (statement.type === 'escrow/statement/release-request/v1') {
       await this.routes.submit.run(bytes, undefined, signal)
+      await this.custody.agreement.run((await this.standing(document.digest))[0]?.agreementId ?? '', signal)
       return this.standing(document.digest)
     }
     if (statement.type === 'escrow/statement/share-release/v1') {
@@ -91,11 +92,13 @@ export class RecordStatement {
     if (statement.type === 'escrow/statement/legal-order/v1' || statement.type === 'escrow/statement/legal-order-step/v1') {
       return [await this.custody.legal.run(bytes, statement, signal)]
     }
-    if (statement.type !== 'escrow/statement/heartbeat/v1') return []
-    const { known } = await this.custody.word.run(bytes, statement.agreement, signal)
+    if (!isWord(statement)) return []
+    const { known } = await this.custody.word.run(bytes, statement, signal)
     const { agreementId } = known.row
-    await this.custody.watch.look(agreementId, signal)
-    return [{ agreementId, subject: agreementId, state: 'recorded', error: null }]
+    return [
+      { agreementId, subject: agreementId, state: 'recorded', error: null },
+      ...(await this.custody.agreement.run(agreementId, signal)),
+    ]
   }
 
   /** How a request stands now. */
@@ -150,6 +153,13 @@ export class RecordStatement {
 interface Document {
   readonly digest: string
   readonly bytes: Uint8Array
+}
+
+/** What is said about an agreement as a whole. */
+function isWord({ type }: Statement): boolean {
+  return (
+    type === 'escrow/statement/heartbeat/v1' || type === 'escrow/statement/availability/v1' || type === 'escrow/statement/share-health/v1'
+  )
 }
 
 function digestsOfRequests(statement: Statement): readonly string[] | 'every request' {

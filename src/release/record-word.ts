@@ -1,10 +1,13 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { Clock } from '../core/environment.js'
 import { EscrowError } from '../core/errors.js'
-import { Database } from '../db/database.js'
+import { Database, type Tx } from '../db/database.js'
 import { AgreementShelf, type KnownAgreement } from '../escrow/agreement-shelf.js'
+import { recordShareHealth } from '../escrow/agreement.table.js'
 import { checkStatement, maySign } from '../format/check-statement.js'
 import { AgreementId } from '../format/ids.js'
+import type { Statement } from '../format/statement.js'
+import { verifyShareProof } from '../format/verify-share-proof.js'
 import { EventLog } from '../log/event-log.js'
 import { objectKeys } from '../store/object-key.js'
 import { insertNewStatement } from './custody.table.js'
@@ -12,7 +15,7 @@ import { requireNamedSigner, type VerifiedStatement } from './quorum.js'
 import { recordedDraft, statementRow, tagSecretOf } from './record-turn.js'
 import { againOnConflict } from './release-desk.js'
 import { ReleaseFiles } from './release-files.js'
-import { listSubjects } from './release.table.js'
+import { listSubjects, type StatementRow } from './release.table.js'
 import { verifyStatement } from './statement-verifier.js'
 
 /** Records what a party says about an agreement as a whole: a heartbeat, and whatever else no request or order is the subject of. */
@@ -27,7 +30,7 @@ export class RecordWord {
   ) {}
 
   /**
-   * Verify a statement with the version in force, and record it under the agreement. Idempotent.
+   * Verify a statement with the version that it names, and record it under the agreement. Idempotent.
    *
    * @param bytes - attacker-controlled.
    * @returns the agreement and what was verified.
@@ -36,11 +39,13 @@ export class RecordWord {
    */
   async run(
     bytes: Uint8Array,
-    digest: string,
+    { agreement: digest, type }: Pick<Statement, 'agreement' | 'type'>,
     signal?: AbortSignal,
   ): Promise<{ readonly known: KnownAgreement; readonly verified: VerifiedStatement }> {
     const known = await this.agreements.version(digest)
-    if (known.row.digest !== known.signed.digest) {
+    // Shares of an old epoch are proved by its holders under the version that dealt them; a proof is made with the share itself.
+    const anyVersion = type === 'escrow/statement/share-health/v1'
+    if (!anyVersion && known.row.digest !== known.signed.digest) {
       throw new EscrowError('AGREEMENT_DIGEST', `expected the version in force, ${known.row.digest}, got ${known.signed.digest}`)
     }
     const verified = verifyStatement(bytes, known.signed)
@@ -54,13 +59,29 @@ export class RecordWord {
     const before = await this.database.query((db) => listSubjects(db, verified.digest))
     if (before.some((row) => row.subject === agreementId)) return
     requireWord(verified, known, this.clock.now())
+    const { statement } = verified
+    if (statement.type === 'escrow/statement/share-health/v1') verifyShareProof(statement, known.signed.body)
     const agreement = AgreementId.parse(agreementId)
     const fresh = { verified, key: objectKeys.agreementStatement(agreement, verified.digest) }
     await this.files.keep(known, fresh.key, bytes, signal)
     const draft = recordedDraft(fresh, { agreement, subject: agreement })
     const row = statementRow(fresh, agreementId, agreementId, this.clock.now())
-    await this.log.record({ draft, tagSecret: tagSecretOf(known) }, (tx) => insertNewStatement(tx, row), signal)
+    await this.log.record({ draft, tagSecret: tagSecretOf(known) }, (tx) => write(tx, row, statement), signal)
   }
+}
+
+/** A proof of a share is counted too. */
+async function write(tx: Tx, row: StatementRow, statement: Statement): Promise<void> {
+  await insertNewStatement(tx, row)
+  if (statement.type !== 'escrow/statement/share-health/v1') return
+  const { epoch, index: custodianIndex, issuedAt } = statement
+  await recordShareHealth(tx, {
+    agreementId: row.agreementId,
+    epoch,
+    custodianIndex,
+    statementDigest: row.digest,
+    provedAt: new Date(issuedAt),
+  })
 }
 
 function requireWord(verified: VerifiedStatement, known: KnownAgreement, now: Date): void {

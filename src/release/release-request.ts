@@ -43,11 +43,17 @@ export type ReleaseInput =
   /** Time has passed. Always safe to give, as often as wanted. */
   | { readonly kind: 'clock' }
   /** Parties that now lack share, key or standing; replaces the list given before. */
-  | { readonly kind: 'unavailable'; readonly parties: readonly string[] }
+  | { readonly kind: 'unavailable'; readonly parties: readonly string[]; readonly decidedBy?: AvailabilityWord }
   /** The relay holds these share-release statements; they are verified and counted here. */
   | { readonly kind: 'shares'; readonly digests: readonly string[] }
   /** The beneficiaries have what they came for. */
   | { readonly kind: 'grant-finished' }
+
+/** The statement that changed who is available; left out where the change is the lapse of an earlier one. */
+export interface AvailabilityWord {
+  readonly digest: string
+  readonly party: string
+}
 
 /** What an input is judged by. */
 export interface Surroundings {
@@ -142,7 +148,7 @@ function apply(step: Advance, input: ReleaseInput, turn: Turn): Advance {
     case 'statement':
       return step.progress.seen.includes(input.digest) ? step : recordStatement(step, turn.verify(input.digest), turn)
     case 'unavailable':
-      return changeAvailability(step, input.parties, turn)
+      return changeAvailability(step, input, turn)
     case 'shares':
       return acceptShares(step, input.digests, turn)
     case 'grant-finished':
@@ -229,14 +235,22 @@ function hasNoLength({ state }: ReleaseProgress): boolean {
   return 'until' in state && state.until <= state.since
 }
 
-function changeAvailability(step: Advance, parties: readonly string[], turn: Turn): Advance {
+function changeAvailability(
+  step: Advance,
+  { parties, decidedBy }: { readonly parties: readonly string[]; readonly decidedBy?: AvailabilityWord },
+  turn: Turn,
+): Advance {
+  const cause: EventCause =
+    decidedBy === undefined
+      ? agentAct('availability-changed', null)
+      : { kind: 'statement', type: 'escrow/statement/availability/v1', ...decidedBy }
   if (!isOpen(step.progress.state)) throw wrongState(step, 'any open state')
   const unavailable = [...new Set(parties)].sort()
   if (unavailable.join(' ') === step.progress.unavailable.join(' ')) return step
-  const changed = note(patch(step, { unavailable }), agentAct('availability-changed', null), turn, true)
+  const changed = note(patch(step, { unavailable }), cause, turn, true)
   const { state } = changed.progress
   const frozen = state.name === 'held' && state.reason === 'quorum-impossible'
-  return frozen ? openApproval(changed, agentAct('availability-changed', null), turn) : judgeVotes(changed, turn)
+  return frozen ? openApproval(changed, cause, turn) : judgeVotes(changed, turn)
 }
 
 /** Votes first, then shares: shares of custodians whose approval no longer stands release nothing. */

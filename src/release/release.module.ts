@@ -3,6 +3,7 @@ import { EscrowModule } from '../escrow/escrow.module.js'
 import { LogModule } from '../log/log.module.js'
 import { VerifyModule } from '../verify/verify.module.js'
 import { AccessLedger } from './access-ledger.js'
+import { ApplyAvailability } from './apply-availability.js'
 import { AmendAgreement } from './amend-agreement.js'
 import { AdvanceOrder } from './advance-order.js'
 import { AdvanceRequest } from './advance-request.js'
@@ -13,6 +14,8 @@ import { ListDownload } from './list-download.js'
 import { OrderShelf } from './order-shelf.js'
 import { KeepEvidence } from './keep-evidence.js'
 import { LastWord } from './last-word.js'
+import { LookAfterAgreement } from './look-after-agreement.js'
+import { RaiseAlarms } from './raise-alarms.js'
 import { LegalOrderFiles } from './legal-order-files.js'
 import { PutInForce } from './put-in-force.js'
 import { RecordLegalOrder } from './record-legal-order.js'
@@ -61,14 +64,17 @@ const useCases = [
   WatchDepositor,
 ]
 const steps = [
+  ApplyAvailability,
   AccessLedger,
   CustodyRoutes,
   GrantedObjects,
   LastWord,
   LegalOrderFiles,
+  LookAfterAgreement,
   OrderShelf,
   PutInForce,
   ReadAgain,
+  RaiseAlarms,
   RecordTurn,
   ReleaseDesk,
   ReleaseFiles,

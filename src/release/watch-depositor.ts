@@ -7,16 +7,15 @@ import { periodAfter, type Rhythm } from '../escrow/schedule.js'
 import { listSources, type SourceRow } from '../escrow/source.table.js'
 import { AgreementId } from '../format/ids.js'
 import { EventLog, type EventDraft } from '../log/event-log.js'
-import { findSilence, listToLook, saveSilence, type SilenceRow } from './custody.table.js'
+import { findSilence, saveSilence, type SilenceRow } from './custody.table.js'
 import { silenceCondition, watchSilence, type SignsOfLife, type SilenceVerdict, type WatchLimits } from './dead-mans-switch.js'
 import { LastWord } from './last-word.js'
 import { tagSecretOf } from './record-turn.js'
-import { outcomeOf, type Outcome } from './register-order.js'
 import { againOnConflict } from './release-desk.js'
 import { parseReleasePolicy } from './release-policy.js'
 
 /** Windows are days long, so a look every hour is often enough. */
-const lookEveryMs = 3_600_000
+export const lookEveryMs = 3_600_000
 
 /** The dead man's switch: notices a depositor's silence, tells of it, and proposes a request. It can do nothing more. */
 @Injectable()
@@ -28,28 +27,6 @@ export class WatchDepositor {
     @Inject(EventLog) private readonly log: EventLog,
     @Inject(Clock) private readonly clock: Clock,
   ) {}
-
-  /**
-   * Look for every depositor that has not been looked for within the hour. Idempotent.
-   *
-   * @returns what changed: of whom to tell, and where a beneficiary may now ask.
-   * @throws EscrowError `STORE_*`, `DATABASE_*`
-   */
-  async run(signal?: AbortSignal): Promise<readonly Outcome[]> {
-    const outcomes: Outcome[] = []
-    for (let after = ''; ;) {
-      const now = this.clock.now()
-      const span = { now, latest: new Date(now.getTime() + lookEveryMs), after, limit: rowsMax }
-      const due = await this.database.query((db) => listToLook(db, span))
-      for (const agreementId of due) {
-        const looked = await outcomeOf(agreementId, agreementId, () => this.look(agreementId, signal))
-        if (looked.error !== null || looked.state !== '') outcomes.push(looked)
-      }
-      const last = due.at(-1)
-      if (last === undefined) return outcomes
-      after = last
-    }
-  }
 
   /**
    * Look for one depositor now.

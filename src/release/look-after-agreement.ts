@@ -1,0 +1,29 @@
+import { Inject, Injectable } from '@nestjs/common'
+import { ApplyAvailability } from './apply-availability.js'
+import { RaiseAlarms } from './raise-alarms.js'
+import type { Outcome } from './register-order.js'
+import { WatchDepositor } from './watch-depositor.js'
+
+/** Looks after one agreement: who can no longer vote, what is wrong with its custody, whether its depositor is there. */
+@Injectable()
+export class LookAfterAgreement {
+  constructor(
+    @Inject(ApplyAvailability) private readonly availability: ApplyAvailability,
+    @Inject(RaiseAlarms) private readonly alarms: RaiseAlarms,
+    @Inject(WatchDepositor) private readonly depositor: WatchDepositor,
+  ) {}
+
+  /**
+   * Look once. Idempotent.
+   *
+   * @returns what changed; empty when all is as it was.
+   * @throws EscrowError `NOT_FOUND`, `AGREEMENT_INVALID`, `STORE_*`, `DATABASE_*`
+   */
+  async run(agreementId: string, signal?: AbortSignal): Promise<readonly Outcome[]> {
+    const unavailable = (await this.availability.run(agreementId, signal)).map(({ party }) => party)
+    const alarms = await this.alarms.run(agreementId, unavailable, signal)
+    // Last: it puts off the next look.
+    const { subject, state } = await this.depositor.look(agreementId, signal)
+    return state === '' ? alarms : [...alarms, { agreementId, subject, state, error: null }]
+  }
+}

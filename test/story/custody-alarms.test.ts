@@ -1,0 +1,103 @@
+// What goes wrong around an agreement in quiet years: custodians lose shares, nobody proves anything, a quorum becomes impossible.
+import { readFileSync } from 'node:fs'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { openPartyFolder } from '../../src/cli/party-folder.js'
+import { openBytes } from '../../src/crypto/holder/open-envelope.js'
+import { shareSigningKey } from '../../src/crypto/holder/vault-shares.js'
+import { Database } from '../../src/db/database.js'
+import { shareHealthText } from '../../src/format/check-statement.js'
+import { parseShare } from '../../src/format/share.js'
+import { signDocument } from '../../src/format/signed-document.js'
+import { ShareHealth } from '../../src/format/statement.js'
+import { listAlarms } from '../../src/release/custody.table.js'
+import { dayMs, refusal, ReleaseHouse, ReleaseTemplate } from '../doubles/release-house.js'
+
+let template: ReleaseTemplate
+let house: ReleaseHouse
+beforeAll(async () => {
+  template = await ReleaseTemplate.make()
+}, 120_000)
+afterAll(() => template.remove())
+beforeEach(async () => {
+  house = await ReleaseHouse.open(template)
+})
+afterEach(() => house.close())
+
+const alarms = async (): Promise<readonly string[]> => {
+  const rows = await house.app.get(Database).query((db) => listAlarms(db, null, 100))
+  return rows.map(({ alarm, about }) => `${alarm} ${about}`)
+}
+const lost = async (by: string, subject = by, available = false) => {
+  house.clock.advance(1000)
+  return house.record(await house.sign('availability', by, { subject, available, cause: 'share-lost', reason: 'The safe burnt out.' }))
+}
+
+/** A custodian's proof, made with the share of somebody else where a test wants it so. */
+async function proof(party: string, epoch: number, shareOf = party): Promise<Uint8Array> {
+  const keys = await openPartyFolder(template.home.party(party))
+  const { identity } = await openPartyFolder(template.home.party(shareOf))
+  const share = parseShare(openBytes(readFileSync(template.home.share(shareOf, epoch)), identity))
+  const now = house.clock.now()
+  const { body, digest } = house.agreement
+  const unproved = {
+    type: 'escrow/statement/share-health/v1' as const,
+    origin: body.origin,
+    agreement: digest,
+    epoch,
+    party,
+    nonce: 'ab'.repeat(16),
+    issuedAt: now.toISOString(),
+    expiresAt: new Date(now.getTime() + 30 * dayMs).toISOString(),
+    index: body.vault.custodians.find((seat) => seat.party === party)?.index ?? 0,
+    recipient: share.vault,
+  }
+  const signed = { ...unproved, proof: Buffer.from(shareSigningKey(share).sign(shareHealthText(unproved))).toString('base64') }
+  return signDocument({ body: signed, schema: ShareHealth, key: keys.signingKey })
+}
+
+test('three custodians lose their shares: the request is frozen with an alarm, and one who finds it again brings it back', async () => {
+  await house.reachApproval()
+  const { requestId } = await house.request()
+  for (const party of ['notary', 'university']) await lost(party)
+  expect([await house.state(), await alarms()]).toEqual(['approval', expect.not.arrayContaining(['quorum-impossible insolvent'])])
+  // One other person cannot declare anybody lost, and those who would gain from a stall not at all.
+  await lost('partner', 'chamber')
+  expect(await house.state()).toBe('approval')
+  for (const party of ['vendor', 'agent']) expect(await refusal(lost(party, 'chamber'))).not.toBe(null)
+  await lost('ministry', 'chamber')
+  expect(await house.state()).toBe('held')
+  expect(await alarms()).toEqual(expect.arrayContaining(['quorum-impossible insolvent', 'quorum-impossible order']))
+  expect((await house.request()).progress.unavailable).toEqual(['chamber', 'notary', 'university'])
+  await lost('notary', 'notary', true)
+  expect(await house.state()).toBe('approval')
+  expect((await alarms()).filter((alarm) => alarm.startsWith('quorum'))).toEqual([])
+  // Who is unavailable has no vote.
+  expect(await refusal(house.approve('chamber'))).toBe('SIGNER_REFUSED')
+  const events = await house.eventsOf(requestId)
+  expect(events.at(-1)).toBe('request-advanced')
+  // A request that comes later is frozen too.
+  await lost('notary')
+  await house.record(await house.ask())
+  const later = (await house.requests()).find((row) => row.requestId !== requestId)
+  expect(later?.progress.unavailable).toEqual(['chamber', 'notary', 'university'])
+})
+
+test('shares that nobody has proved for a quarter raise an alarm for every epoch, and t + 1 fresh proofs clear it', async () => {
+  await house.tick()
+  expect(await alarms()).toEqual(['share-health-overdue 1', 'share-health-overdue 2'])
+  const holders = ['notary', 'university', 'chamber', 'auditor']
+  const old = await proof('notary', 1)
+  for (const party of holders.slice(0, 3)) await house.record(await proof(party, 1))
+  expect(await refusal(proof('auditor', 1, 'foundation').then((bytes) => house.record(bytes)))).toBe('SHARE_INVALID')
+  expect(await alarms()).toContain('share-health-overdue 1')
+  for (const party of holders) await house.record(await proof(party, 1))
+  expect(await alarms()).toEqual(['share-health-overdue 2'])
+  for (let times = 0; times < 3; times += 1) await house.tick()
+  await house.wait(29 * dayMs)
+  // An old proof that comes late proves nothing new.
+  await house.record(old)
+  await house.wait(63 * dayMs)
+  expect(await alarms()).toEqual(['share-health-overdue 1', 'share-health-overdue 2'])
+  const types = (await house.eventsOf()).filter((type) => type.startsWith('alarm'))
+  expect(types).toEqual(['alarm-raised', 'alarm-raised', 'alarm-cleared', 'alarm-raised'])
+})
