@@ -25,9 +25,10 @@ export interface AttestedSpan {
  * @param max - at most so many due times.
  */
 export function attestPeriods(schedule: Schedule, span: AttestedSpan, events: readonly Event[], max: number): readonly AttestedPeriod[] {
+  const timed = events.flatMap((event) => timedEvent(event))
   return dueTimes(schedule, span, max).map((dueMs) => {
     const due = { dueMs, deadlineMs: dueMs + schedule.graceHours * hourMs }
-    const own = events.filter((event) => concerns(event, due))
+    const own = timed.filter((one) => concerns(one, due)).map(({ event }) => event)
     const { outcome, late } = outcomeOf(own, due, span.now.getTime())
     const numbers = own.map((event) => event.chain.number)
     return { dueAt: iso(dueMs), deadlineAt: iso(due.deadlineMs), outcome, late, events: numbers }
@@ -47,12 +48,25 @@ interface Due {
   readonly deadlineMs: number
 }
 
+/** An event that may speak of a due time, with its times read once: a year of hours asks each of them thousands of times. */
+interface TimedEvent {
+  readonly event: Event
+  readonly atMs: number
+  /** The due time that it names. */
+  readonly namesMs: number | null
+  /** Whether it also speaks of the due times around it. */
+  readonly byTime: boolean
+}
+
+function timedEvent(event: Event): readonly TimedEvent[] {
+  if (!('dueAt' in event)) return []
+  const namesMs = event.dueAt === null ? null : Date.parse(event.dueAt)
+  return [{ event, atMs: Date.parse(event.at), namesMs, byTime: event.type !== 'escrow/event/deposit-missed/v1' }]
+}
+
 /** An event speaks of a due time when it names it, or when it was recorded from then until the deadline. */
-function concerns(event: Event, { dueMs, deadlineMs }: Due): boolean {
-  if (!('dueAt' in event)) return false
-  if (event.dueAt !== null && Date.parse(event.dueAt) === dueMs) return true
-  const atMs = Date.parse(event.at)
-  return event.type !== 'escrow/event/deposit-missed/v1' && atMs >= dueMs && atMs <= deadlineMs
+function concerns({ atMs, namesMs, byTime }: TimedEvent, { dueMs, deadlineMs }: Due): boolean {
+  return namesMs === dueMs || (byTime && atMs >= dueMs && atMs <= deadlineMs)
 }
 
 function outcomeOf(own: readonly Event[], { deadlineMs }: Due, nowMs: number): { readonly outcome: PeriodOutcome; readonly late: boolean } {
