@@ -6,7 +6,8 @@ import { SystemClock } from '../core/environment.js'
 import { EscrowError } from '../core/errors.js'
 import { HomeLock } from '../db/home-lock.js'
 import { PublishLog } from '../escrow/publish-log.js'
-import { RebuildIndex, type RebuiltIndex } from '../verify/rebuild-index.js'
+import { RebuildReleases, type RebuiltReleases } from '../release/rebuild-releases.js'
+import { RebuildIndex, type RebuildProgress, type RebuiltIndex } from '../verify/rebuild-index.js'
 import { withService } from './agent-context.js'
 import { columns, type CommandContext, type CommandResult } from './command.js'
 import { fileFault } from './files.js'
@@ -16,18 +17,22 @@ import { formatCount } from './terminal.js'
 export async function rebuild(context: CommandContext, options: { readonly replace: boolean }): Promise<CommandResult> {
   const aside = options.replace ? await setAside(await loadConfig(context.home)) : null
   return withService(context, async (app) => {
-    const rebuilt = await app.get(RebuildIndex).run(({ phase, done, total }) => {
+    const onProgress = ({ phase, done, total }: RebuildProgress) =>
       context.progress({ phase: `rebuilding ${phase}`, done, unit: 'objects', ...(total === null ? {} : { total }) })
-    }, context.signal)
+    let releases: RebuiltReleases | null = null
+    const beforeHead = async () => {
+      releases = await app.get(RebuildReleases).run(context.signal)
+    }
+    const rebuilt = await app.get(RebuildIndex).run({ onProgress, beforeHead }, context.signal)
     // Receipts that were not issued before the index was lost.
     const { receipts } = await app.get(PublishLog).run(context.signal)
-    return present(rebuilt, { aside, receipts })
+    return present(rebuilt, { aside, receipts, releases })
   })
 }
 
 function present(
   { leaves, rows, absent }: RebuiltIndex,
-  also: { readonly aside: string | null; readonly receipts: number },
+  also: { readonly aside: string | null; readonly receipts: number; readonly releases: RebuiltReleases | null },
 ): CommandResult {
   const lines = columns([
     ['rebuilt from', `a checkpoint of ${formatCount(leaves)} leaves`],
@@ -35,6 +40,14 @@ function present(
     ['deposits', formatCount(rows.deposits)],
     ['objects', `${formatCount(rows.objects)} in ${formatCount(rows.copies)} copies; all of them are due to be read again`],
     ['receipts', `${formatCount(also.receipts)} issued now`],
+    ...(also.releases === null || also.releases.requests + also.releases.orders === 0
+      ? []
+      : [
+          [
+            'releases',
+            `${formatCount(also.releases.requests)} requests, ${formatCount(also.releases.orders)} orders, ${formatCount(also.releases.statements)} statements, ${formatCount(also.releases.grants)} grants`,
+          ] as [string, string],
+        ]),
     ...(also.aside === null ? [] : [['the old index', also.aside] as [string, string]]),
     ...absent.slice(0, 20).map(({ key, replica }): [string, string] => ['absent', `${replica}  ${key}`]),
     [
@@ -42,7 +55,11 @@ function present(
       `${absent.length === 0 ? '' : '`escrow repair`, then '}\`escrow check\`; credentials of sources are set again by the operator`,
     ],
   ])
-  return { json: { leaves, rows, absent, receipts: also.receipts, aside: also.aside }, lines, exitCode: absent.length === 0 ? 0 : 3 }
+  return {
+    json: { leaves, rows, absent, releases: also.releases, receipts: also.receipts, aside: also.aside },
+    lines,
+    exitCode: absent.length === 0 ? 0 : 3,
+  }
 }
 
 /** @returns where the old index lies now; null when there was none. */

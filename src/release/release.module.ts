@@ -21,6 +21,7 @@ import { PutInForce } from './put-in-force.js'
 import { RecordLegalOrder } from './record-legal-order.js'
 import { CustodyRoutes, RecordStatement, StatementRoutes } from './record-statement.js'
 import { ReadAgain } from './read-again.js'
+import { RebuildReleases } from './rebuild-releases.js'
 import { RecordGrantStatement } from './record-grant-statement.js'
 import { RecordTurn } from './record-turn.js'
 import { RecordWord } from './record-word.js'
@@ -48,6 +49,7 @@ const useCases = [
   GrantAccess,
   KeepEvidence,
   ListDownload,
+  RebuildReleases,
   RecordGrantStatement,
   RecordLegalOrder,
   RecordStatement,

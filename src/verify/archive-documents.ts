@@ -1,5 +1,7 @@
 import { EscrowError, isEscrowError } from '../core/errors.js'
 import { signedDocumentBytesMax } from '../core/limits.js'
+import { sha256Hex } from '../crypto/digest.js'
+import { parseSignedDocument } from '../crypto/dsse.js'
 import type { AgentKeys } from '../escrow/agent-keys.js'
 import { manifestKeysOf } from '../escrow/manifest-keys.js'
 import type { AgreementAnnex } from '../format/agreement.js'
@@ -118,6 +120,19 @@ export class ArchiveDocuments {
         const opened = openDocument(bytes, { schema: FindingExplanation, keys, what: 'explanation' })
         if (opened.digest === digest) return opened
         throw new EscrowError('DIGEST_MISMATCH', `expected the statement ${digest}, got ${opened.digest}`)
+      },
+      signal,
+    )
+  }
+
+  /** A statement by the digest that its event names; its signature is verified when it counts. @throws as `agreement` */
+  statement(key: ObjectKey, digest: string, signal?: AbortSignal): Promise<Found<object>> {
+    return this.find(
+      key,
+      (bytes) => {
+        const got = sha256Hex(parseSignedDocument(bytes).payload)
+        if (got === digest) return {}
+        throw new EscrowError('DIGEST_MISMATCH', `expected the statement ${digest}, got ${got}`)
       },
       signal,
     )

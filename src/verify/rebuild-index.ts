@@ -23,6 +23,13 @@ export interface RebuildProgress {
   readonly total: number | null
 }
 
+/** How a rebuild is done. */
+export interface RebuildWish {
+  readonly onProgress?: (progress: RebuildProgress) => void
+  /** What other features bring back, while nothing can be signed yet; when it throws the rebuild is not done. */
+  readonly beforeHead?: () => Promise<void>
+}
+
 /** What a rebuild brought back. */
 export interface RebuiltIndex {
   /** Leaves of the checkpoint that it rests on. */
@@ -52,7 +59,8 @@ export class RebuildIndex {
    * @throws EscrowError `DATABASE_NOT_EMPTY`; `LOG_FORKED`, `LOG_INCONSISTENT`, `CHECKPOINT_INVALID`, `CHAIN_BROKEN` when the log is not
    *   whole at any replica; `OBJECT_*`, `STORE_*` when a document cannot be had
    */
-  async run(onProgress: (progress: RebuildProgress) => void = () => undefined, signal?: AbortSignal): Promise<RebuiltIndex> {
+  async run(wish: RebuildWish = {}, signal?: AbortSignal): Promise<RebuiltIndex> {
+    const onProgress = wish.onProgress ?? (() => undefined)
     if (!(await this.database.query((db) => isEmptyIndex(db)))) {
       throw new EscrowError('DATABASE_NOT_EMPTY', 'expected an empty index, found agreements, objects or a log in it')
     }
@@ -63,6 +71,7 @@ export class RebuildIndex {
     await this.restoreReadme(documents, signal)
     const onObject = (done: number) => onProgress({ phase: 'objects', done, total: null })
     const { absent } = await findCopies({ database: this.database, replicas }, { events, now: this.clock.now(), onObject }, signal)
+    await wish.beforeHead?.()
     if (checkpoint !== null) await this.restoreHead(checkpoint)
     return { leaves: checkpoint?.size ?? 0, rows: await this.database.query((db) => countIndex(db)), absent }
   }

@@ -93,11 +93,12 @@ export class ReplayEvents {
       case 'escrow/event/epoch-exposed/v1':
       case 'escrow/event/epoch-changed/v1':
         return this.agreements.moved(event)
-      // Failures move no row; locks are read from the store; statements and releases have no rows of their own here.
+      case 'escrow/event/statement-recorded/v1':
+        return this.statement(event, signal)
+      // Failures move no row; locks are read from the store; releases are replayed when everything else is back.
       case 'escrow/event/deposit-refused/v1':
       case 'escrow/event/deposit-failed/v1':
       case 'escrow/event/retention-extended/v1':
-      case 'escrow/event/statement-recorded/v1':
       case 'escrow/event/request-advanced/v1':
       case 'escrow/event/order-advanced/v1':
       case 'escrow/event/silence-advanced/v1':
@@ -203,6 +204,13 @@ export class ReplayEvents {
       await restoreObjects(tx, [objectOfBytes(key, bytes, owner)])
       await explainRestored(tx, explanation)
     }
+  }
+
+  /** The document of a statement is an object like others; what it means for a release is replayed from it later. */
+  private async statement({ key, statement, agreement }: EventOf<'statement-recorded'>, signal?: AbortSignal): Promise<Change> {
+    const found = await this.documents.statement(parseObjectKey(key), statement, signal)
+    const row = objectOfBytes(found.key, found.bytes, { purpose: 'statement', agreementId: agreement, depositId: null })
+    return (tx) => restoreObjects(tx, [row])
   }
 
   /** What the events of sources came to; to be written when all events are. */
