@@ -4,7 +4,7 @@ import { rowsMax } from '../core/limits.js'
 import { Database } from '../db/database.js'
 import { AgreementShelf } from '../escrow/agreement-shelf.js'
 import { ReadDocument } from '../escrow/read-document.js'
-import type { Event } from '../format/event.js'
+import type { Event, EventOf } from '../format/event.js'
 import { listLeaves } from '../log/log.table.js'
 import { insertGrant } from './grant.table.js'
 import { OrderShelf } from './order-shelf.js'
@@ -86,7 +86,7 @@ export class RebuildReleases {
   private async statements(events: readonly Event[], signal?: AbortSignal): Promise<ReadonlyMap<string, Uint8Array>> {
     const found = new Map<string, Uint8Array>()
     for (const event of events) {
-      if (event.type !== 'escrow/event/statement-recorded/v1' || !/^[^/]+\/[^/]+\/(?:releases|orders)\//.test(event.key)) continue
+      if (event.type !== 'escrow/event/statement-recorded/v1' || !counts(event)) continue
       const bytes = await this.documents.bytes(event.key, signal)
       const { digest } = peekStatement(bytes)
       if (digest !== event.statement) throw new EscrowError('DIGEST_MISMATCH', `${event.key}: expected ${event.statement}, got ${digest}`)
@@ -94,4 +94,8 @@ export class RebuildReleases {
     }
     return found
   }
+}
+
+function counts({ key, statementType }: EventOf<'statement-recorded'>): boolean {
+  return /^[^/]+\/[^/]+\/(?:releases|orders)\//.test(key) || statementType === 'escrow/statement/availability/v1'
 }

@@ -7,6 +7,7 @@ import type { KnownAgreement } from '../escrow/agreement-shelf.js'
 import type { Event, EventOf } from '../format/event.js'
 import type { StatementOf } from '../format/statement.js'
 import { orderProgressRow } from './advance-order.js'
+import { unavailableParties, type Unavailable } from './availability.js'
 import type { GrantRow } from './grant.table.js'
 import { orderDeadlineOf, type OrderFrame } from './order-state.js'
 import { progressRow } from './record-turn.js'
@@ -68,6 +69,8 @@ export class ReplayReleases {
   readonly #shares: NewHeldShare[] = []
   /** Digest of the version in force, by agreement. */
   readonly #inForce = new Map<string, string>()
+  /** Digests of what was said about who can still vote, by agreement. */
+  readonly #availability = new Map<string, string[]>()
 
   constructor(private readonly library: ReplayLibrary) {}
 
@@ -76,7 +79,7 @@ export class ReplayReleases {
     if (event.type === 'escrow/event/agreement-registered/v1' || event.type === 'escrow/event/agreement-amended/v1')
       this.#inForce.set(event.agreement, event.digest)
     else if (event.type === 'escrow/event/statement-recorded/v1') await this.statement(event)
-    else if (event.type === 'escrow/event/request-advanced/v1') this.requestAdvanced(event)
+    else if (event.type === 'escrow/event/request-advanced/v1') await this.requestAdvanced(event)
     else if (event.type === 'escrow/event/order-advanced/v1') this.orderAdvanced(event)
     else if (event.type === 'escrow/event/grant-given/v1') this.granted(event)
     else if (event.type === 'escrow/event/grant-revoked/v1')
@@ -107,6 +110,8 @@ export class ReplayReleases {
     const { agreement, key, statement: digest, statementType: type, party } = event
     const row = { digest, agreementId: agreement, key, type, party, recordedAt: at }
     if (folder === 'statements') this.#statements.push({ ...row, subject: agreement })
+    if (type === 'escrow/statement/availability/v1')
+      this.#availability.set(agreement, [...(this.#availability.get(agreement) ?? []), digest])
     if (type === 'escrow/statement/share-release/v1') return this.share(event, about)
     if (folder === 'releases') {
       this.#statements.push({ ...row, subject: about })
@@ -165,14 +170,38 @@ export class ReplayReleases {
     return effective
   }
 
-  /** A transition that no statement before it has brought about is the clock's, or that of shares passed on. */
-  private requestAdvanced({ request, to, cause, at }: EventOf<'request-advanced'>): void {
-    const one = this.#requests.get(request)
-    if (one === undefined) throw broken(`a step of ${request} comes before the request`)
+  /** What no statement about the request has brought about is the clock's, that of shares passed on, or of who can still vote. */
+  private async requestAdvanced(event: EventOf<'request-advanced'>): Promise<void> {
+    const one = this.#requests.get(event.request)
+    if (one === undefined) throw broken(`a step of ${event.request} comes before the request`)
     one.told += 1
-    one.last = to
+    one.last = event.to
     if (one.row.progress.events >= one.told) return
-    this.advanceRequest(one, cause === 'agent' && to === 'released' ? this.sharesOf(request) : { kind: 'clock' }, new Date(at))
+    this.advanceRequest(one, await this.inputOf(event), new Date(event.at))
+  }
+
+  private async inputOf({ request, agreement, to, cause, statement }: EventOf<'request-advanced'>): Promise<ReleaseInput> {
+    if (cause === 'clock') return { kind: 'clock' }
+    if (cause === 'agent' && to === 'released') return this.sharesOf(request)
+    const unavailable = await this.unavailable(agreement)
+    const parties = unavailable.map(({ party }) => party).sort()
+    const word = unavailable.find(({ decidedBy }) => decidedBy.digest === statement)?.decidedBy
+    return { kind: 'unavailable', parties, ...(word === undefined ? {} : { decidedBy: { digest: word.digest, party: word.signer } }) }
+  }
+
+  /** As it was counted then: with the version that was in force, whose keys may have taken others' places. */
+  private async unavailable(agreement: string): Promise<readonly Unavailable[]> {
+    const known = await this.library.version(this.#inForce.get(agreement) ?? '')
+    const verify = this.verifier(known)
+    const verified = (this.#availability.get(agreement) ?? []).flatMap((digest) => {
+      try {
+        return [verify(digest)]
+      } catch (error) {
+        if (isEscrowError(error, 'SIGNATURE_INVALID')) return []
+        throw error
+      }
+    })
+    return unavailableParties(verified, known.signed.body.parties)
   }
 
   private sharesOf(requestId: string): ReleaseInput {

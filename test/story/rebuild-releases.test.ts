@@ -96,6 +96,9 @@ test('a request that was objected to and is being voted on goes on where it was'
   await house.record(await house.sign('ruling', 'arbiter', { subject, outcome: 'proceed', grounds: 'Not shown.', evidence: [] }))
   await house.approve('notary')
   await house.refuse('university')
+  const matter = { subject: 'foundation', available: false, cause: 'share-lost' as const, reason: 'The safe burnt out.' }
+  await house.record(await house.sign('availability', 'foundation', matter))
+  expect((await house.request()).progress.unavailable).toEqual(['foundation'])
   const before = await rows()
   await loseIndex()
   await rebuild()
