@@ -9,6 +9,8 @@ import { AppModule } from './app.module.js'
 import { Entropy } from './core/environment.js'
 import { httpShutdownMs } from './core/limits.js'
 import { PushController } from './escrow/push.controller.js'
+import { AgreementController } from './escrow/agreement.controller.js'
+import { DepositController } from './escrow/deposit.controller.js'
 import { PartyGuard } from './escrow/party.guard.js'
 import { EscrowModule } from './escrow/escrow.module.js'
 import { configureServer } from './http/configure-server.js'
@@ -21,9 +23,26 @@ import { ProblemFilter } from './http/problem.filter.js'
 import { Readiness } from './http/readiness.js'
 import { RequestLog } from './http/request-log.js'
 import { JobsModule, type JobsWish } from './jobs.module.js'
+import { LogController } from './log/log.controller.js'
+import { LogModule } from './log/log.module.js'
+import { GrantController } from './release/grant.controller.js'
+import { ReleaseController } from './release/release.controller.js'
+import { ReleaseModule } from './release/release.module.js'
+import { VerifyController } from './verify/verify.controller.js'
+import { VerifyModule } from './verify/verify.module.js'
 
 /** Every controller of the service, in the order in which the API document shows them. */
-const controllers = [HealthController, MetricsController, PushController]
+const controllers = [
+  AgreementController,
+  DepositController,
+  VerifyController,
+  ReleaseController,
+  GrantController,
+  LogController,
+  PushController,
+  HealthController,
+  MetricsController,
+]
 
 /** Of a process that only works: for whoever starts, stops and watches it. */
 const workerControllers = [HealthController, MetricsController]
@@ -53,7 +72,7 @@ export class HttpAppModule {
         : [await JobsModule.of(adapters, { registry: metrics.registry, ...jobs, ...(logTo === undefined ? {} : { logTo }) })]
     return {
       module: HttpAppModule,
-      imports: [await AppModule.with(adapters), EscrowModule, ...works],
+      imports: [await AppModule.with(adapters), EscrowModule, VerifyModule, ReleaseModule, LogModule, ...works],
       controllers: role === 'worker' ? workerControllers : controllers,
       providers: [
         { provide: Metrics, useValue: metrics },

@@ -97,6 +97,11 @@ test('features name ports, never adapters', () => {
   expect(wrong.map((file) => file.path)).toEqual([])
 })
 
+test('no controller reads a table: what a viewer may see is decided by the queries of visible-*.table', () => {
+  const wrong = source.filter((file) => file.path.endsWith('.controller.ts') && file.imports.some((to) => to.endsWith('.table.ts')))
+  expect(wrong.map((file) => file.path)).toEqual([])
+})
+
 test('no server file can combine shares or open an envelope with an identity', () => {
   const importers = source.filter((file) => file.imports.some((to) => to.startsWith('src/crypto/holder/'))).map((file) => file.path)
   const allowed = /^src\/(?:crypto\/holder\/|cli\/(?:holder-|verify))/

@@ -11,6 +11,8 @@ export interface CommandContext {
   readonly terminal: Terminal
   readonly json: boolean
   readonly home: string
+  /** The service that the command line names with --url; null: the home folder. */
+  readonly service: { readonly url: string; readonly tokenFile: string } | null
   readonly signal: AbortSignal
   readonly progress: (progress: Progress) => void
   /** Run another command line in this process: for walks like the demo. */
@@ -38,10 +40,12 @@ export function commandContext(options: {
   readonly terminal: Terminal
   readonly json: boolean
   readonly home: string
+  /** The home folder when left out. */
+  readonly service?: CommandContext['service']
   readonly signal: AbortSignal
   readonly run: RunCommandLine
 }): CommandContext {
-  return { ...options, progress: options.json ? () => undefined : progressLine(options.terminal) }
+  return { service: null, ...options, progress: options.json ? () => undefined : progressLine(options.terminal) }
 }
 
 /** Print a result the way it was asked for. */

@@ -44,7 +44,10 @@ export async function openableCase(
 function requestedBy(one: OpenedCase, party: string): readonly { readonly source: string; readonly sequence: number | null }[] {
   const { beneficiaries, deposits } = one.request.statement
   if (beneficiaries.some((beneficiary) => beneficiary.party === party)) return deposits
-  throw new EscrowError('REQUEST_STATE', `expected a request for ${party}, got one for ${beneficiaries.map((other) => other.party).join(', ')}`)
+  throw new EscrowError(
+    'REQUEST_STATE',
+    `expected a request for ${party}, got one for ${beneficiaries.map((other) => other.party).join(', ')}`,
+  )
 }
 
 function grantedTo(one: OpenedCase, party: string): readonly { readonly source: string; readonly sequence: number }[] {

@@ -65,6 +65,7 @@ export const FORMS: ReadonlyMap<string, Form> = new Map([
   ['source=file', pattern('source=file', /^[a-z0-9][a-z0-9-]{0,62}=[^\0]+$/s)],
   ['words', words],
   ['text', words],
+  ['service url', pattern('an address like https://escrow.example', /^https?:\/\/\S{1,2000}$/)],
   ['address', pattern('an address or host name', /^[\w.:-]{1,253}$/)],
   ...['file', 'folder', 'card', 'path', 'repository', 'program', 'statement', 'case', 'id or file', 'agreement.json', 'manifest.json'].map(
     (name): [string, Form] => [name, path],

@@ -1,6 +1,7 @@
 import { Option, type Command } from 'commander'
 import { collect, wholeNumber, type Action } from './command.js'
 import { addAmendmentCommands } from './program-custody.js'
+import { reaching } from './reach.js'
 
 const roles = ['depositor', 'beneficiary', 'custodian', 'agent', 'supervisor', 'arbiter', 'approver']
 
@@ -51,11 +52,10 @@ function addAgreementCommands(program: Command, action: Action): void {
     .option('--credential <source=file>', 'file with the credential of a source; only its path is kept', collect)
     .action(action(async () => (await import('./agent-agreement.js')).registerAgreement))
   addAmendmentCommands(agreement, action)
-  agreement
-    .command('show')
+  reaching(agreement.command('show'), 'door')
     .argument('[id or file]', 'an id in the home folder, or an agreement.json; all of the home folder when left out')
     .description('show agreements: digest, parties with fingerprints, vault, sources and their newest deposits')
-    .action(action(async () => (await import('./agent-agreement.js')).showAgreement))
+    .action(action(async () => (await import('./door-agreement.js')).showAgreement))
 }
 
 function addDepositCommands(program: Command, action: Action): void {
@@ -73,8 +73,7 @@ function addDepositCommands(program: Command, action: Action): void {
     .option('--epoch <n>', "epoch of the vault to seal to (default: the agreement's first)", wholeNumber(1, 1_000_000))
     .option('--full', 'a full deposit even where an incremental would do', false)
     .action(action(async () => (await import('./holder-deposit.js')).depositSealed))
-  program
-    .command('explain')
+  reaching(program.command('explain'), 'sends')
     .argument('<manifest.json>', 'of the deposit, in a copy of the archive')
     .description('depositor: explain blocking findings of a deposit, so that beneficiaries open it by default again')
     .requiredOption('--as <folder>', 'the keys of the depositor')
@@ -105,11 +104,10 @@ export function addCustodyCommands(program: Command, action: Action): void {
     .requiredOption('--share <file>', 'a sealed share; once for each epoch', collect)
     .requiredOption('--out <folder>', 'where the signed acceptances will lie')
     .action(action(async () => (await import('./holder-vault.js')).acceptVault))
-  vault
-    .command('arm')
+  reaching(vault.command('arm'), 'door')
     .argument('<file...>', 'acceptances of the custodians')
     .description('operator: record acceptances; the vault is armed when all custodians have accepted')
-    .action(action(async () => (await import('./agent-agreement.js')).armVault))
+    .action(action(async () => (await import('./door-agreement.js')).armVault))
   vault
     .command('health')
     .argument('[file...]', 'proofs of custodians, to be verified')

@@ -1,5 +1,6 @@
 import { Option, type Command } from 'commander'
 import { collect, wholeNumber, type Action } from './command.js'
+import { reaching } from './reach.js'
 
 /** The commands of a release: the operator's below `escrow release`, and those with which parties sign. */
 export function addReleaseCommands(program: Command, action: Action): void {
@@ -13,25 +14,22 @@ function addOperatorCommands(program: Command, action: Action): void {
   const release = program
     .command('release')
     .description('operator: record statements, let clocks run, show cases, hand material to the parties')
-  release
-    .command('record')
+  reaching(release.command('record'), 'door')
     .argument('<file...>', 'signed statements: requests, orders, votes, shares ...')
     .description('verify statements and record them wherever they say something; then do what is due')
-    .action(action(async () => (await import('./agent-release.js')).recordRelease))
+    .action(action(async () => (await import('./door-release.js')).recordRelease))
   release
     .command('tick')
     .description("do what is due: clocks, effective orders, released shares, grants, the dead man's switch")
     .action(action(async () => (await import('./agent-release.js')).tickReleases))
-  release
-    .command('show')
+  reaching(release.command('show'), 'door')
     .argument('[request]', 'one request with its history; all requests and orders when left out')
     .description('show how requests and orders stand')
-    .action(action(async () => (await import('./agent-release.js')).showReleases))
-  release
-    .command('publish')
+    .action(action(async () => (await import('./door-release.js')).showReleases))
+  reaching(release.command('publish'), 'door')
     .requiredOption('--to <folder>', 'the mailbox: one folder for each case')
     .description('write each case as a folder of material that parties verify themselves')
-    .action(action(async () => (await import('./agent-release.js')).publishCases))
+    .action(action(async () => (await import('./door-release.js')).publishCases))
   release
     .command('hand-over')
     .argument('<request>', 'id of a released request')
@@ -56,7 +54,7 @@ function addOperatorCommands(program: Command, action: Action): void {
 
 /** The options of every command with which a party signs. */
 export function signing(command: Command): Command {
-  return command
+  return reaching(command, 'sends')
     .requiredOption('--as <folder>', 'the keys of the party')
     .requiredOption('--agreement <file>', 'the registered agreement.json, as pinned')
     .requiredOption('--out <file>', 'where the signed statement will lie')
@@ -132,6 +130,11 @@ function addSigningCommands(program: Command, action: Action): void {
 }
 
 function addCustodianCommands(program: Command, action: Action): void {
+  reaching(program.command('download'), 'service')
+    .argument('<request>', 'id of a released request')
+    .requiredOption('--into <folder>', 'where the archive will lie, for `escrow open`; what lies there already is not fetched again')
+    .description('beneficiary: fetch what was granted from a service (--url); goes on where it broke off')
+    .action(action(async () => (await import('./download.js')).download))
   program
     .command('gather')
     .argument('<file...>', 'signed statements that parties sent each other')
@@ -153,8 +156,7 @@ function addCustodianCommands(program: Command, action: Action): void {
     .description('custodian: show a whole case from verified material')
     .action(action(async () => (await import('./holder-custody.js')).show))
   for (const name of ['approve', 'refuse'] as const) {
-    const command = program
-      .command(name)
+    const command = reaching(program.command(name), 'sends')
       .argument('<case...>', 'folders of cases; one statement covers them all')
       .description(`custodian or group: ${name} after verifying each case`)
       .requiredOption('--as <folder>', 'the keys of the party')

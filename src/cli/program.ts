@@ -7,6 +7,7 @@ import { addWatchCommands } from './program-custody.js'
 import { checkForms } from './option-forms.js'
 import { addCustodyCommands, addPartyCommands } from './program-parties.js'
 import { addReleaseCommands } from './program-release.js'
+import { reaching, sendsWhatItSigned, serviceOf } from './reach.js'
 import type { Terminal } from './terminal.js'
 
 /** How a run ended, for whoever started it. */
@@ -46,6 +47,8 @@ export function buildProgram(terminal: Terminal, signal: AbortSignal, ending: En
   const program = new Command('escrow')
     .description('Source-code escrow and continuity: mirror, seal, store, prove and release git repositories.')
     .addOption(new Option('--home <folder>', 'the home folder of the service (or ESCROW_HOME)').default(defaultHome()))
+    .option('--url <service url>', 'a service over the network instead of a home folder: show, record, request, vote, download')
+    .option('--token-file <file>', 'the token for --url, as `escrow token create` wrote it')
     .option('--json', 'print results as JSON on standard output', false)
     .exitOverride()
     .showHelpAfterError('(--help tells more)')
@@ -56,11 +59,16 @@ export function buildProgram(terminal: Terminal, signal: AbortSignal, ending: En
     <Options>(load: () => Promise<RunCommand<Options>>) =>
     async (...given: unknown[]): Promise<void> => {
       const command = given.at(-1) as Command
-      const { home, json } = command.optsWithGlobals<{ home: string; json: boolean }>()
-      const context = commandContext({ terminal, json, home, signal, run: runEscrow })
+      const { home, json, ...where } = command.optsWithGlobals<{ home: string; json: boolean; url?: string; tokenFile?: string }>()
+      const context = commandContext({ terminal, json, home, service: serviceOf(command, where), signal, run: runEscrow })
       const args = given.slice(0, -2).flatMap((one) => one as string | string[])
       const run = await load()
-      const result = await run(context, command.opts<Options & object>(), ...args)
+      const options = command.opts<Options & object>()
+      const done = await run(context, options, ...args)
+      const sends = context.service !== null && sendsWhatItSigned(command)
+      const result = sends
+        ? await (await import('./send-signed.js')).sendSigned(context, done, (options as unknown as { out: string }).out)
+        : done
       printResult(context, result)
       ending.exitCode = result.exitCode ?? 0
     }
@@ -142,15 +150,13 @@ function addServerCommands(program: Command, action: Action): void {
 
 /** What an operator does to keep its word checkable. */
 function addProofCommands(program: Command, action: Action): void {
-  program
-    .command('log')
+  reaching(program.command('log'), 'door')
     .description('bring pending entries into the log, ask the witnesses, issue receipts, and show how it stands; exit 3 when degraded')
-    .action(action(async () => (await import('./agent-log.js')).log))
-  program
-    .command('record')
+    .action(action(async () => (await import('./door-log.js')).log))
+  reaching(program.command('record'), 'door')
     .argument('<statement...>', 'statements that a party has signed, as `escrow explain` makes them')
     .description("record a depositor's explanations of findings, beside their deposits and in the log")
-    .action(action(async () => (await import('./agent-record.js')).record))
+    .action(action(async () => (await import('./door-record.js')).record))
   program
     .command('check')
     .description(

@@ -107,6 +107,8 @@ export const ERROR_ADVICE = {
   RATE_EXCEEDED: 'wait as long as the header Retry-After says',
   REQUEST_TIMEOUT: 'send the request without pausing; nothing was recorded',
   ROLE_REFUSED: 'this route is for another role; the message says which',
+  SERVICE_ANSWER: 'check the address; if it is right, tell its operator what the message says',
+  SERVICE_UNREACHABLE: 'check the address and the network, then run the command again: nothing is done twice',
   TOKEN_INVALID: 'ask the operator for a token of your party: `escrow token create`; it may be unknown, expired or revoked',
   // jobs
   JOB_TIMEOUT: 'the work took longer than its limit and was stopped; it is tried again. If it goes on, look at what it works on',

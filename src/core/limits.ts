@@ -233,11 +233,11 @@ export const dueSweepMax = 20_000
 
 /** A JSON body over HTTP that is no signed document: the largest of ours has a dozen fields. */
 export const jsonBodyBytesMax = 64 * KiB
-/** An agreement and its annex in one JSON body, both in base64. */
-export const registrationBytesMax = 24 * MiB
+/** Acceptances of one custodian for 64 epochs in one JSON body, in base64: about 2 KiB each. */
+export const acceptancesBytesMax = MiB
 /** A client has so long for the header of a request. */
 export const httpHeadersTimeoutMs = 30_000
-/** A client has so long for a body that is not a stream: 24 MiB at 3 Mbit/s. */
+/** A client has so long for a body that is not a stream: 8 MiB at 1 Mbit/s. */
 export const httpBodyTimeoutMs = 60_000
 /** A connection on which nothing moves for so long is closed, in the middle of a stream too. */
 export const httpIdleTimeoutMs = 120_000
@@ -255,3 +255,7 @@ export const outageFreshHours = 72
 export const accessRecheckMs = 30_000
 /** Refused downloads of one party and release that the log takes in an hour; each is an object under retention. */
 export const refusalsLoggedPerHourMax = 20
+/** A service that a command asks answers within this, but for downloads. */
+export const serviceTimeoutMs = 120_000
+/** What such an answer may hold: the files of a case in base64 are the largest. */
+export const serviceAnswerBytesMax = 256 * MiB

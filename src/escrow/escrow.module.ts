@@ -21,6 +21,7 @@ import { MendSchedules } from './mend-schedules.js'
 import { MirrorDueSource } from './mirror-due-source.js'
 import { MirrorSource } from './mirror-source.js'
 import { ReadPreviousDeposit } from './previous-deposit.js'
+import { ProveEvent } from './prove-event.js'
 import { PublishDeposit } from './publish-deposit.js'
 import { PublishLog } from './publish-log.js'
 import { ReadDocument } from './read-document.js'
@@ -33,10 +34,13 @@ import { RecordOutcome } from './record-outcome.js'
 import { RegisterAgreement } from './register-agreement.js'
 import { ResumeDeposit } from './resume-deposit.js'
 import { RevokeToken } from './revoke-token.js'
+import { SendAcceptances } from './send-acceptances.js'
 import { StoreDeposit } from './store-deposit.js'
 import { StoreDocument } from './store-document.js'
 import { StoreReadme } from './store-readme.js'
 import { TakeSourceDeposit } from './take-source-deposit.js'
+import { VisibleAgreements } from './visible-agreements.js'
+import { VisibleDeposits } from './visible-deposits.js'
 import { UploadReceived } from './upload-received.js'
 
 const useCases = [
@@ -50,6 +54,7 @@ const useCases = [
   MendSchedules,
   MirrorDueSource,
   MirrorSource,
+  ProveEvent,
   PublishLog,
   ReceiveDeposit,
   ReceivePush,
@@ -57,6 +62,7 @@ const useCases = [
   RecordMissed,
   RegisterAgreement,
   RevokeToken,
+  SendAcceptances,
   StoreReadme,
 ]
 const steps = [
@@ -80,6 +86,8 @@ const steps = [
   StoreDocument,
   TakeSourceDeposit,
   UploadReceived,
+  VisibleAgreements,
+  VisibleDeposits,
 ]
 
 /** Taking material in: agreements, vaults, deposits, receipts. Needs `EscrowOptions` and `AgentKeys`. */

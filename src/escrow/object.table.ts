@@ -185,6 +185,16 @@ export async function listObjectsUnder(db: Db, keys: readonly string[]): Promise
     .orderBy(asc(storedObjectTable.key))
 }
 
+/** Custodians' acceptances of every version of an agreement, by key: without them nobody else can see that its vault was armed. */
+export async function listVaultStatements(db: Db, agreementId: string): Promise<readonly StoredObjectRow[]> {
+  const below = sql`starts_with(${storedObjectTable.key}, ${`agreements/${agreementId}/vault-`})`
+  return db
+    .select()
+    .from(storedObjectTable)
+    .where(and(eq(storedObjectTable.agreementId, agreementId), eq(storedObjectTable.purpose, 'statement'), below))
+    .orderBy(asc(storedObjectTable.key))
+}
+
 /** The objects of deposits, by key. @param depositIds - may be empty. */
 export async function listObjectsOfDeposits(db: Db, depositIds: readonly string[]): Promise<readonly StoredObjectRow[]> {
   if (depositIds.length === 0) return []

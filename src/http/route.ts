@@ -6,18 +6,17 @@ import type { z } from 'zod'
 import { assert } from '../core/errors.js'
 import { jsonBodyBytesMax, signedDocumentBytesMax } from '../core/limits.js'
 import type { Role } from '../format/agreement.js'
+import { signedDocumentType } from './media-type.js'
 import type { Viewer } from './viewer.js'
 
 /** Who may use a route: nobody has to say who it is, or one of these roles. */
 export type Access = 'open' | readonly Role[]
 /** What a route takes: the media type, and how much of it. */
 export interface BodyRule {
-  readonly mediaType: 'application/json' | typeof signedDocumentType
+  readonly mediaType: 'application/json' | 'application/octet-stream' | typeof signedDocumentType
   readonly bytesMax: number
 }
 
-/** Signed documents travel as the bytes that were signed around: a DSSE envelope. */
-export const signedDocumentType = 'application/vnd.dsse.envelope.v1+json'
 export const accessKey = Symbol('access')
 export const bodyKey = Symbol('body')
 export const passwordKey = Symbol('password')
@@ -56,6 +55,15 @@ export const TakesDocument = (bytesMax: number = signedDocumentBytesMax) =>
     idempotent(),
     SetMetadata(bodyKey, { mediaType: signedDocumentType, bytesMax } satisfies BodyRule),
     ApiConsumes(signedDocumentType),
+    ApiBody({ schema: { type: 'string', format: 'binary' } }),
+  )
+
+/** A POST that takes a file as its body. */
+export const TakesFile = (bytesMax: number) =>
+  applyDecorators(
+    idempotent(),
+    SetMetadata(bodyKey, { mediaType: 'application/octet-stream', bytesMax } satisfies BodyRule),
+    ApiConsumes('application/octet-stream'),
     ApiBody({ schema: { type: 'string', format: 'binary' } }),
   )
 

@@ -3,7 +3,7 @@ import { Database } from '../db/database.js'
 import type { AgreementRow } from '../escrow/agreement.table.js'
 import { listChain, listExplanations, type DepositRow } from '../escrow/deposit.table.js'
 import { placeOf } from '../escrow/deposit-place.js'
-import { listObjectsOfDeposits, listObjectsUnder, type StoredObjectRow } from '../escrow/object.table.js'
+import { listObjectsOfDeposits, listObjectsUnder, listVaultStatements, type StoredObjectRow } from '../escrow/object.table.js'
 import { AgreementId } from '../format/ids.js'
 import { objectKeys } from '../store/object-key.js'
 import type { GrantedDeposit } from './grant.table.js'
@@ -31,11 +31,14 @@ export class GrantedObjects {
     return found
   }
 
-  /** What says how to read an archive and with which keys: the agreement's versions and the README. */
+  /** What says how to read an archive and with which keys: the agreement's versions, the acceptances of its vault, and the README. */
   documents(agreement: Pick<AgreementRow, 'agreementId' | 'version'>): Promise<readonly StoredObjectRow[]> {
     const id = AgreementId.parse(agreement.agreementId)
     const versions = Array.from({ length: agreement.version }, (_, before) => objectKeys.agreement(id, before + 1))
-    return this.database.query((db) => listObjectsUnder(db, [...versions, objectKeys.readme()]))
+    return this.database.query(async (db) => [
+      ...(await listObjectsUnder(db, [...versions, objectKeys.readme()])),
+      ...(await listVaultStatements(db, id)),
+    ])
   }
 
   /**

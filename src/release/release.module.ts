@@ -36,8 +36,12 @@ import { SignAsAgent } from './sign-as-agent.js'
 import { SubmitOrderRequest } from './submit-order-request.js'
 import { SubmitRequest } from './submit-request.js'
 import { SweepCustody } from './sweep-custody.js'
+import { SendEvidence } from './send-evidence.js'
+import { SendStatement } from './send-statement.js'
+import { ServeGrant } from './serve-grant.js'
 import { SweepReleases, ReleaseWork } from './sweep-releases.js'
 import { SwitchEpoch } from './switch-epoch.js'
+import { VisibleReleases } from './visible-releases.js'
 import { WatchDepositor } from './watch-depositor.js'
 import { TrackReturns } from './track-returns.js'
 
@@ -61,7 +65,11 @@ const useCases = [
   SubmitOrderRequest,
   SubmitRequest,
   SweepCustody,
+  SendEvidence,
+  SendStatement,
+  ServeGrant,
   SweepReleases,
+  VisibleReleases,
   TrackReturns,
   WatchDepositor,
 ]

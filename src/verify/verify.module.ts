@@ -11,6 +11,7 @@ import { RepairLog } from './repair-log.js'
 import { RepairObject } from './repair-object.js'
 import { ReplicateArchive } from './replicate-archive.js'
 import { SealEvidence } from './seal-evidence.js'
+import { VisibleFixity } from './visible-fixity.js'
 
 /** Checking again what was stored, and repairing it. Needs `VerifyOptions`. */
 @Module({
@@ -26,7 +27,18 @@ import { SealEvidence } from './seal-evidence.js'
     RepairObject,
     ReplicateArchive,
     SealEvidence,
+    VisibleFixity,
   ],
-  exports: [AttestSource, CheckFixity, CheckLog, CollectEvidence, RebuildIndex, RepairObject, ReplicateArchive, SealEvidence],
+  exports: [
+    AttestSource,
+    CheckFixity,
+    CheckLog,
+    CollectEvidence,
+    RebuildIndex,
+    RepairObject,
+    ReplicateArchive,
+    SealEvidence,
+    VisibleFixity,
+  ],
 })
 export class VerifyModule {}

@@ -12,7 +12,7 @@ import { pgliteQueue } from '../../src/jobs/queue-connection.js'
 import { createPartyFolder, type PartyFolder } from '../../src/cli/party-folder.js'
 import { SystemEntropy } from '../../src/core/environment.js'
 import { sha256Hex } from '../../src/crypto/digest.js'
-import { dealVault } from '../../src/crypto/holder/vault-shares.js'
+import { dealVault, type DealtVault } from '../../src/crypto/holder/vault-shares.js'
 import { sealBytes } from '../../src/crypto/seal-envelope.js'
 import { generateSigningSeed, signingKeyFromSeed } from '../../src/crypto/signature.js'
 import { ArmVault } from '../../src/escrow/arm-vault.js'
@@ -50,6 +50,12 @@ export interface SourceWish {
   readonly fullEveryDays?: number
 }
 
+/** Terms of an agreement beside its sources. */
+export interface TermsWish {
+  /** The release policy; none when left out. */
+  readonly release?: Readonly<Record<string, unknown>>
+}
+
 /** What a fixture is made of beside its defaults. */
 export interface ServiceWish {
   readonly replicas?: readonly string[]
@@ -58,6 +64,8 @@ export interface ServiceWish {
   /** A database that the fixture owns from then on; a borrowed one when left out. */
   readonly database?: TestDatabase
   readonly deposit?: Partial<Config['deposit']>
+  /** Parties beside depositor, beneficiary, custodians and agent: name, role, country. */
+  readonly parties?: readonly (readonly [party: string, role: Role, country: string])[]
   /** With its HTTP server, which does not listen; `log` gets its lines. */
   readonly server?: {
     readonly log: (line: string) => void
@@ -79,6 +87,8 @@ export class ServiceFixture {
   app: INestApplicationContext = null as unknown as INestApplicationContext
   readonly clock = new TickingClock()
   readonly parties = new Map<string, PartyFolder>()
+  /** What was dealt for each vault of each agreement, by recipient. */
+  readonly vaults = new Map<string, DealtVault>()
 
   private constructor(
     readonly home: string,
@@ -101,7 +111,7 @@ export class ServiceFixture {
       wish.server,
     )
     await makeReplicas(replicas)
-    await fixture.makeKeys()
+    await fixture.makeKeys(wish.parties ?? [])
     if (wish.witness !== undefined) {
       const { url, key } = await wish.witness(await fixture.logKey)
       fixture.config = { ...fixture.config, log: { ...parsed.log, witnesses: [{ url, key: formatNoteKey(key) }], witnessQuorum: 1 } }
@@ -136,8 +146,8 @@ export class ServiceFixture {
   }
 
   /** Register and arm an agreement over sources. */
-  async agree(sources: readonly SourceWish[]): Promise<AgreedUpon> {
-    const { agreement, annex } = await this.compose(sources)
+  async agree(sources: readonly SourceWish[], terms: TermsWish = {}): Promise<AgreedUpon> {
+    const { agreement, annex } = await this.compose(sources, terms)
     const [vendor, partner] = [this.party('vendor'), this.party('partner')]
     const first = signDocument({ body: agreement, schema: Agreement, key: vendor.signingKey })
     const document = countersign(first, partner.signingKey)
@@ -175,7 +185,7 @@ export class ServiceFixture {
     await rm(this.home, { recursive: true, force: true })
   }
 
-  private async makeKeys(): Promise<void> {
+  private async makeKeys(others: NonNullable<ServiceWish['parties']>): Promise<void> {
     const entropy = new SystemEntropy()
     const make = async (party: string, role: Role, country: string, path: string) => {
       const standing = { country, control: country, foreignCapitalLargestPercent: 0, foreignCapitalTotalPercent: 0 }
@@ -185,6 +195,7 @@ export class ServiceFixture {
     await make('vendor', 'depositor', 'US', join(this.home, 'parties', 'vendor'))
     await make('partner', 'beneficiary', 'DE', join(this.home, 'parties', 'partner'))
     for (const [place, party] of custodians.entries()) await make(party, 'custodian', countries[place]!, join(this.home, 'parties', party))
+    for (const [party, role, country] of others) await make(party, role, country, join(this.home, 'parties', party))
     const seed = generateSigningSeed(entropy)
     await writeNamedFile(join(this.config.keysFolder, keyFileNames.log), encodeSigningKeyFile(seed), { secret: true })
     await writeNamedFile(
@@ -193,7 +204,10 @@ export class ServiceFixture {
     )
   }
 
-  private async compose(sources: readonly SourceWish[]): Promise<{ readonly agreement: Agreement; readonly annex: AgreementAnnex }> {
+  private async compose(
+    sources: readonly SourceWish[],
+    terms: TermsWish,
+  ): Promise<{ readonly agreement: Agreement; readonly annex: AgreementAnnex }> {
     const entropy = new SystemEntropy()
     const secret = Buffer.from(entropy.bytes(32))
     const id = newId('agr', entropy)
@@ -201,7 +215,9 @@ export class ServiceFixture {
     const remotes = sources.flatMap(({ source, url }) => (url === undefined ? [] : [{ source, url, salt: salt() }]))
     const createdAt = this.clock.now()
     const epochs = [1, 2].map((epoch) => {
-      const { recipient, commitments } = dealVault({ threshold: 3, custodians: 5 }, entropy)
+      const dealt = dealVault({ threshold: 3, custodians: 5 }, entropy)
+      const { recipient, commitments } = dealt
+      this.vaults.set(recipient, dealt)
       return { epoch, recipient, commitments: [...commitments] }
     })
     const startsAt = new Date(Math.ceil(createdAt.getTime() / 1000) * 1000).toISOString()
@@ -239,7 +255,7 @@ export class ServiceFixture {
         witnesses: this.config.log.witnesses.map((witness) => witness.key),
       },
       tagSecretDigest: sha256Hex(secret),
-      release: {},
+      release: terms.release ?? {},
     })
     const annex: AgreementAnnex = {
       type: 'escrow/agreement-annex/v1',

@@ -1,0 +1,82 @@
+// How a command reaches the service: a home folder on this machine, or, with --url and a token, a service that others run.
+import { EscrowError } from '../core/errors.js'
+import type { SourceView } from '../escrow/escrow.views.js'
+import type { Explained } from '../escrow/record-explanation.js'
+import type { Arming } from '../escrow/arm-vault.js'
+import type { SignedAgreement } from '../format/signed-agreement.js'
+import type { LogState } from '../log/log-state.js'
+import type { CaseFile } from '../release/export-case.js'
+import type { AlarmView, OrderView, OutcomeView, RequestSummary, RequestView, SilenceView } from '../release/release.views.js'
+import type { CommandContext } from './command.js'
+
+/** An agreement with how far it is. */
+export interface ShownAgreement {
+  readonly signed: SignedAgreement
+  readonly state: string
+  readonly epochs: readonly { readonly epoch: number; readonly state: string }[]
+  /** How many custodians have accepted their shares. */
+  readonly accepted: number
+  readonly sources: readonly SourceView[]
+}
+
+/** How the log stands. */
+export interface ShownLog extends LogState {
+  readonly origin: string
+  readonly witnessQuorum: number
+  /** Issued by this command; over a network that is not a command's business. */
+  readonly receipts: number
+}
+
+/** Requests, orders, depositors who are silent, and alarms of custody. */
+export interface ShownReleases {
+  readonly alarms: readonly AlarmView[]
+  readonly silences: readonly SilenceView[]
+  readonly orders: readonly OrderView[]
+  readonly requests: readonly RequestSummary[]
+}
+
+/** A case as a folder of files. */
+export interface ShownCase {
+  readonly folder: string
+  readonly files: readonly CaseFile[]
+}
+
+/** A signed statement, and the file it came from: its evidence lies beside it. */
+export interface StatementFile {
+  readonly bytes: Uint8Array
+  readonly file: string
+}
+
+/** What commands ask of a service, wherever it is. Every method throws EscrowErrors with the codes of the use cases behind it. */
+export interface ServiceDoor {
+  /** One agreement, or all that may be seen. */
+  agreements(agreementId: string | null): Promise<readonly ShownAgreement[]>
+  acceptances(documents: readonly Uint8Array[]): Promise<Arming>
+  log(): Promise<ShownLog>
+  /** Explanations of findings, in the order given. */
+  explanations(documents: readonly Uint8Array[]): Promise<readonly Explained[]>
+  /** Statements of a release, in the order given, with the evidence that lies beside their files. */
+  statements(files: readonly StatementFile[]): Promise<readonly OutcomeView[]>
+  releases(): Promise<ShownReleases>
+  /** Null when there is no such request. */
+  request(requestId: string): Promise<RequestView | null>
+  cases(): AsyncIterable<ShownCase>
+}
+
+/**
+ * Open the door that the command line names, do something with the service behind it, and let go of it again.
+ *
+ * @throws EscrowError `ARGUMENT_INVALID` for --url without a token file; as `withService`; what `work` throws
+ */
+export async function withDoor<T>(context: CommandContext, work: (door: ServiceDoor) => Promise<T>): Promise<T> {
+  if (context.service !== null) return work((await import('./http-door.js')).openHttpDoor(context.service, context.signal))
+  const { HomeDoor } = await import('./home-door.js')
+  const { withService } = await import('./agent-context.js')
+  return withService(context, (app) => work(new HomeDoor(app, context.signal)))
+}
+
+/** The service that a command line names, for commands that work over the network alone. @throws EscrowError `ARGUMENT_INVALID` */
+export function requireService(context: CommandContext): NonNullable<CommandContext['service']> {
+  if (context.service !== null) return context.service
+  throw new EscrowError('ARGUMENT_INVALID', 'expected --url and --token-file: this command works with a service over the network')
+}

@@ -1,0 +1,2 @@
+/** Signed documents travel as the bytes that were signed around: a DSSE envelope. */
+export const signedDocumentType = 'application/vnd.dsse.envelope.v1+json'
