@@ -60,8 +60,8 @@ beforeAll(async () => {
   // From here on there is no service.
   rmSync(home.home, { recursive: true })
 }, 300_000)
-afterAll(() => {
-  home.remove()
+afterAll(async () => {
+  await home.remove()
   fixture.remove()
 })
 
