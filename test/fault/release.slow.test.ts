@@ -1,12 +1,15 @@
 // Every write of a submission, a vote and a relayed share fails twice: not stored, and stored but the answer was lost, each with the machine
 // dead afterwards. The same document given again brings the case exactly where it would be, and nothing is there twice.
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { Adapters } from '../../src/adapters.module.js'
 import { Database } from '../../src/db/database.js'
 import { logTag } from '../../src/format/log-entry.js'
 import { listChain } from '../../src/log/log.table.js'
 import { AgreementShelf } from '../../src/escrow/agreement-shelf.js'
 import { tagSecretOf } from '../../src/release/record-turn.js'
+import { GrantAccess } from '../../src/release/grant-access.js'
+import { listAccesses, listGrants } from '../../src/release/grant.table.js'
+import { ServeDownload } from '../../src/release/serve-download.js'
 import { findRequestByDigest, listHeldShares, listStatements, type RequestRow } from '../../src/release/release.table.js'
 import { peekStatement } from '../../src/release/statement-verifier.js'
 import { ReplicaSet } from '../../src/store/replica-set.js'
@@ -24,12 +27,13 @@ function failing(adapters: Adapters): Adapters {
 
 beforeAll(async () => {
   template = await ReleaseTemplate.make()
+}, 300_000)
+afterAll(() => template.remove())
+// A release burns the epoch under which the next request would be.
+beforeEach(async () => {
   house = await ReleaseHouse.open(template, failing)
-}, 180_000)
-afterAll(async () => {
-  await house.close()
-  await template.remove()
-})
+}, 120_000)
+afterEach(() => house.close())
 
 const faults: readonly WriteFault[] = ['not stored, then dead', 'stored, then dead']
 const rowOf = async (digest: string): Promise<RequestRow | null> => house.app.get(Database).query((db) => findRequestByDigest(db, digest))
@@ -144,4 +148,87 @@ test('the share with which a case is released', async () => {
     }
   })
   expect(reached).toBeGreaterThan(20)
+}, 600_000)
+
+/** Requests that wait for shares. */
+async function approved(count: number): Promise<RequestRow[]> {
+  const rows = [...(await waiting(count))]
+  for (const party of ['notary', 'university', 'chamber']) {
+    await house.record(await house.sign('approval', party, { covers: rows.map((row) => cover(row)), reason: 'So be it.' }))
+  }
+  await house.wait(25 * hourMs)
+  return rows
+}
+
+/** The next of them, released; the service gives its grant when it is looked at next. */
+async function released(rows: RequestRow[]): Promise<RequestRow> {
+  const row = rows.pop()
+  if (row === undefined) throw new Error('more writes than requests')
+  const { requestDigest } = row
+  for (const party of ['notary', 'university', 'chamber']) await house.record(await house.shareOf(party, { requestDigest }))
+  return row
+}
+
+const count = (types: readonly string[], type: string): number => types.filter((one) => one === type).length
+
+test('a grant', async () => {
+  const rows = await approved(60)
+  const reached = await everyWrite(async () => {
+    const row = await released(rows)
+    return {
+      act: () => house.app.get(GrantAccess).run(row.requestId),
+      check: async () => {
+        expect(await house.app.get(Database).query((db) => listGrants(db, row.requestId))).toHaveLength(1)
+        expect(count(await eventsOf(row.requestId), 'grant-given')).toBe(1)
+      },
+    }
+  })
+  expect(reached).toBeGreaterThan(4)
+}, 600_000)
+
+test('a download and its refusal: row and event together, or neither', async () => {
+  const row = await released(await approved(1))
+  await house.tick()
+  const key = `agreements/${row.agreementId}/agreement-1.json`
+  for (const [party, type] of [
+    ['partner', 'grant-used'],
+    ['notary', 'grant-refused'],
+  ] as const) {
+    const fetchOnce = async () => {
+      const { body } = await house.app.get(ServeDownload).run({ requestId: row.requestId, party, address: '192.0.2.1', key })
+      for await (const block of body) expect(block.length).toBeGreaterThan(0)
+    }
+    const reached = await everyWrite(async () => ({
+      act: () => fetchOnce().catch((error: unknown) => (party === 'notary' ? undefined : Promise.reject(error as Error))),
+      check: async () => {
+        const rows = await house.app.get(Database).query((db) => listAccesses(db, row.requestId, 0, 1000))
+        const mine = rows.filter((access) => access.party === party)
+        expect(count(await eventsOf(row.requestId), type)).toBe(Math.min(mine.length, type === 'grant-refused' ? 20 : 1000))
+      },
+    }))
+    expect(reached).toBeGreaterThan(2)
+  }
+}, 600_000)
+
+test('a revocation', async () => {
+  const rows = await approved(30)
+  const reached = await everyWrite(async () => {
+    const row = await released(rows)
+    await house.tick()
+    const { requestDigest } = row
+    const bytes = await house.sign('grant-revocation', 'ministry', {
+      requestDigest,
+      beneficiary: 'partner',
+      reason: 'The licence was broken.',
+    })
+    return {
+      act: () => house.record(bytes),
+      check: async () => {
+        const [grant] = await house.app.get(Database).query((db) => listGrants(db, row.requestId))
+        expect(grant?.revokedAt).not.toBe(null)
+        expect(count(await eventsOf(row.requestId), 'grant-revoked')).toBe(1)
+      },
+    }
+  })
+  expect(reached).toBeGreaterThan(4)
 }, 600_000)
