@@ -3,7 +3,7 @@
 import { InvalidArgumentError, type Command } from 'commander'
 import { EscrowError } from '../core/errors.js'
 import { pathBytesMax } from '../core/limits.js'
-import { AgreementId, Country, Instant, RequestId, Sha256Hex, Slug, Words } from '../format/ids.js'
+import { AgreementId, Country, Instant, Oid, RequestId, Sha256Hex, Slug, Words } from '../format/ids.js'
 import { FindingCode } from '../format/manifest.js'
 import { isKeyName, parseNoteKey } from '../format/note.js'
 
@@ -57,6 +57,7 @@ export const FORMS: ReadonlyMap<string, Form> = new Map([
   ['name[@sequence]', pattern('a source as name or name@sequence', /^[a-z0-9][a-z0-9-]{0,62}(?:@\d{1,9})?$/)],
   ['code', of('a country code of two capital letters', Country)],
   ['finding', of(`a finding, one of ${FindingCode.options.join(', ')}`, FindingCode)],
+  ['oid', of('an object id of git, 40 or 64 hex digits', Oid)],
   ['instant', of('a moment like 2026-11-22T10:00:00.000Z', Instant)],
   ['moment', { expected: 'a day like 2026-11-22, or a moment like 2026-11-22T10:00:00.000Z', fits: (text) => dayOrInstant(text) !== null }],
   ['key name', keyName],

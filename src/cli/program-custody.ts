@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander'
-import { collect, type Action } from './command.js'
+import { collect, wholeNumber, type Action } from './command.js'
 import { LegalCheck, LegalOutcome } from '../format/statement.js'
 import { signing } from './program-release.js'
 
@@ -9,6 +9,7 @@ export function addWatchCommands(program: Command, action: Action): void {
   addLegalCommands(program, action)
   addHoldCommand(program, action)
   addAvailabilityCommand(program, action)
+  addDrillCommands(program, action)
 }
 
 /** The commands with which an agreement gets another version. */
@@ -82,6 +83,39 @@ function addLegalCommands(program: Command, action: Action): void {
     .command('show')
     .description('list orders with their clocks and open checks; exit 3 when an answer is overdue')
     .action(action(async () => (await import('./agent-legal.js')).showLegal))
+}
+
+function addDrillCommands(program: Command, action: Action): void {
+  const drill = program.command('drill').description('rehearse approval and restore; nothing is released by it')
+  drill
+    .command('start')
+    .description('operator: summon the parties to a rehearsal')
+    .requiredOption('--agreement <id>', 'the agreement that is rehearsed')
+    .option('--condition <name>', 'approval drill: the condition to be voted on')
+    .option('--rehearsal <id>', 'restore drill: an agreement with a vault of its own, whose shares open nothing real')
+    .option('--source <name>', 'restore drill: its source')
+    .option('--canary <oid>', 'restore drill: the commit that must be in what is restored')
+    .option('--hours <n>', 'how long there is to answer', wholeNumber(1, 2160), 72)
+    .requiredOption('--out <file>', 'where the signed summons will lie, for the parties')
+    .action(action(async () => (await import('./agent-drill.js')).startDrill))
+  drill
+    .command('list')
+    .description('operator: list drills with what they came to and what was measured; exit 3 when one, or proofs of shares, are overdue')
+    .action(action(async () => (await import('./agent-drill.js')).listAllDrills))
+  signing(drill.command('vote'))
+    .argument('<file>', 'the signed summons')
+    .description('custodian or group: answer an approval drill as you would a request')
+    .requiredOption('--reason <words>', 'why')
+    .option('--refuse', 'vote no', false)
+    .action(action(async () => (await import('./holder-drill.js')).voteInDrill))
+  signing(drill.command('restore'))
+    .argument('<file>', 'the signed summons')
+    .description('beneficiary: restore the canary of a rehearsal, measure it, and sign what came of it; exit 3 unless it passed')
+    .requiredOption('--rehearsal <file>', "the rehearsal's signed agreement")
+    .requiredOption('--from <folder>', 'a copy of the archive')
+    .requiredOption('--share <file>', 'a released share of the rehearsal; once for each custodian', collect)
+    .requiredOption('--to <folder>', 'the bare repository to make')
+    .action(action(async () => (await import('./holder-drill.js')).restoreInDrill))
 }
 
 function addAvailabilityCommand(program: Command, action: Action): void {

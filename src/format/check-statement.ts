@@ -133,6 +133,7 @@ const signers: Readonly<Record<StatementType, readonly Role[]>> = {
   'escrow/statement/legal-hold/v1': ['supervisor', 'arbiter', 'approver', 'agent'],
   // Neither depositor nor agent: leaving people out of a quorum can make it impossible.
   'escrow/statement/availability/v1': ['beneficiary', 'custodian', 'supervisor', 'arbiter', 'approver'],
+  'escrow/statement/drill-result/v1': ['beneficiary'],
   'escrow/statement/legal-order/v1': ['agent'],
   'escrow/statement/legal-order-step/v1': ['agent'],
   'escrow/statement/key-change/v1': everyone,

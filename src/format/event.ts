@@ -118,6 +118,21 @@ export const SilenceAdvanced = event('silence-advanced', {
 export const LegalOrderAdvanced = event('legal-order-advanced', { order: Sha256Hex, ...step })
 /** The agent has recorded a statement that it must not show yet: the event fixes when, and by its digest what. */
 export const RecordSealed = event('record-sealed', { record: Sha256Hex })
+const DrillKind = z.enum(['approval', 'restore'])
+/** Parties are summoned to a rehearsal; `drill` is the digest of the summons. */
+export const DrillStarted = event('drill-started', { drill: Sha256Hex, kind: DrillKind, endsAt: Instant })
+/** What a rehearsal came to. */
+export const DrillReported = event('drill-reported', {
+  drill: Sha256Hex,
+  kind: DrillKind,
+  outcome: z.enum(['pass', 'fail', 'error']),
+  /** Until the votes sufficed. */
+  quorumMinutes: SafeCount.nullable(),
+  /** From the start to a verified repository. */
+  recoveryTimeMinutes: SafeCount.nullable(),
+  /** How old the newest deposit was at the start. */
+  recoveryPointMinutes: SafeCount.nullable(),
+})
 export const AlarmName = z.enum(['quorum-impossible', 'share-health-overdue', 'approval-drill-overdue', 'restore-drill-overdue'])
 export type AlarmName = z.infer<typeof AlarmName>
 /** Something about the custody of an agreement is wrong, or is right again. `about` is a condition, or the number of an epoch. */
@@ -167,6 +182,8 @@ export const Event = z.discriminatedUnion('type', [
   RecordSealed,
   AlarmRaised,
   AlarmCleared,
+  DrillStarted,
+  DrillReported,
   NoticeServed,
   GrantGiven,
   GrantUsed,

@@ -197,6 +197,17 @@ export const Availability = statement('availability', {
   cause: z.enum(['share-lost', 'key-lost', 'gone', 'other']),
   reason: Words,
 })
+/** What a beneficiary measured in a restore drill; `fault` is set when its own machinery failed, which says nothing of the deposit. */
+export const DrillResult = statement('drill-result', {
+  drill: Sha256Hex,
+  startedAt: Instant,
+  /** When the restored repository had been verified; null when it never was. */
+  verifiedAt: Instant.nullable(),
+  /** When the newest deposit of the agreement itself that the beneficiary could verify was taken; null when there was none. */
+  takenAt: Instant.nullable(),
+  canaryFound: z.boolean(),
+  fault: Words.nullable(),
+})
 /** An order against the agent: registered, never an export path. */
 export const LegalOrder = statement('legal-order', {
   kind: z.enum(['disclosure', 'seizure', 'preservation', 'other']),
@@ -254,6 +265,7 @@ export const Statement = z.discriminatedUnion('type', [
   Contestation,
   LegalHold,
   Availability,
+  DrillResult,
   LegalOrder,
   LegalOrderStep,
   KeyChange,

@@ -4,8 +4,9 @@
  */
 import type { Agreement } from '../format/agreement.js'
 import type { AlarmName } from '../format/event.js'
+import { overdueDrills } from './drill.js'
 import { electorateOf, eligible, suffices } from './electorate.js'
-import type { ReleasePolicy } from './release-policy.js'
+import type { DrillIntervals, ReleasePolicy } from './release-policy.js'
 
 /** One alarm; `about` tells several of a kind apart: a condition, or the number of an epoch. */
 export interface Alarm {
@@ -53,4 +54,21 @@ export function shareAlarms(
   return epochs
     .filter(({ provedAt, threshold }) => provedAt.filter((at) => at.getTime() >= oldest && at <= rules.now).length < threshold + 1)
     .map(({ epoch }) => ({ alarm: 'share-health-overdue', about: String(epoch) }))
+}
+
+/**
+ * Rehearsals that are overdue.
+ *
+ * @param passes - when drills of each kind last passed.
+ */
+export function drillAlarms(
+  passes: readonly { readonly kind: 'approval' | 'restore'; readonly passedAt: Date | null }[],
+  rules: { readonly intervals: DrillIntervals; readonly since: Date; readonly now: Date },
+): readonly Alarm[] {
+  const last = (kind: 'approval' | 'restore') => passes.find((pass) => pass.kind === kind)?.passedAt?.toISOString() ?? null
+  // Proofs of shares are counted for each epoch; here they are always fresh.
+  const all = { approval: last('approval'), restore: last('restore'), 'share-health': rules.now.toISOString() }
+  const overdue = overdueDrills(all, { ...rules, since: rules.since.toISOString() }).map(({ kind }) => kind)
+  const names = { approval: 'approval-drill-overdue', restore: 'restore-drill-overdue' } as const
+  return overdue.flatMap((kind) => (kind === 'share-health' ? [] : [{ alarm: names[kind], about: 'agreement' }]))
 }

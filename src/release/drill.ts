@@ -3,32 +3,16 @@
  * digest, so its approvals cover nothing, its shares are refused by the relay as another request's, and it has no state in which
  * anything is handed over.
  */
-import { z } from 'zod'
 import { sha256Hex } from '../crypto/digest.js'
 import { canonicalize } from '../format/canonical-json.js'
-import { AgeRecipient, Instant, Nonce, Sha256Hex, Slug } from '../format/ids.js'
-import { partiesMax } from '../core/limits.js'
+import type { AnySummons, DrillSummons } from '../format/drill.js'
 import { electorateOf, eligible } from './electorate.js'
 import { tallyVotes, type Tally, type VerifyStatement } from './quorum.js'
 import type { DrillIntervals } from './release-policy.js'
 import type { RequestFrame } from './release-state.js'
 
-/** What an approval drill asks its voters; the type keeps its digest apart from every statement's. */
-export const DrillSummons = z.strictObject({
-  type: z.literal('escrow/approval-drill/v1'),
-  origin: z.string().min(1).max(200),
-  agreement: Sha256Hex,
-  epoch: z.number().int().min(1).max(1_000_000),
-  condition: Slug,
-  recipients: z.array(AgeRecipient).min(1).max(partiesMax),
-  nonce: Nonce,
-  summonedAt: Instant,
-  endsAt: Instant,
-})
-export type DrillSummons = z.infer<typeof DrillSummons>
-
 /** What voters cover with their approvals in a drill, where a release has the digest of its request. */
-export function drillDigest(summons: DrillSummons): string {
+export function drillDigest(summons: AnySummons): string {
   return sha256Hex(canonicalize(summons))
 }
 

@@ -103,7 +103,7 @@ export function requireVote(
 }
 
 /** Whether an approval or refusal is for this request and nothing else in its place. Recipients are compared as sets. */
-export function coversRequest(vote: Vote, frame: VotedFrame): boolean {
+export function coversRequest(vote: Vote, frame: Pick<VotedFrame, 'digest' | 'agreement' | 'epoch' | 'recipients'>): boolean {
   if (isApproval(vote)) {
     const cover = vote.covers.find((candidate) => candidate.requestDigest === frame.digest)
     const same = cover?.agreement === frame.agreement && cover.epoch === frame.epoch

@@ -6,8 +6,9 @@ import { AgreementShelf, type KnownAgreement } from '../escrow/agreement-shelf.j
 import { listEpochs, listVersionDigests } from '../escrow/agreement.table.js'
 import { AgreementId } from '../format/ids.js'
 import { EventLog } from '../log/event-log.js'
-import { quorumAlarms, shareAlarms, type Alarm, type EpochProofs } from './alarm.js'
+import { drillAlarms, quorumAlarms, shareAlarms, type Alarm, type EpochProofs } from './alarm.js'
 import { deleteAlarm, insertAlarm, listAlarms, listRetainedEpochs, listShareProofs, type AlarmRow } from './custody.table.js'
+import { listLastPasses } from './drill.table.js'
 import { tagSecretOf } from './record-turn.js'
 import type { Outcome } from './register-order.js'
 import { againOnConflict } from './release-desk.js'
@@ -57,7 +58,9 @@ export class RaiseAlarms {
     const policy = parseReleasePolicy(body.release)
     const since = known.row.armedAt ?? known.row.createdAt
     const rules = { intervalDays: policy.drills.shareHealthDays, since, now }
-    return [...quorumAlarms(body, policy, unavailable), ...shareAlarms(await this.proofs(known, now), rules)]
+    const passes = await this.database.query((db) => listLastPasses(db, known.row.agreementId))
+    const drills = drillAlarms(passes, { intervals: policy.drills, since, now })
+    return [...quorumAlarms(body, policy, unavailable), ...shareAlarms(await this.proofs(known, now), rules), ...drills]
   }
 
   /** Every epoch that may still be needed: in use, in reserve, or with deposits that are still kept. */

@@ -10,6 +10,7 @@ import { isAboutGrant, RecordGrantStatement } from './record-grant-statement.js'
 import { outcomeOf, RegisterOrder, type Outcome } from './register-order.js'
 import { findRequestByDigest, listOrders, listRequests, listSubjects, type OrderRow, type RequestRow } from './release.table.js'
 import { LookAfterAgreement } from './look-after-agreement.js'
+import { RecordDrill } from './record-drill.js'
 import { RecordLegalOrder } from './record-legal-order.js'
 import { RecordWord } from './record-word.js'
 import { RelayShare } from './relay-share.js'
@@ -35,6 +36,7 @@ export class CustodyRoutes {
     @Inject(RecordWord) readonly word: RecordWord,
     @Inject(LookAfterAgreement) readonly agreement: LookAfterAgreement,
     @Inject(RecordLegalOrder) readonly legal: RecordLegalOrder,
+    @Inject(RecordDrill) readonly drills: RecordDrill,
   ) {}
 }
 
@@ -92,7 +94,8 @@ export class RecordStatement {
     if (statement.type === 'escrow/statement/legal-order/v1' || statement.type === 'escrow/statement/legal-order-step/v1') {
       return [await this.custody.legal.run(bytes, statement, signal)]
     }
-    if (!isWord(statement)) return []
+    const drilled = await this.custody.drills.run(bytes, statement, signal)
+    if (!isWord(statement)) return drilled
     const { known } = await this.custody.word.run(bytes, statement, signal)
     const { agreementId } = known.row
     return [

@@ -7,6 +7,7 @@ import { ApplyAvailability } from './apply-availability.js'
 import { AmendAgreement } from './amend-agreement.js'
 import { AdvanceOrder } from './advance-order.js'
 import { AdvanceRequest } from './advance-request.js'
+import { DrillLog } from './drill-log.js'
 import { ExportCase } from './export-case.js'
 import { GrantAccess } from './grant-access.js'
 import { GrantedObjects } from './granted-objects.js'
@@ -18,6 +19,7 @@ import { LookAfterAgreement } from './look-after-agreement.js'
 import { RaiseAlarms } from './raise-alarms.js'
 import { LegalOrderFiles } from './legal-order-files.js'
 import { PutInForce } from './put-in-force.js'
+import { RecordDrill } from './record-drill.js'
 import { RecordLegalOrder } from './record-legal-order.js'
 import { CustodyRoutes, RecordStatement, StatementRoutes } from './record-statement.js'
 import { ReadAgain } from './read-again.js'
@@ -31,6 +33,7 @@ import { ReleaseDesk } from './release-desk.js'
 import { ReleaseFiles } from './release-files.js'
 import { RequestShelf } from './request-shelf.js'
 import { ServeDownload } from './serve-download.js'
+import { StartDrill } from './start-drill.js'
 import { SealedRecords } from './sealed-records.js'
 import { SignAsAgent } from './sign-as-agent.js'
 import { SubmitOrderRequest } from './submit-order-request.js'
@@ -55,6 +58,7 @@ const useCases = [
   ListDownload,
   RebuildReleases,
   RecordGrantStatement,
+  RecordDrill,
   RecordLegalOrder,
   RecordStatement,
   RecordWord,
@@ -62,6 +66,7 @@ const useCases = [
   RelayShare,
   ServeDownload,
   SignAsAgent,
+  StartDrill,
   SubmitOrderRequest,
   SubmitRequest,
   SweepCustody,
@@ -77,6 +82,7 @@ const steps = [
   ApplyAvailability,
   AccessLedger,
   CustodyRoutes,
+  DrillLog,
   GrantedObjects,
   LastWord,
   LegalOrderFiles,

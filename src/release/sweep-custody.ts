@@ -4,6 +4,7 @@ import { rowsMax } from '../core/limits.js'
 import { Database } from '../db/database.js'
 import { listToLook } from './custody.table.js'
 import { LookAfterAgreement } from './look-after-agreement.js'
+import { RecordDrill } from './record-drill.js'
 import { RecordLegalOrder } from './record-legal-order.js'
 import { outcomeOf, type Outcome } from './register-order.js'
 import { lookEveryMs } from './watch-depositor.js'
@@ -15,17 +16,20 @@ export class SweepCustody {
     @Inject(Database) private readonly database: Database,
     @Inject(LookAfterAgreement) private readonly agreements: LookAfterAgreement,
     @Inject(RecordLegalOrder) private readonly legalOrders: RecordLegalOrder,
+    @Inject(RecordDrill) private readonly drills: RecordDrill,
     @Inject(Clock) private readonly clock: Clock,
   ) {}
 
   /**
-   * Look after every agreement that nobody has looked after within the hour, and let the clocks of orders against the agent run. Idempotent.
+   * Report on drills that are over, look after every agreement that nobody has looked after within the hour, and let the clocks of orders
+   * against the agent run. Idempotent.
    *
    * @returns what changed: whom to tell, what is wrong, where a beneficiary may now ask.
    * @throws EscrowError `STORE_*`, `DATABASE_*`
    */
   async run(signal?: AbortSignal): Promise<readonly Outcome[]> {
-    return [...(await this.lookAfterAll(signal)), ...(await this.legalOrders.sweep(signal))]
+    const drills = await this.drills.sweep(signal)
+    return [...drills, ...(await this.lookAfterAll(signal)), ...(await this.legalOrders.sweep(signal))]
   }
 
   private async lookAfterAll(signal?: AbortSignal): Promise<readonly Outcome[]> {

@@ -105,6 +105,8 @@ export class ReplayEvents {
       case 'escrow/event/legal-order-advanced/v1':
       case 'escrow/event/record-sealed/v1':
       case 'escrow/event/alarm-raised/v1':
+      case 'escrow/event/drill-started/v1':
+      case 'escrow/event/drill-reported/v1':
       case 'escrow/event/alarm-cleared/v1':
       case 'escrow/event/notice-served/v1':
       case 'escrow/event/grant-given/v1':

@@ -88,6 +88,7 @@ const malformed: Readonly<Record<string, readonly string[]>> = {
   'name[@sequence]': ['', 'product@', 'product@-1', 'product@one', 'product@1234567890', '@1'],
   code: ['', 'ch', 'CHE', 'Switzerland', 'C1'],
   finding: ['', 'refs_rewritten', 'NO_SUCH_FINDING'],
+  oid: ['', 'HEAD', 'f'.repeat(39), 'F'.repeat(40), 'f'.repeat(63)],
   instant: ['', 'now', '2026-11-22', '2026-02-31T10:00:00.000Z', '2026-11-22T10:00:00Z', '2026-11-22T10:00:00.000+01:00'],
   moment: ['', 'yesterday', '22.11.2026', '2026-13-01', '2026-02-31', '2026-11-22 10:00', '20261122'],
   'key name': ['', 'two words', 'a+b', 'a\nb'],

@@ -42,6 +42,7 @@ const goodWords: ReadonlyMap<string, string> = new Map([
   ['name[@sequence]', 'product@1'],
   ['code', 'CH'],
   ['finding', 'REFS_REWRITTEN'],
+  ['oid', '0a'.repeat(20)],
   ['instant', '2026-11-22T10:00:00.000Z'],
   ['moment', '2026-11-22'],
   ['key name', 'witness.example/1'],

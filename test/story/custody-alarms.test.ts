@@ -25,7 +25,7 @@ afterEach(() => house.close())
 
 const alarms = async (): Promise<readonly string[]> => {
   const rows = await house.app.get(Database).query((db) => listAlarms(db, null, 100))
-  return rows.map(({ alarm, about }) => `${alarm} ${about}`)
+  return rows.filter(({ alarm }) => !alarm.endsWith('drill-overdue')).map(({ alarm, about }) => `${alarm} ${about}`)
 }
 const lost = async (by: string, subject = by, available = false) => {
   house.clock.advance(1000)
@@ -99,5 +99,6 @@ test('shares that nobody has proved for a quarter raise an alarm for every epoch
   await house.wait(63 * dayMs)
   expect(await alarms()).toEqual(['share-health-overdue 1', 'share-health-overdue 2'])
   const types = (await house.eventsOf()).filter((type) => type.startsWith('alarm'))
-  expect(types).toEqual(['alarm-raised', 'alarm-raised', 'alarm-cleared', 'alarm-raised'])
+  // Two drills are overdue all the time; what stays as it is leaves no second event.
+  expect(types).toEqual([...Array.from({ length: 4 }, () => 'alarm-raised'), 'alarm-cleared', 'alarm-raised'])
 })

@@ -1,7 +1,8 @@
 // The dead man's switch, orders against the agent, and drills: what is decided beside a release.
 import { describe, expect, test } from 'vitest'
 import { silenceCondition, watchSilence, type SilenceWatch, type SignsOfLife } from '../../../src/release/dead-mans-switch.js'
-import { drillDigest, overdueDrills, reportApprovalDrill, reportRestoreDrill, type DrillSummons } from '../../../src/release/drill.js'
+import type { DrillSummons } from '../../../src/format/drill.js'
+import { drillDigest, overdueDrills, reportApprovalDrill, reportRestoreDrill } from '../../../src/release/drill.js'
 import type { StatementOf } from '../../../src/format/statement.js'
 import {
   advanceLegalOrder,
