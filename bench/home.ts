@@ -7,7 +7,9 @@ import { combineFiles, readShareFiles } from '../src/cli/holder-shares.js'
 import { openPartyFolder } from '../src/cli/party-folder.js'
 import { runEscrow } from '../src/cli/program.js'
 import { SystemClock } from '../src/core/environment.js'
-import { epochOf, openAgreement } from '../src/format/signed-agreement.js'
+import { signingKeyFromSeed, type SigningKey } from '../src/crypto/signature.js'
+import { keyFileNames, parseSigningKeyFile } from '../src/format/key-file.js'
+import { epochOf, openAgreement, type SignedAgreement } from '../src/format/signed-agreement.js'
 import { measureChild, type Cost } from './measure.js'
 import type { EscrowRun } from './child/escrow.js'
 
@@ -91,6 +93,27 @@ export class BenchHome {
 
   private get objects(): string {
     return join(this.home, 'replicas', 'a', 'objects')
+  }
+
+  /** The agreement as its parties have it. */
+  get agreementFile(): string {
+    return this.agreement
+  }
+
+  /** `agreements/` of the first replica: what is registered and accepted. */
+  get documents(): string {
+    return join(this.objects, 'agreements')
+  }
+
+  /** The registered agreement, and the keys that the service signs with. */
+  async signers(): Promise<{ readonly agreement: SignedAgreement; readonly signingKey: SigningKey; readonly logKey: SigningKey }> {
+    const { agreement } = openAgreement(await readFile(this.agreement)).body
+    const key = async (name: string) => signingKeyFromSeed(parseSigningKeyFile(await readFile(join(this.home, 'keys', name), 'utf8')))
+    return {
+      agreement: openAgreement(await readFile(join(this.documents, agreement, 'agreement-1.json'))),
+      signingKey: await key(keyFileNames.signing),
+      logKey: await key(keyFileNames.log),
+    }
   }
 
   private get agreement(): string {

@@ -2,11 +2,9 @@
  * Every leaf of a log in one file, 64 bytes each: tag and digest, as the log's entries have them. Whoever holds a checkpoint can compute its
  * root from this file, and whoever knows a tag finds all leaves of that tag in it: that is how an omission shows.
  */
-import { tileWidth } from '../core/limits.js'
 import { EscrowError } from '../core/errors.js'
 import { formatLogEntry, type LogEntry } from './log-entry.js'
-import { hashBytes, leafHash } from './merkle.js'
-import { TreeEdge } from './tree-edge.js'
+import { emptyRoot, joinHashes, leafHash, nodeHash } from './merkle.js'
 
 const halfBytes = 32
 /** Bytes of one leaf in the list. */
@@ -88,33 +86,39 @@ async function walkLeafList(
   walk: { readonly sizeMax: number; readonly sizes: ReadonlySet<number>; readonly seen: (leaf: LogEntry, place: number) => void },
 ): Promise<Omit<ScannedLeaves, 'places'>> {
   const { sizeMax, sizes: wanted, seen } = walk
-  const edge = new TreeEdge()
+  const tree = new Frontier()
   const rootsAt = new Map<number, Uint8Array>()
-  const hashes = Buffer.alloc(tileWidth * hashBytes)
-  let [waiting, rest] = [0, Buffer.alloc(0)]
+  let rest = Buffer.alloc(0)
   for await (const block of blocks) {
     const bytes = Buffer.concat([rest, block])
     const whole = bytes.length - (bytes.length % listedLeafBytes)
-    if (edge.size + waiting + whole / listedLeafBytes > sizeMax)
+    if (tree.size + whole / listedLeafBytes > sizeMax)
       throw new EscrowError('FORMAT_INVALID', `leaf list: expected ${sizeMax} leaves, got more`)
     for (let at = 0; at < whole; at += listedLeafBytes) {
       const leaf = { tag: bytes.subarray(at, at + halfBytes), digest: bytes.subarray(at + halfBytes, at + listedLeafBytes) }
-      seen(leaf, edge.size + waiting)
-      hashes.set(leafHash(formatLogEntry(leaf)), waiting * hashBytes)
-      waiting += 1
-      if (wanted.has(edge.size + waiting)) rootsAt.set(edge.size + waiting, rootWith(edge, hashes, waiting))
-      if (waiting < tileWidth) continue
-      edge.appendTile(hashes)
-      waiting = 0
+      seen(leaf, tree.size)
+      tree.append(leafHash(formatLogEntry(leaf)))
+      if (wanted.has(tree.size)) rootsAt.set(tree.size, tree.root())
     }
     rest = bytes.subarray(whole)
   }
   if (rest.length > 0) throw new EscrowError('FORMAT_INVALID', `leaf list: expected whole leaves of ${listedLeafBytes} bytes`)
-  return { size: edge.size + waiting, root: rootWith(edge, hashes, waiting), rootsAt }
+  return { size: tree.size, root: tree.root(), rootsAt }
 }
 
-function rootWith(edge: TreeEdge, hashes: Uint8Array, count: number): Uint8Array {
-  const grown = edge.copy()
-  for (let at = 0; at < count; at += 1) grown.append(Buffer.from(hashes.subarray(at * hashBytes, (at + 1) * hashBytes)))
-  return grown.root()
+/** A tree that keeps nothing but its perfect subtrees, largest first: any of its roots costs a few hashes, and ten thousand are asked for. */
+class Frontier {
+  #peaks: Uint8Array[] = []
+  size = 0
+
+  append(leaf: Uint8Array): void {
+    let peak = leaf
+    for (let count = this.size; count % 2 === 1; count = Math.floor(count / 2)) peak = nodeHash(this.#peaks.pop() ?? peak, peak)
+    this.#peaks.push(peak)
+    this.size += 1
+  }
+
+  root(): Uint8Array {
+    return this.size === 0 ? emptyRoot() : joinHashes(this.#peaks)
+  }
 }
