@@ -26,9 +26,10 @@ export function environmentName(path: readonly string[]): string | null {
   return `ESCROW_${path.map((part) => part.replaceAll(/(?<=[a-z0-9])(?=[A-Z])/g, '_').toUpperCase()).join('_')}`
 }
 
-/** A schema without its defaults. */
+/** A schema without its defaults, whether it may be left out or not. */
 export function inner(schema: z.ZodType): z.ZodType {
-  return schema instanceof z.ZodPrefault || schema instanceof z.ZodDefault ? inner(schema.unwrap() as z.ZodType) : schema
+  const wrapped = schema instanceof z.ZodPrefault || schema instanceof z.ZodDefault || schema instanceof z.ZodOptional
+  return wrapped ? inner(schema.unwrap() as z.ZodType) : schema
 }
 
 function leaves(outer: z.ZodType, path: readonly string[]): readonly ConfigKey[] {

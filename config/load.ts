@@ -112,6 +112,7 @@ function absolute(config: ConfigFile, home: string): Config {
     database: databaseAt(config.database, at),
     queue: config.queue.kind === 'redis' ? { ...config.queue, urlFile: at(config.queue.urlFile) } : config.queue,
     replicas: config.replicas.map((replica) => replicaAt(replica, at)),
+    notices: config.notices.smtpUrlFile === undefined ? config.notices : { ...config.notices, smtpUrlFile: at(config.notices.smtpUrlFile) },
     scratch: { ...config.scratch, folder: at(config.scratch.folder) },
     keysFolder: at(config.keysFolder),
   }

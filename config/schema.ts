@@ -193,6 +193,16 @@ export const ConfigFile = z.strictObject({
       ),
     })
     .prefault({}),
+  notices: z
+    .strictObject({
+      smtpUrlFile: key(path, 'path', 'can read every notice that goes out by e-mail, and hold it back').optional(),
+      from: key(z.email().max(254), 'name', 'can make parties take notices for those of somebody else').optional(),
+    })
+    .refine(
+      (notices) => (notices.smtpUrlFile === undefined) === (notices.from === undefined),
+      'expected both smtpUrlFile and from, or neither',
+    )
+    .prefault({}),
   http: z
     .strictObject({
       host: withDefault(

@@ -3,6 +3,7 @@ import { NestFactory } from '@nestjs/core'
 import { AdaptersModule, type Adapters } from './adapters.module.js'
 import { EscrowModule } from './escrow/escrow.module.js'
 import { OptionsModule } from './options.module.js'
+import { NoticeModule } from './notice/notice.module.js'
 import { ReleaseModule } from './release/release.module.js'
 import { VerifyModule } from './verify/verify.module.js'
 
@@ -13,7 +14,7 @@ export class AppModule {
   static async with(adapters: Adapters): Promise<DynamicModule> {
     return {
       module: AppModule,
-      imports: [AdaptersModule.of(adapters), await OptionsModule.of(adapters), EscrowModule, VerifyModule, ReleaseModule],
+      imports: [AdaptersModule.of(adapters), await OptionsModule.of(adapters), EscrowModule, VerifyModule, NoticeModule, ReleaseModule],
     }
   }
 }

@@ -22,6 +22,8 @@ import { MetricsController } from './http/metrics.controller.js'
 import { ProblemFilter } from './http/problem.filter.js'
 import { Readiness } from './http/readiness.js'
 import { RequestLog } from './http/request-log.js'
+import { ContactController, NoticeController } from './notice/notice.controller.js'
+import { NoticeModule } from './notice/notice.module.js'
 import { JobsModule, type JobsWish } from './jobs.module.js'
 import { LogController } from './log/log.controller.js'
 import { LogModule } from './log/log.module.js'
@@ -40,6 +42,8 @@ const controllers = [
   GrantController,
   LogController,
   PushController,
+  NoticeController,
+  ContactController,
   HealthController,
   MetricsController,
 ]
@@ -72,7 +76,7 @@ export class HttpAppModule {
         : [await JobsModule.of(adapters, { registry: metrics.registry, ...jobs, ...(logTo === undefined ? {} : { logTo }) })]
     return {
       module: HttpAppModule,
-      imports: [await AppModule.with(adapters), EscrowModule, VerifyModule, ReleaseModule, LogModule, ...works],
+      imports: [await AppModule.with(adapters), EscrowModule, NoticeModule, VerifyModule, ReleaseModule, LogModule, ...works],
       controllers: role === 'worker' ? workerControllers : controllers,
       providers: [
         { provide: Metrics, useValue: metrics },

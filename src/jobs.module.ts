@@ -14,6 +14,8 @@ import type { JobHandlers } from './jobs/job-handler.js'
 import { JobQueue } from './jobs/queue.js'
 import { DueWorks, Ticker, type DueWork } from './jobs/ticker.js'
 import { JobWorker, type WorkerRules } from './jobs/worker.js'
+import { NoticeJobs } from './notice/notice-jobs.js'
+import { NoticeModule } from './notice/notice.module.js'
 import { ReleaseJobs } from './release/release-jobs.js'
 import { ReleaseModule } from './release/release.module.js'
 import { VerifyJobs } from './verify/verify-jobs.js'
@@ -32,7 +34,7 @@ export interface JobsWish {
   readonly rules?: Partial<WorkerRules>
 }
 
-const features = [EscrowJobs, VerifyJobs, ReleaseJobs] as const
+const features = [EscrowJobs, VerifyJobs, NoticeJobs, ReleaseJobs] as const
 const dueWorks = [DueSources, DueChores] as const
 
 /** Starts to work when the application is up, and gives back what is under way before it ends. */
@@ -52,7 +54,7 @@ export class JobsModule implements OnApplicationBootstrap, BeforeApplicationShut
     const workerRules: WorkerRules = { atOnce: atOnce(adapters.config), ...rules }
     return {
       module: JobsModule,
-      imports: [...(ticking ? [ScheduleModule.forRoot()] : []), EscrowModule, VerifyModule, ReleaseModule],
+      imports: [...(ticking ? [ScheduleModule.forRoot()] : []), EscrowModule, VerifyModule, NoticeModule, ReleaseModule],
       providers: [
         ...features,
         ...dueWorks,

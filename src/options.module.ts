@@ -15,6 +15,7 @@ import { openRemote } from './git/open-remote.js'
 import { RemoteOpener } from './git/remote-opener.js'
 import { HttpOptions } from './http/http-options.js'
 import { LogOptions } from './log/log-options.js'
+import { NoticeOptions } from './notice/notice-options.js'
 import { VerifyOptions } from './verify/verify-options.js'
 
 const dayMs = 86_400_000
@@ -36,6 +37,7 @@ export class OptionsModule {
       { provide: EscrowOptions, useValue: escrowOptions(adapters.config, { logKey, holder }) },
       { provide: VerifyOptions, useValue: { everyDays: adapters.config.fixity.everyDays } satisfies VerifyOptions },
       { provide: HttpOptions, useValue: { ...adapters.config.http, version: version() } satisfies HttpOptions },
+      { provide: NoticeOptions, useValue: await noticeOptions(adapters.config) },
       { provide: LogOptions, useValue: logOptions(adapters.config, { keys, logKey, holder }) },
       {
         provide: RemoteOpener,
@@ -88,6 +90,12 @@ function logOptions(config: Config, own: { readonly keys: AgentKeys; readonly lo
     policy: checkpointPolicy({ origin: config.origin, key: own.logKey, witnessQuorum, witnesses: witnesses.map((witness) => witness.key) }),
     witnessAddresses: witnesses.map(({ url, key }) => ({ url, key: parseNoteKey(key) })),
   }
+}
+
+async function noticeOptions({ notices, remotes }: Config): Promise<NoticeOptions> {
+  const { smtpUrlFile, from } = notices
+  const mail = smtpUrlFile === undefined || from === undefined ? null : { url: (await readSecretFile(smtpUrlFile)).trim(), from }
+  return { rules: remotes, mail, version: version() }
 }
 
 /** Names this process to others; a number of the operating system would come again. */

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { ERROR_ADVICE } from '../src/core/errors.js'
 import { codeLines, sourceFiles, walk, type Node, type SourceFile } from './architecture/source-files.js'
 
-const features = ['escrow', 'verify', 'release']
+const features = ['escrow', 'verify', 'notice', 'release']
 const base = ['core', 'crypto', 'format', 'store']
 const feature = [...base, 'db', 'jobs', 'log', 'http']
 const anything = [...feature, ...features, 'evidence', 'git', 'deposit', 'http', 'web', 'config', 'root', 'cli']
@@ -25,6 +25,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   log: [...base, 'db', 'jobs', 'http'],
   escrow: [...feature, 'git', 'deposit'],
   verify: [...feature, 'escrow', 'evidence'],
+  notice: [...feature, 'escrow', 'git'],
   release: [...feature, 'escrow', 'verify'],
   web: ['core', 'format', ...features],
   root: anything,

@@ -110,6 +110,10 @@ export const ERROR_ADVICE = {
   SERVICE_ANSWER: 'check the address; if it is right, tell its operator what the message says',
   SERVICE_UNREACHABLE: 'check the address and the network, then run the command again: nothing is done twice',
   TOKEN_INVALID: 'ask the operator for a token of your party: `escrow token create`; it may be unknown, expired or revoked',
+  // notices
+  CONTACT_INVALID: 'give an https URL or an e-mail address that this service can reach; the message says what was wrong',
+  NOTICE_REFUSED: 'the receiver answered, but did not take the notice: it must answer with a status of 2xx. The notice is sent again',
+  NOTICE_UNDELIVERED: 'check the receiver and the network; the notice is sent again, and can be read at the service',
   // jobs
   JOB_TIMEOUT: 'the work took longer than its limit and was stopped; it is tried again. If it goes on, look at what it works on',
   QUEUE_UNAVAILABLE: 'check the queue (Redis, or the database); nothing is lost, what is due is found again in the database',

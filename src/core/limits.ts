@@ -228,6 +228,19 @@ export const clockMendMs = 60 * 60_000
 export const startSpreadMaxMs = 10 * 60_000
 /** A host that has enough to do is asked again after so long, spread over as long again. */
 export const hostBusyMs = 20_000
+/** Events older than this are announced to nobody: they come from an index that was rebuilt. */
+export const noticeAgeMaxMs = 7 * 24 * 60 * 60_000
+/** A receiver of notices that has not answered by then is cut. */
+export const noticeTimeoutMs = 10_000
+/** Notices on their way at once in one process. */
+export const noticeSendsMax = 8
+/** Tries to deliver one notice; with the pauses between them some three days. */
+export const noticeAttemptsMax = 14
+/** The first pause after a failed delivery, doubled with each try up to `noticePauseMaxMs`. */
+export const noticePauseMs = 60_000
+export const noticePauseMaxMs = 12 * 60 * 60_000
+/** Contacts of one party in one agreement. */
+export const noticeContactsMax = 20
 /** Sources that one tick takes; the others wait for the next tick, a few seconds later. */
 export const dueSweepMax = 20_000
 

@@ -57,12 +57,18 @@ export const sourceTable = pgTable(
     failures: integer('failures').notNull().default(0),
     failureCode: text('failure_code').$type<ErrorCode>(),
     failedAt: instant('failed_at'),
+    /** The period whose lateness the parties were told of, and at which part of its allowed time. Not rebuilt from the store. */
+    warnedPeriodAt: instant('warned_period_at'),
+    warnedPercent: integer('warned_percent').notNull().default(0),
   },
   (t) => [
     primaryKey({ columns: [t.agreementId, t.source] }),
     index('source_look')
       .on(t.lookAt)
       .where(sql`${t.state} = 'active' and ${t.mode} = 'pull'`),
+    index('source_period')
+      .on(t.periodAt)
+      .where(sql`${t.state} = 'active'`),
     index('source_deadline')
       .on(t.deadlineAt)
       .where(sql`${t.state} = 'active'`),
@@ -190,6 +196,40 @@ export async function listMissed(db: Db, now: Date, limit: number): Promise<read
     .where(and(eq(sourceTable.state, 'active'), lte(sourceTable.deadlineAt, now), lt(sourceTable.periodAt, agreementTable.endsAt)))
     .orderBy(asc(sourceTable.deadlineAt), asc(sourceTable.agreementId), asc(sourceTable.source))
     .limit(page(limit))
+}
+
+/**
+ * Sources whose period has used up a part of its allowed time without a deposit, of which the parties were not told yet, longest due first.
+ *
+ * @param asked.percent - of the time between the period and its deadline, 1 to 99.
+ */
+export async function listLate(
+  db: Db,
+  asked: { readonly now: Date; readonly percent: number; readonly limit: number },
+): Promise<readonly SourceRow[]> {
+  const { periodAt, deadlineAt, warnedPeriodAt, warnedPercent, state } = sourceTable
+  const now = asked.now.toISOString()
+  const untold = sql`(${warnedPeriodAt} is distinct from ${periodAt} or ${warnedPercent} < ${asked.percent})`
+  const used = sql`${periodAt} + (${deadlineAt} - ${periodAt}) * ${asked.percent / 100}::double precision <= ${now}`
+  return db
+    .select(getTableColumns(sourceTable))
+    .from(sourceTable)
+    .innerJoin(agreementTable, eq(agreementTable.agreementId, sourceTable.agreementId))
+    .where(and(eq(state, 'active'), lte(periodAt, asked.now), gt(deadlineAt, asked.now), lt(periodAt, agreementTable.endsAt), used, untold))
+    .orderBy(asc(periodAt), asc(sourceTable.agreementId), asc(sourceTable.source))
+    .limit(page(asked.limit))
+}
+
+/** Note that the parties were told of a late period. @returns false when it was told, or met, meanwhile. */
+export async function markWarned(tx: Tx, key: SourceKey, told: { readonly periodAt: Date; readonly percent: number }): Promise<boolean> {
+  const { periodAt, warnedPeriodAt, warnedPercent } = sourceTable
+  const untold = sql`(${warnedPeriodAt} is distinct from ${periodAt} or ${warnedPercent} < ${told.percent})`
+  const marked = await tx
+    .update(sourceTable)
+    .set({ warnedPeriodAt: told.periodAt, warnedPercent: told.percent })
+    .where(and(isSource(key), eq(periodAt, told.periodAt), untold))
+    .returning({ source: sourceTable.source })
+  return marked.length === 1
 }
 
 /**

@@ -19,11 +19,17 @@ export type RequestId = z.infer<typeof RequestId>
 export const TokenId = id('tok', 'TokenId')
 export type TokenId = z.infer<typeof TokenId>
 
+export const NoticeId = id('ntc', 'NoticeId')
+export type NoticeId = z.infer<typeof NoticeId>
+export const ContactId = id('ctc', 'ContactId')
+export type ContactId = z.infer<typeof ContactId>
+
 interface IdOf {
   readonly agr: AgreementId
   readonly dep: DepositId
   readonly req: RequestId
   readonly tok: TokenId
+  readonly ctc: ContactId
 }
 
 const base32 = 'abcdefghijklmnopqrstuvwxyz234567'
@@ -45,9 +51,17 @@ export function newId<P extends keyof IdOf>(prefix: P, entropy: Entropy): IdOf[P
  * @returns `dep_` and the digest's first 100 bits.
  */
 export function depositIdOf(manifestDigest: string): DepositId {
-  const bits = BigInt(`0x${manifestDigest.slice(0, 25)}`)
-  const characters = Array.from({ length: 20 }, (_, index) => base32.charAt(Number((bits >> BigInt(5 * (19 - index))) & 31n)))
-  return DepositId.parse(`dep_${characters.join('')}`)
+  return DepositId.parse(`dep_${first100Bits(manifestDigest)}`)
+}
+
+/** The id of a notice, from the digest of what it is about. @param digest - 64 lower-case hex digits. */
+export function noticeIdOf(digest: string): NoticeId {
+  return NoticeId.parse(`ntc_${first100Bits(digest)}`)
+}
+
+function first100Bits(digest: string): string {
+  const bits = BigInt(`0x${digest.slice(0, 25)}`)
+  return Array.from({ length: 20 }, (_, index) => base32.charAt(Number((bits >> BigInt(5 * (19 - index))) & 31n))).join('')
 }
 
 /** A name chosen by people that becomes part of object keys and command lines: sources, parties, replicas. Visible to the operator: choose neutral ones. */

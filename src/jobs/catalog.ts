@@ -55,6 +55,12 @@ export const catalog = {
   'record-missed': chore(minuteMs, { timeLimitMs: 10 * minuteMs }),
   /** Sources that a clock which ran ahead has put off. */
   'mend-schedules': chore(hourMs, { timeLimitMs: 10 * minuteMs }),
+  /** Notices of what has come into the log. */
+  'announce-events': chore(10 * secondMs, { timeLimitMs: 30 * minuteMs }),
+  /** Notices of deposits that are late. */
+  'warn-late': chore(minuteMs, { timeLimitMs: 10 * minuteMs }),
+  /** Notices to the contacts of parties. */
+  'deliver-notices': chore(10 * secondMs, { timeLimitMs: 30 * minuteMs }),
   /** Clocks of requests and orders, grants, the dead man's switch. */
   'sweep-releases': chore(minuteMs, { timeLimitMs: 30 * minuteMs }),
   /** Copies that are due to be read again. */

@@ -59,6 +59,7 @@ export interface TermsWish {
 /** What a fixture is made of beside its defaults. */
 export interface ServiceWish {
   readonly replicas?: readonly string[]
+  readonly remotes?: Partial<Config['remotes']>
   /** Starts a witness that watches the log of this verifier key; then one cosignature is demanded. */
   readonly witness?: (logKey: string) => Promise<WitnessAddress>
   /** A database that the fixture owns from then on; a borrowed one when left out. */
@@ -106,7 +107,13 @@ export class ServiceFixture {
     const replicas = names.map((name) => ({ ...first!, name, path: join(home, 'replicas', name) })) as Config['replicas']
     const fixture = new ServiceFixture(
       home,
-      { ...parsed, replicas, http: { ...parsed.http, ...wish.server?.http }, deposit: { ...parsed.deposit, ...wish.deposit } },
+      {
+        ...parsed,
+        replicas,
+        remotes: { ...parsed.remotes, ...wish.remotes },
+        http: { ...parsed.http, ...wish.server?.http },
+        deposit: { ...parsed.deposit, ...wish.deposit },
+      },
       wish.database ?? (await testDatabase()),
       wish.server,
     )

@@ -8,6 +8,7 @@ import { createPartyFolder } from '../../src/cli/party-folder.js'
 import { SystemEntropy } from '../../src/core/environment.js'
 import { Role, type Party } from '../../src/format/agreement.js'
 import { HttpCaller, type ProblemBody } from '../doubles/http-caller.js'
+import { AnnounceEvents } from '../../src/notice/announce-events.js'
 import { HttpHouse } from '../doubles/http-house.js'
 
 const members: Readonly<Record<Role, string | null>> = {
@@ -27,6 +28,8 @@ const insiders = new Map<Role, HttpCaller>()
 const strangers = new Map<Role, HttpCaller>()
 /** A value for every parameter that any path has. */
 const values: Record<string, string> = {}
+/** Notices and contacts belong to one party: those of each role. */
+const own = new Map<Role, Readonly<Record<string, string>>>()
 /** A body for every POST. */
 const bodies: Record<string, (caller: HttpCaller, path: string) => ReturnType<HttpCaller['get']>> = {}
 
@@ -40,6 +43,7 @@ beforeAll(async () => {
     strangers.set(role, await HttpCaller.as(house.service.app, await strangerCard(role)))
   }
   await findValues(request)
+  await findNotices()
 })
 afterAll(async () => {
   await house.close()
@@ -88,6 +92,30 @@ async function findValues(request: string): Promise<void> {
   }
 }
 
+const noticed: readonly Role[] = ['depositor', 'beneficiary', 'supervisor']
+
+async function findNotices(): Promise<void> {
+  await house.service.get(AnnounceEvents).run()
+  const wish = { agreement: house.agreed.id, channel: 'webhook', address: 'https://receiver.example/' }
+  for (const role of noticed) {
+    const member = insiders.get(role)!
+    const [told] = (await member.json<{ items: { notice: { notice: string } }[] }>('/v1/notices')).items
+    const kept = (await member.post('/v1/contacts', wish)).body as { contact: string }
+    own.set(role, { notice: told!.notice.notice, contact: kept.contact })
+  }
+  Object.assign(values, own.get('beneficiary'))
+  bodies['/v1/contacts'] = (caller, path) => caller.post(path, wish)
+  for (const path of ['/v1/notices/:notice/acknowledgement', '/v1/contacts/:contact/end'])
+    bodies[path] = (caller, filled) => caller.post(filled, {})
+}
+
+/** The same route about what is the own of a role. */
+function ownOf(role: Role, route: Route): Route {
+  const [theirs, mine] = [own.get('beneficiary')!, own.get(role) ?? {}]
+  const path = Object.entries(theirs).reduce((text, [name, value]) => text.replace(value, mine[name] ?? value), route.path)
+  return { ...route, path }
+}
+
 interface Route {
   readonly method: string
   readonly template: string
@@ -130,7 +158,9 @@ async function call(
 const agentsOnly = ['/metrics']
 const beneficiariesOnly = /^\/v1\/grants/
 const depositorsOnly = /^\/git\//
+const noticedOnly = /^\/v1\/(?:notices|contacts)/
 const refusesByRole = (role: Role, { template: name }: Route) =>
+  (noticedOnly.test(name) && !noticed.includes(role)) ||
   (agentsOnly.includes(name) && role !== 'agent') ||
   (beneficiariesOnly.test(name) && role !== 'beneficiary') ||
   (depositorsOnly.test(name) && role !== 'depositor')
@@ -142,7 +172,7 @@ test('the router lists the routes', () => {
 describe.each(roles)('%s', (role) => {
   test('a member reaches every route of its role, and the answer is about what is its own', async () => {
     for (const route of routes()) {
-      const answer = await call(insiders.get(role)!, route)
+      const answer = await call(insiders.get(role)!, ownOf(role, route))
       if (refusesByRole(role, route)) expect([answer.status, code(answer)], route.path).toEqual([403, 'ROLE_REFUSED'])
       else if (isGit(route)) expect(code(answer), route.path).toBe('PUSH_REFUSED')
       else if (route.template.endsWith('/acceptances')) expect([answer.status, code(answer)]).toEqual([422, 'SHARE_INVALID'])
@@ -152,7 +182,7 @@ describe.each(roles)('%s', (role) => {
 
   test('a stranger with the same name, role and organisation sees nothing, and cannot tell what is there', async () => {
     for (const route of routes().filter(({ open }) => !open)) {
-      const answer = await call(strangers.get(role)!, route)
+      const answer = await call(strangers.get(role)!, ownOf(role, route))
       if (refusesByRole(role, route)) expect([answer.status, code(answer)], route.path).toEqual([403, 'ROLE_REFUSED'])
       else if (['/metrics', '/v1/replicas'].includes(route.template)) expect(answer.status).toBe(200)
       else if (!/[:*]/.test(route.template) && route.method === 'get') {
@@ -194,7 +224,7 @@ function code({ text }: { readonly text: string }): string | undefined {
 /** The same route about something that nobody has. */
 function absent(route: Route): Route {
   const away = (text: string) =>
-    text.replaceAll(/(agr|dep|req)_[a-z2-7]{20}/g, `$1_${'a'.repeat(20)}`).replaceAll(/[0-9a-f]{64}/g, '0'.repeat(64))
+    text.replaceAll(/(agr|dep|req|ntc|ctc)_[a-z2-7]{20}/g, `$1_${'a'.repeat(20)}`).replaceAll(/[0-9a-f]{64}/g, '0'.repeat(64))
   return { ...route, path: away(route.path) }
 }
 

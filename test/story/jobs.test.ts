@@ -74,6 +74,9 @@ test('a tick takes what is due to deposits with receipts, and chores to their ne
   const chores = new Set(lines.filter(({ msg }) => msg === 'job done').map(({ job }) => job))
   expect(chores).toEqual(
     new Set([
+      'announce-events',
+      'warn-late',
+      'deliver-notices',
       'check-fixity',
       'check-log',
       'extend-retention',

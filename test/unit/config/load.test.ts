@@ -37,6 +37,7 @@ describe('what a configuration file may say', () => {
       log: { witnessQuorum: 0, witnesses: [] },
       queue: { kind: 'database' },
       jobs: { depositsAtOnce: 2, checksAtOnce: 2, hostAtOnce: 4, hostPerMinute: 120 },
+      notices: {},
       http: { host: '127.0.0.1', port: 8080, trustedProxies: 0, requestsPerMinute: 1200 },
       jurisdiction: { storeCountries: ['CH'], storeControlExcluded: [] },
     })
