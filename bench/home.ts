@@ -87,6 +87,12 @@ export class BenchHome {
       .map((name) => join(this.objects, name))
   }
 
+  /** A token for a party. @returns its file. */
+  async token(name: string): Promise<string> {
+    await this.must('token', 'create', this.at(name, 'party.json'), '--out', this.at(`${name}.token`), ...this.atHome)
+    return this.at(`${name}.token`)
+  }
+
   get home(): string {
     return this.at('home')
   }

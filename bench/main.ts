@@ -9,6 +9,7 @@ import { meets, type BenchRow, type RowOutcome } from './bench-row.js'
 import { row as dueSweep } from './due-sweep.js'
 import { row as firstDeposit } from './first-deposit.js'
 import { row as fixitySweep } from './fixity-sweep.js'
+import { row as httpReads } from './http-reads.js'
 import { row as incremental } from './incremental.js'
 import { describeMachine } from './machine.js'
 import { reportLines } from './present.js'
@@ -25,6 +26,7 @@ const rows: readonly BenchRow[] = [
   restoreChain,
   workerMemory,
   dueSweep,
+  httpReads,
 ]
 
 const usage = `npm run bench -- --remote <path-or-url> [--rows ${rows.map((row) => row.name).join(',')}] [--rounds n] [--json]`

@@ -103,6 +103,17 @@ test('no controller reads a table: what a viewer may see is decided by the queri
   expect(wrong.map((file) => file.path)).toEqual([])
 })
 
+test('every query of a visible-*.table takes the viewer and asks whether the agreement pins its key', () => {
+  const tables = source.filter((file) => /\/visible[a-z-]*\.table\.ts$/.test(file.path))
+  expect(tables.length).toBeGreaterThan(2)
+  const queries = tables.flatMap((file) => file.text.split(/(?=^export async function )/m).slice(1))
+  expect(queries.length).toBeGreaterThan(15)
+  // The last two look for the viewer's own key among the parties themselves.
+  const asks = /pinsViewer\(db, viewer, |eq\(partyTable\.fingerprint, viewer\.fingerprint\)/
+  const wrong = queries.filter((query) => !/viewer: Viewer/.test(query) || !asks.test(query))
+  expect(wrong.map((query) => query.slice(0, 80))).toEqual([])
+})
+
 test('no server file can combine shares or open an envelope with an identity', () => {
   const importers = source.filter((file) => file.imports.some((to) => to.startsWith('src/crypto/holder/'))).map((file) => file.path)
   const allowed = /^src\/(?:crypto\/holder\/|cli\/(?:holder-|verify))/

@@ -3,6 +3,7 @@ import type { NestExpressApplication } from '@nestjs/platform-express'
 import { sql } from 'drizzle-orm'
 import request, { type Response } from 'supertest'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { httpConnectionsMax, httpHeadersTimeoutMs, httpIdleTimeoutMs, httpKeepAliveMs } from '../../src/core/limits.js'
 import { CreateToken } from '../../src/escrow/create-token.js'
 import { RevokeToken } from '../../src/escrow/revoke-token.js'
 import { dayMs, ServiceFixture } from '../doubles/service-fixture.js'
@@ -123,6 +124,15 @@ test('the API document and its page come from the service itself', async () => {
   for (const asset of assets) await request(server).get(new URL(asset, 'http://x/docs').pathname).expect(200)
   const { body } = await request(server).get('/docs/openapi.json').expect(200)
   expect((body as { openapi: string }).openapi).toBe('3.1.0')
+})
+
+test('a client that is slow, idle or one of too many is limited by the server itself', () => {
+  expect(server.headersTimeout).toBe(httpHeadersTimeoutMs)
+  expect(server.timeout).toBe(httpIdleTimeoutMs)
+  expect(server.keepAliveTimeout).toBe(httpKeepAliveMs)
+  expect(server.maxConnections).toBe(httpConnectionsMax)
+  // Long pushes and downloads take as long as they take.
+  expect(server.requestTimeout).toBe(0)
 })
 
 test('who asks too often is told how long to wait', async () => {
