@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { SystemClock, SystemEntropy, type Entropy } from '../core/environment.js'
 import { EscrowError } from '../core/errors.js'
+import { checkVault } from '../crypto/vault-commitments.js'
 import { signedDocumentBytesMax } from '../core/limits.js'
 import { sha256Hex } from '../crypto/digest.js'
 import { sealBytes } from '../crypto/seal-envelope.js'
@@ -25,7 +26,7 @@ interface CreateOptions {
   readonly out: string
 }
 
-/** Write an agreement, unsigned, and its annex sealed to every party. @throws EscrowError `AGREEMENT_INVALID`, `FORMAT_INVALID`, `FILE_UNREADABLE` */
+/** Write an agreement, unsigned, and its annex sealed to every party. @throws EscrowError `AGREEMENT_INVALID`, `VAULT_INVALID`, `FORMAT_INVALID`, `FILE_UNREADABLE` */
 export async function createAgreement(_context: CommandContext, options: CreateOptions): Promise<CommandResult> {
   const text = async (path: string) => (await readNamedFile(path, signedDocumentBytesMax)).toString('utf8')
   const draft = parseAgreementDraft(await text(options.draft), options.draft)
@@ -33,7 +34,7 @@ export async function createAgreement(_context: CommandContext, options: CreateO
   const vault = parseBody(parseJson(await text(options.vault), options.vault), Vault, options.vault)
   const parties = await Promise.all(options.party.map((path) => readPartyCard(path)))
   const { agreement, annex } = assemble({ draft, service, vault, parties }, new SystemClock().now(), new SystemEntropy())
-  checkAgreement(agreement)
+  checkWhole(agreement)
   const recipients = parties.flatMap((party) => (party.recipient === null ? [] : [party.recipient]))
   const path = join(options.out, 'agreement.json')
   const annexPath = join(options.out, 'annex.age')
@@ -63,12 +64,18 @@ export async function signAgreement(_context: CommandContext, options: { readonl
   return { json: { agreement: body.agreement, digest, signedBy }, lines }
 }
 
+/** Nobody signs for a vault that cannot be opened by as many shares as it says. */
+function checkWhole(agreement: Agreement): void {
+  checkAgreement(agreement)
+  for (const epoch of agreement.vault.epochs) checkVault(epoch, agreement.vault.threshold)
+}
+
 function signAs(bytes: Uint8Array, party: Awaited<ReturnType<typeof openPartyFolder>>): Uint8Array {
   const isSigned = !startsLikeAgreement(bytes)
   const body = isSigned
     ? openAgreement(bytes).body
     : parseBody(parseJson(Buffer.from(bytes).toString('utf8'), 'agreement'), Agreement, 'agreement')
-  checkAgreement(body)
+  checkWhole(body)
   const pinned = partyOf(body, party.card.party).keys.some((key) => sameKey(key, party.pinnedKey))
   if (!pinned) throw new EscrowError('KEY_INVALID', `expected the key that the agreement names for ${party.card.party}`)
   return isSigned ? countersign(bytes, party.signingKey) : signFirst(body, party)

@@ -1,4 +1,5 @@
 import { EscrowError } from '../core/errors.js'
+import { checkVault } from '../crypto/vault-commitments.js'
 import type { Agreement, AgreementAnnex } from '../format/agreement.js'
 import { checkAgreement } from '../format/check-agreement.js'
 import { sameKey } from '../format/signed-agreement.js'
@@ -6,14 +7,15 @@ import { parseRemoteUrl } from '../git/remote-url.js'
 import type { Agent } from './agent.js'
 
 /**
- * Demand an agreement that this service can carry out: free of contradictions, with this origin, log and agent, and with witnesses that
+ * Demand an agreement that this service can carry out: free of contradictions, with a vault that its threshold opens, with this origin, log and agent, and with witnesses that
  * it asks.
  *
  * @param body - attacker-controlled but for its signatures.
- * @throws EscrowError `AGREEMENT_INVALID`
+ * @throws EscrowError `AGREEMENT_INVALID`; `VAULT_INVALID` when the commitments are not those of its vault
  */
 export function requireOwnAgreement(body: Agreement, { keys, options }: Pick<Agent, 'keys' | 'options'>): void {
   checkAgreement(body)
+  for (const epoch of body.vault.epochs) checkVault(epoch, body.vault.threshold)
   if (body.origin !== options.origin)
     throw new EscrowError('AGREEMENT_INVALID', `expected an agreement with ${options.origin}, got ${body.origin}`)
   const own = { kind: 'ed25519', publicKey: keys.signingKey.publicKey } as const

@@ -1,7 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { Clock } from '../core/environment.js'
 import { EscrowError } from '../core/errors.js'
-import { checkVault } from '../crypto/vault-commitments.js'
 import { Database } from '../db/database.js'
 import { Agent } from '../escrow/agent.js'
 import { AgreementShelf, type KnownAgreement } from '../escrow/agreement-shelf.js'
@@ -88,7 +87,6 @@ export class AmendAgreement {
     brought: AmendmentDocuments,
   ): { readonly annex: AgreementAnnex; readonly warnings: readonly string[] } {
     requireOwnAgreement(body, this.agent)
-    for (const epoch of body.vault.epochs) checkVault(epoch, body.vault.threshold)
     const annex = parseAnnex(this.agent.keys.openOwn(brought.annex), body)
     // The names of its chains in the log are made from it: with another secret nobody could find the events of before.
     if (annex.tagSecret !== known.annex.tagSecret) throw new EscrowError('AGREEMENT_INVALID', 'expected an annex with the same tag secret')
