@@ -39,6 +39,11 @@ export class PushHouse {
     return `${protocol}//ci:${token}@${host}/git/${this.agreed.id}/${source}.git`
   }
 
+  /** The address of a source, without its token. */
+  bareAddress(source: string): string {
+    return `${this.origin}/git/${this.agreed.id}/${source}.git`
+  }
+
   /** What a request carries beside its body. */
   get basic(): { readonly authorization: string } {
     return { authorization: `Basic ${Buffer.from(`ci:${this.token}`).toString('base64')}` }
@@ -101,11 +106,13 @@ export async function tokenOf(service: ServiceFixture, party: string): Promise<s
 
 /** Run git and wait; its output and errors are one text. */
 export function runGit(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<GitRan> {
+  return run('git', args, { ...gitEnvironment, GIT_TERMINAL_PROMPT: '0', ...environment })
+}
+
+/** Run a program and wait; its output and errors are one text. */
+export function run(program: string, args: readonly string[], environment: NodeJS.ProcessEnv): Promise<GitRan> {
   return new Promise((resolve, reject) => {
-    const child = spawn('git', args, {
-      env: { ...gitEnvironment, GIT_TERMINAL_PROMPT: '0', ...environment },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
+    const child = spawn(program, args, { env: environment, stdio: ['ignore', 'pipe', 'pipe'] })
     const blocks: Buffer[] = []
     child.stdout.on('data', (block: Buffer) => blocks.push(block))
     child.stderr.on('data', (block: Buffer) => blocks.push(block))

@@ -1,8 +1,8 @@
 // What else real clients do when they push: formats, encodings, versions, odd tags, due dates, races.
-import { rmSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { GitFixture } from '../doubles/git-fixture.js'
-import { packOf, PushHouse, runGit } from '../doubles/push-client.js'
+import { addEveryKindOfRef, gitEnvironment, GitFixture } from '../doubles/git-fixture.js'
+import { packOf, PushHouse, run, runGit } from '../doubles/push-client.js'
 import { digestRefs } from '../../src/format/refs-digest.js'
 import { listLocalRefs, readHead } from '../../src/git/restore-repository.js'
 import { dayMs } from '../doubles/service-fixture.js'
@@ -10,7 +10,7 @@ import { dayMs } from '../doubles/service-fixture.js'
 let house: PushHouse
 const made: GitFixture[] = []
 beforeAll(async () => {
-  house = await PushHouse.open(['product', 'some-refs', 'sha256', 'due', 'shallow', 'raw', 'head', 'race', 'names'])
+  house = await PushHouse.open(['product', 'some-refs', 'sha256', 'due', 'shallow', 'raw', 'head', 'race', 'names', 'recipe'])
 })
 afterAll(async () => {
   await house.close()
@@ -149,4 +149,22 @@ test('of two pushes at once one is a deposit and the other is told why not', asy
   expect((await house.latest('raw'))?.sequence).toBe(before + 2 - lost.length)
   expect(lost.length).toBeLessThan(2)
   rmSync(vendor.folder, { recursive: true })
+})
+
+test('the script of docs/recipes deposits a repository, and shows the token to no process list', async () => {
+  const vendor = repository()
+  addEveryKindOfRef(vendor)
+  const [, script = ''] = /```sh\n([^]*?)```/.exec(readFileSync('docs/recipes/README.md', 'utf8')) ?? []
+  const environment = {
+    ...gitEnvironment,
+    SOURCE_URL: `file://${vendor.path}`,
+    ESCROW_URL: house.bareAddress('recipe'),
+    ESCROW_TOKEN: house.token,
+  }
+  const ran = await run('sh', ['-c', script], environment)
+  expect(ran.exitCode, ran.text).toBe(0)
+  expect(ran.text).toMatch(/deposit 1 \(full\)/)
+  expect(ran.text).not.toContain(house.token)
+  // In double quotes the shell would write the token into the arguments of git.
+  for (const [, quote] of readFileSync('docs/recipes/README.md', 'utf8').matchAll(/-c (.)credential\.helper/g)) expect(quote).toBe("'")
 })

@@ -1,0 +1,22 @@
+import { runEscrow } from '../../src/cli/program.js'
+
+/** Run `escrow serve` on any free port of loopback, in this process, until `work` is done with its address; then interrupt it. */
+export async function serving(home: string, work: (url: string) => Promise<void>): Promise<void> {
+  const stop = new AbortController()
+  let found: (url: string) => void = () => undefined
+  const url = new Promise<string>((resolve) => (found = resolve))
+  const err = (line: string) => {
+    const [, address] = /service +(http:\S+)/.exec(line) ?? []
+    if (address !== undefined) found(address)
+  }
+  const terminal = { out: () => undefined, err, redraw: () => undefined, interactive: false }
+  process.env['ESCROW_HTTP_PORT'] = '0'
+  const running = runEscrow(['--home', home, 'serve', '--role', 'api'], terminal, stop.signal)
+  delete process.env['ESCROW_HTTP_PORT']
+  try {
+    await work(await Promise.race([url, running.then((code) => Promise.reject(new Error(`serve ended with ${code}`)))]))
+  } finally {
+    stop.abort()
+    await running
+  }
+}
