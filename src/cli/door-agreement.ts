@@ -3,6 +3,7 @@ import { keyidOf } from '../crypto/dsse.js'
 import { openAgreement, type SignedAgreement } from '../format/signed-agreement.js'
 import { columns, type CommandContext, type CommandResult } from './command.js'
 import { exists, readNamedFile } from './files.js'
+import { shownRelease } from './release-lines.js'
 import { withDoor, type ShownAgreement } from './service-door.js'
 
 /** Record custodians' acceptances. */
@@ -59,6 +60,7 @@ function linesOfAgreement(signed: SignedAgreement): readonly string[] {
       ],
       ...vault.epochs.map(({ epoch, recipient }): [string, string] => [`epoch ${epoch}`, recipient]),
     ]),
+    ...shownRelease(body),
   ]
 }
 

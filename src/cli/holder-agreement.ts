@@ -16,6 +16,7 @@ import { countersign, digestOf, signDocument } from '../format/signed-document.j
 import { parseAgreementDraft, parseServiceCard, type AgreementDraft, type ServiceCard } from './agreement-draft.js'
 import { columns, type CommandContext, type CommandResult } from './command.js'
 import { readNamedFile, writeNamedFile } from './files.js'
+import { linesOfRelease } from './release-lines.js'
 import { openPartyFolder, parseJson, readPartyCard } from './party-folder.js'
 
 interface CreateOptions {
@@ -35,6 +36,8 @@ export async function createAgreement(_context: CommandContext, options: CreateO
   const parties = await Promise.all(options.party.map((path) => readPartyCard(path)))
   const { agreement, annex } = assemble({ draft, service, vault, parties }, new SystemClock().now(), new SystemEntropy())
   checkWhole(agreement)
+  // A policy that nobody could satisfy is refused when it is made, before anybody has signed it.
+  const release = linesOfRelease(agreement)
   const recipients = parties.flatMap((party) => (party.recipient === null ? [] : [party.recipient]))
   const path = join(options.out, 'agreement.json')
   const annexPath = join(options.out, 'annex.age')
@@ -46,7 +49,8 @@ export async function createAgreement(_context: CommandContext, options: CreateO
     ['digest', `${digest}; all parties compare it before they sign`],
     ['written to', `${path} and ${annexPath}`],
   ])
-  return { json: { agreement: agreement.agreement, digest, file: path, annex: annexPath }, lines }
+  const json = { agreement: agreement.agreement, digest, file: path, annex: annexPath, warnings: release.warnings }
+  return { json, lines: [...lines, ...release.lines] }
 }
 
 /** Sign an agreement as one of its parties. @throws EscrowError `KEY_INVALID` when the key is not that party's, `FORMAT_INVALID` */
@@ -61,7 +65,8 @@ export async function signAgreement(_context: CommandContext, options: { readonl
     ['digest', digest],
     ['signed by', signedBy.join(', ')],
   ])
-  return { json: { agreement: body.agreement, digest, signedBy }, lines }
+  const release = linesOfRelease(body)
+  return { json: { agreement: body.agreement, digest, signedBy, warnings: release.warnings }, lines: [...lines, ...release.lines] }
 }
 
 /** Nobody signs for a vault that cannot be opened by as many shares as it says. */

@@ -17,6 +17,7 @@ import { parseAgreementChange, type AgreementChange } from './agreement-draft.js
 import { columns, type CommandContext, type CommandResult } from './command.js'
 import { readNamedFile, writeNamedFile } from './files.js'
 import { parseJson, readPartyCard } from './party-folder.js'
+import { linesOfRelease } from './release-lines.js'
 import { pinAgreement } from './pinned-agreements.js'
 import { openSigner, signedResult, writeStatement } from './sign-statement.js'
 
@@ -146,7 +147,7 @@ export async function agree(
   const result = signedResult('agreement-amendment', signer, signed, options.out)
   return {
     json: { ...(result.json as object), next: nextDigest, touched: touchedParts(body, next) },
-    lines: [...linesOfChange(body, next), ...result.lines],
+    lines: [...linesOfChange(body, next), ...linesOfRelease(next).lines, ...result.lines],
   }
 }
 
