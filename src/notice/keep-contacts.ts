@@ -6,8 +6,8 @@ import { Database } from '../db/database.js'
 import { newId } from '../format/ids.js'
 import { parseMailAddress } from './mail.js'
 import { NoticeOptions } from './notice-options.js'
-import type { NoticeChannel, NoticeContactRow } from './notice.table.js'
-import { endContact, findViewerParty, listContacts, saveContact, type NoticeViewer } from './visible-notices.table.js'
+import { saveContact, type NoticeChannel, type NoticeContactRow } from './notice.table.js'
+import { endContact, findViewerParty, listContacts, type NoticeViewer } from './visible-notices.table.js'
 import { parseWebhookUrl } from './webhook.js'
 
 /** A contact as it is kept. */

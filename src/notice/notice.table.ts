@@ -201,3 +201,25 @@ export async function recordDelivery(
     .set({ ...ended, attempts: sql`${noticeDeliveryTable.attempts} + 1` })
     .where(isDelivery(one))
 }
+
+/** How notices are on their way. @param noticeIds - 0 to `rowsMax`. */
+export async function listDeliveries(db: Db, noticeIds: readonly string[]): Promise<readonly NoticeDeliveryRow[]> {
+  if (noticeIds.length === 0) return []
+  return db
+    .select()
+    .from(noticeDeliveryTable)
+    .where(inArray(noticeDeliveryTable.noticeId, [...noticeIds]))
+    .orderBy(asc(noticeDeliveryTable.noticeId), asc(noticeDeliveryTable.contactId))
+}
+
+/** Add a contact, or take up one of this address again. @returns the row afterwards. */
+export async function saveContact(tx: Tx, row: NoticeContactRow): Promise<NoticeContactRow | null> {
+  const { agreementId, party, channel, address } = noticeContactTable
+  return first(
+    await tx
+      .insert(noticeContactTable)
+      .values(row)
+      .onConflictDoUpdate({ target: [agreementId, party, channel, address], set: { state: 'active' } })
+      .returning(),
+  )
+}

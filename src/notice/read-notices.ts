@@ -2,8 +2,8 @@ import { Inject, Injectable } from '@nestjs/common'
 import { Clock } from '../core/environment.js'
 import { EscrowError } from '../core/errors.js'
 import { Database } from '../db/database.js'
-import type { NoticeDeliveryRow, NoticeRow } from './notice.table.js'
-import { acknowledgeNotice, listDeliveries, listNotices, type NoticeViewer } from './visible-notices.table.js'
+import { listDeliveries, type NoticeDeliveryRow, type NoticeRow } from './notice.table.js'
+import { acknowledgeNotice, listNotices, type NoticeViewer } from './visible-notices.table.js'
 
 /** A notice, and how it went out. */
 export interface ToldNotice {

@@ -1,17 +1,10 @@
 // Every question that a viewer may ask about notices and contacts: it speaks for the parties whose keys its token is bound to.
-import { and, asc, desc, eq, inArray, isNull, lt, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, isNull, lt, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../db/database.js'
 import { first, page } from '../db/rows.js'
 import { partyTable } from '../escrow/agreement.table.js'
 import type { Role } from '../format/agreement.js'
-import {
-  noticeContactTable,
-  noticeDeliveryTable,
-  noticeTable,
-  type NoticeContactRow,
-  type NoticeDeliveryRow,
-  type NoticeRow,
-} from './notice.table.js'
+import { noticeContactTable, noticeDeliveryTable, noticeTable, type NoticeContactRow, type NoticeRow } from './notice.table.js'
 
 /** Who asks for notices, as its token says. */
 export interface NoticeViewer {
@@ -58,16 +51,6 @@ export async function listNotices(
     .limit(page(asked.limit))
 }
 
-/** How notices are on their way. @param noticeIds - 0 to `rowsMax`. */
-export async function listDeliveries(db: Db, noticeIds: readonly string[]): Promise<readonly NoticeDeliveryRow[]> {
-  if (noticeIds.length === 0) return []
-  return db
-    .select()
-    .from(noticeDeliveryTable)
-    .where(inArray(noticeDeliveryTable.noticeId, [...noticeIds]))
-    .orderBy(asc(noticeDeliveryTable.noticeId), asc(noticeDeliveryTable.contactId))
-}
-
 /** Acknowledge a notice of a viewer; the first time counts. @returns the row afterwards; null when the viewer has no such notice. */
 export async function acknowledgeNotice(
   tx: Tx,
@@ -82,18 +65,6 @@ export async function acknowledgeNotice(
     .set(set)
     .where(and(mine, isNull(noticeTable.acknowledgedAt)))
   return first(await tx.select().from(noticeTable).where(mine))
-}
-
-/** Add a contact, or take up one of this address again. @returns the row afterwards. */
-export async function saveContact(tx: Tx, row: NoticeContactRow): Promise<NoticeContactRow | null> {
-  const { agreementId, party, channel, address } = noticeContactTable
-  return first(
-    await tx
-      .insert(noticeContactTable)
-      .values(row)
-      .onConflictDoUpdate({ target: [agreementId, party, channel, address], set: { state: 'active' } })
-      .returning(),
-  )
 }
 
 /** Contacts of a viewer, oldest first. */
