@@ -105,7 +105,9 @@ export async function copyRows(from: Database, to: Database): Promise<void> {
     }
     return found
   })
-  const counters = await from.query((db) => db.execute(sql`select sequencename as name, last_value::text as last from pg_sequences`))
+  const counters = await from.query((db) =>
+    db.execute(sql`select sequencename as name, last_value::text as last from pg_sequences where schemaname = 'public'`),
+  )
   await to.transaction(async (tx) => {
     await tx.execute(sql`set local session_replication_role = replica`)
     for (const { name, rows } of tables) {
