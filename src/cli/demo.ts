@@ -130,8 +130,20 @@ class DemoWalk implements DemoSteps {
     await this.step('an incremental deposit', [...mirror, '--source', 'product'])
     await this.timed('the vendor rewrites the branch', () => source.rewriteBranch())
     await this.step('an incremental deposit with a finding: both histories are kept', [...mirror, '--source', 'product'])
+    await this.explain()
     await this.step('nothing new: recorded as unchanged', [...mirror, '--source', 'product'])
     this.proven.push('a full and two incremental deposits are sealed, stored on two replicas, and logged with receipts')
+  }
+
+  /** Without it a release would give the newest deposit whose findings somebody has explained: the one before. */
+  private async explain(): Promise<void> {
+    const objects = join(this.home, 'replicas', 'a', 'objects')
+    const names = await readdir(objects, { recursive: true })
+    const manifest = names.find((name) => /product\/0000000003-incremental\/manifest\.json$/.test(name.replaceAll('\\', '/'))) ?? 'none'
+    const out = this.at('outbox', 'vendor', 'explain.json')
+    const as = ['--as', this.at('parties', 'vendor'), '--agreement', this.agreement, '--explanation', 'We squashed a draft.', '--out', out]
+    await this.step('the vendor explains the rewritten branch', ['explain', join(objects, manifest), ...as])
+    await this.step('the operator records it, and the deposit opens by default again', ['record', out, ...this.atHome()])
   }
 
   private async fixity(): Promise<void> {
@@ -169,8 +181,8 @@ class DemoWalk implements DemoSteps {
       '--case',
       requestCase,
     ]
-    const newest = ['--source', 'product', '--sequence', '3']
-    await this.step('the partner opens the newest deposit', [...opening, ...newest, '--to', this.at('restored.git')])
+    const granted = ['--source', 'product', '--to', this.at('restored.git')]
+    await this.step('the partner opens the newest deposit, which was granted', [...opening, ...granted])
     await this.compare('every ref and object is compared with the source', source, this.at('restored.git'))
     await this.step('the next deposit is a full one, to the reserve that nobody has shares of yet', [
       'mirror',
