@@ -10,6 +10,7 @@ import { row as dueSweep } from './due-sweep.js'
 import { row as firstDeposit } from './first-deposit.js'
 import { row as fixitySweep } from './fixity-sweep.js'
 import { row as httpReads } from './http-reads.js'
+import { row as massRelease } from './mass-release.js'
 import { row as incremental } from './incremental.js'
 import { describeMachine } from './machine.js'
 import { reportLines } from './present.js'
@@ -27,6 +28,7 @@ const rows: readonly BenchRow[] = [
   workerMemory,
   dueSweep,
   httpReads,
+  massRelease,
 ]
 
 const usage = `npm run bench -- --remote <path-or-url> [--rows ${rows.map((row) => row.name).join(',')}] [--rounds n] [--json]`
