@@ -282,7 +282,7 @@ test('another worker on the same source, and one that takes it over in the middl
   const agreementId = openAgreement(readFileSync(home.agreement)).body.agreement
   const key = { agreementId, source: 'stolen', holder: 'another worker' }
   const now = new Date()
-  await database.query((db) => tryTakeLease(db, { ...key, now, expiresAt: new Date(now.getTime() + 3_600_000) }))
+  await database.query((db) => tryTakeLease(db, { ...key, now, expiresAt: new Date(now.getTime() + 60_000) }))
   expectRefused(await mirror('stolen'), 'stolen', { code: 'LEASE_HELD', exitCode: 7, words: /another worker/ })
   await database.query((db) => tryTakeLease(db, { ...key, now: new Date(now.getTime() + 7_200_000), expiresAt: new Date(0) }))
   onEnvelope = async () => {
