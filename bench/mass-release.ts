@@ -65,11 +65,11 @@ async function releaseAll(house: MassHouse): Promise<{ readonly measured: readon
     for (const party of holders) await record(approvalOf(house, party, rows))
   })
   await step(`${holders.length * rows.length} shares, sealed and relayed`, async () => {
-    for (const row of rows) for (const [place, party] of holders.entries()) await record(shareOf(house, { row, place, party }))
+    for (const request of rows) for (const [place, party] of holders.entries()) await record(shareOf(house, { request, place, party }))
   })
   await step('tick: every object read again, and granted', tick)
   const totalMs = monotonicMs() - startedMs
-  const grants = await Promise.all(rows.map((row) => house.app.get(Database).query((db) => listGrants(db, row.requestId))))
+  const grants = await Promise.all(rows.map((request) => house.app.get(Database).query((db) => listGrants(db, request.requestId))))
   const granted = grants.flat().reduce((sum, grant) => sum + grant.deposits.length, 0)
   if (granted !== agreements * sourcesEach) throw new Error(`expected ${agreements * sourcesEach} granted deposits, got ${granted}`)
   return { measured, totalMs }
@@ -77,7 +77,7 @@ async function releaseAll(house: MassHouse): Promise<{ readonly measured: readon
 
 async function requestsOf(house: MassHouse): Promise<readonly RequestRow[]> {
   const rows = await house.app.get(Database).query((db) => listRequests(db, null, 1000))
-  const waiting = rows.filter((row) => row.state === 'approval')
+  const waiting = rows.filter((request) => request.state === 'approval')
   if (waiting.length !== agreements) throw new Error(`expected ${agreements} requests that wait for votes, got ${waiting.length}`)
   return waiting
 }
@@ -95,18 +95,18 @@ function orderOf(house: MassHouse): Uint8Array {
 
 function approvalOf(house: MassHouse, party: string, rows: readonly RequestRow[]): Uint8Array {
   const recipients = [house.party('partner').card.recipient]
-  const covers = rows.map((row) => ({ requestDigest: row.requestDigest, agreement: row.agreementDigest, epoch: 1, recipients }))
+  const covers = rows.map((request) => ({ requestDigest: request.requestDigest, agreement: request.agreementDigest, epoch: 1, recipients }))
   return house.sign('approval', party, { covers, reason: 'The order is final.' })
 }
 
-function shareOf(house: MassHouse, of: { readonly row: RequestRow; readonly place: number; readonly party: string }): Uint8Array {
-  const { row, place, party } = of
-  const agreement = house.agreements.find(({ signed }) => signed.digest === row.agreementDigest)
+function shareOf(house: MassHouse, of: { readonly request: RequestRow; readonly place: number; readonly party: string }): Uint8Array {
+  const { request, place, party } = of
+  const agreement = house.agreements.find(({ signed }) => signed.digest === request.agreementDigest)
   const share = agreement?.vault.shares[place]
   const { recipient } = house.party('partner').card
   if (agreement === undefined || share === undefined || recipient === null) throw new Error('no share')
   const file = Buffer.from(sealBytes(encodeReleasedShare(share), [recipient], new SystemEntropy())).toString('base64')
-  const matter = { requestDigest: row.requestDigest, index: share.index, sealedShares: [{ recipient, file }] }
+  const matter = { requestDigest: request.requestDigest, index: share.index, sealedShares: [{ recipient, file }] }
   return house.sign('share-release', party, matter, agreement.signed)
 }
 

@@ -139,7 +139,7 @@ class DemoWalk implements DemoSteps {
   private async explain(): Promise<void> {
     const objects = join(this.home, 'replicas', 'a', 'objects')
     const names = await readdir(objects, { recursive: true })
-    const manifest = names.find((name) => /product\/0000000003-incremental\/manifest\.json$/.test(name.replaceAll('\\', '/'))) ?? 'none'
+    const manifest = names.find((name) => name.replaceAll('\\', '/').endsWith('product/0000000003-incremental/manifest.json')) ?? 'none'
     const out = this.at('outbox', 'vendor', 'explain.json')
     const as = ['--as', this.at('parties', 'vendor'), '--agreement', this.agreement, '--explanation', 'We squashed a draft.', '--out', out]
     await this.step('the vendor explains the rewritten branch', ['explain', join(objects, manifest), ...as])

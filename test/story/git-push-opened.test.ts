@@ -31,8 +31,8 @@ beforeAll(async () => {
     }
   })
 })
-afterAll(() => {
-  home.remove()
+afterAll(async () => {
+  await home.remove()
   vendor.remove()
 })
 
