@@ -1,5 +1,5 @@
 /**
- * Pure: what is shown to a client that is about to push, and what its commands come to. See decision 0006.
+ * Pure: what is shown to a client that is about to push, and what its commands come to. See decision 0009.
  *
  * Beside the refs of the newest deposit one more is shown, the marker: nobody has it, so `git push --mirror` asks to delete it, every time. This
  * tells a push of everything from a push of some refs, shows that a repository was looked at although nothing in it is new, and its id names
