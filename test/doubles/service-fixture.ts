@@ -8,7 +8,7 @@ import type { Config } from '../../config/schema.js'
 import { makeReplicas, openAdapters } from '../../src/adapters.module.js'
 import { startApplication } from '../../src/app.module.js'
 import { makeServer, type ServerWish } from '../../src/http-app.module.js'
-import { pgliteQueue } from '../../src/jobs/queue-connection.js'
+import { pgliteQueue, type QueueConnection } from '../../src/jobs/queue-connection.js'
 import { createPartyFolder, type PartyFolder } from '../../src/cli/party-folder.js'
 import { SystemEntropy } from '../../src/core/environment.js'
 import { sha256Hex } from '../../src/crypto/digest.js'
@@ -17,6 +17,7 @@ import { sealBytes } from '../../src/crypto/seal-envelope.js'
 import { generateSigningSeed, signingKeyFromSeed } from '../../src/crypto/signature.js'
 import { ArmVault } from '../../src/escrow/arm-vault.js'
 import { MirrorSource } from '../../src/escrow/mirror-source.js'
+import type { Database } from '../../src/db/database.js'
 import { PublishLog } from '../../src/escrow/publish-log.js'
 import { RegisterAgreement } from '../../src/escrow/register-agreement.js'
 import { StoreReadme } from '../../src/escrow/store-readme.js'
@@ -63,7 +64,7 @@ export interface ServiceWish {
   /** Starts a witness that watches the log of this verifier key; then one cosignature is demanded. */
   readonly witness?: (logKey: string) => Promise<WitnessAddress>
   /** A database that the fixture owns from then on; a borrowed one when left out. */
-  readonly database?: TestDatabase
+  readonly database?: Database
   readonly deposit?: Partial<Config['deposit']>
   /** Parties beside depositor, beneficiary, custodians and agent: name, role, country. */
   readonly parties?: readonly (readonly [party: string, role: Role, country: string])[]
@@ -73,6 +74,8 @@ export interface ServiceWish {
     readonly http?: Partial<Config['http']>
     /** Also a worker, on a queue beside the database; it ticks when the test says so. */
     readonly jobs?: NonNullable<ServerWish['jobs']>
+    /** The queue of a database that has none beside it. */
+    readonly openQueue?: () => Promise<QueueConnection>
   }
 }
 
@@ -94,7 +97,7 @@ export class ServiceFixture {
   private constructor(
     readonly home: string,
     public config: Config,
-    public database: TestDatabase,
+    public database: Database,
     private readonly server: ServiceWish['server'],
   ) {}
 
@@ -136,7 +139,7 @@ export class ServiceFixture {
   /** Start the application on whatever `database` is now. */
   async start(config = this.config): Promise<void> {
     const { clock, database, server } = this
-    const openQueue = () => pgliteQueue(database.session)
+    const openQueue = server?.openQueue ?? (() => pgliteQueue((database as TestDatabase).session))
     const adapters = await openAdapters(config, { clock, entropy: new SystemEntropy(), database, openQueue })
     if (server === undefined) this.app = await startApplication(adapters)
     else {
