@@ -10,7 +10,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { dealVault } from '../../src/crypto/holder/vault-shares.js'
 import { sealBytes } from '../../src/crypto/seal-envelope.js'
@@ -44,7 +44,7 @@ beforeAll(async () => {
   fixture.git(['update-ref', 'refs/heads/main', 'refs/heads/main~2'])
   fixture.git(['update-ref', '--no-deref', 'HEAD', 'refs/heads/main~1'])
   await mirror()
-}, 120_000)
+}, 300_000)
 afterAll(async () => {
   await home.remove()
   fixture.remove()
@@ -262,6 +262,21 @@ describe('verify', () => {
     expect(exitCode).toBe(0)
     expect(out).toMatch(/unpublished\s+3 \(incremental\): it has no receipt yet/)
     expect(out).toMatch(/unpublished\s+4 \(full\): it has no manifest/)
+  })
+
+  test('an object that no leaf names is in no check, no copy and no opening', async () => {
+    const checked = await home.json<{ copies: number }>('check', '--all')
+    const orphan = join(home.replica, deposits, '0000000004-full', `${'a'.repeat(20)}.bundle.age`)
+    mkdirSync(dirname(orphan))
+    writeFileSync(orphan, 'sealed by a run that died')
+    expect(await home.json('check', '--all')).toMatchObject({ copies: checked.copies, bad: [] })
+    const out = await home.must(...home.opening(home.replica), ...(await home.release()), '--to', home.at('beside-an-orphan.git'))
+    expect(out).toContain('deposit 2 of product is restored')
+    await home.must('replicate', '--to', home.at('copy-without-orphans'))
+    const copied = readdirSync(home.at('copy-without-orphans'), { recursive: true }).map(String)
+    expect(copied.filter((path) => path.includes('0000000004'))).toEqual([])
+    expect(copied.filter((path) => path.includes('0000000002')).length).toBeGreaterThan(3)
+    rmSync(dirname(orphan), { recursive: true })
   })
 
   test('a receipt of somebody else, and one of another deposit', async () => {
