@@ -55,7 +55,12 @@ const epochsNow = async () => {
 beforeAll(async () => {
   fixture = new GitFixture()
   fixture.addCommits('refs/heads/main', 3)
-  home = await EscrowHome.make(['  - source: product', `    url: ${fixture.path}`], undefined, { parties: releaseParties, release })
+  home = await EscrowHome.make(
+    ['  - source: product', `    url: ${fixture.path}`],
+    undefined,
+    { parties: releaseParties, release },
+    'folder',
+  )
   await home.must('mirror')
   writeFileSync(home.at('order.txt'), 'The court orders the vendor to stop.')
   const matter = ['--issuer', 'Court', '--jurisdiction', 'US', '--reference', 'No. 1', '--document', `order=${home.at('order.txt')}`]
