@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Clock, Entropy } from '../core/environment.js'
 import { EscrowError, assert, isEscrowError } from '../core/errors.js'
 import { appendAttemptsMax, eventWritesMax, sequenceBatchMax } from '../core/limits.js'
@@ -12,6 +13,9 @@ import { objectKeys } from '../store/object-key.js'
 import type { ReplicaSet } from '../store/replica-set.js'
 import { requireEvery } from '../store/replica.js'
 import { findChainEnds, findEntry, insertEntries, tagNumberRule, type ChainEnd, type logEntryTable } from './log.table.js'
+
+/** About as long as an attempt takes. */
+const pauseMsMax = 25
 
 type WithoutPlace<E> = E extends unknown ? Omit<E, 'chain' | 'at'> : never
 /** An event before it has its place in a chain: who asks for it says what happened, the log says when and as which number. */
@@ -100,6 +104,8 @@ export class EventLog {
       const entries = await this.#chain(recordings, tags, at)
       await this.#store(entries, this.retainUntil(at), signal)
       if (await this.#commit(entries, change, attempt < appendAttemptsMax)) return entries.map(({ recorded }) => recorded)
+      // Two that go at one pace meet in the same order each time, and one of them would always be late: it loses step.
+      await pause((this.entropy.bytes(1)[0] ?? 0) % pauseMsMax)
     }
   }
 
