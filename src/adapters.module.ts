@@ -1,6 +1,6 @@
 // The only file that picks adapters: opens what the configuration names, and gives it to the feature modules.
 import { Global, Inject, Module, type DynamicModule, type OnApplicationShutdown } from '@nestjs/common'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { readSecretFile } from '../config/load.js'
 import { CONFIG, type Config, type DatabaseConfig, type ReplicaConfig } from '../config/schema.js'
 import { Clock, Entropy, SystemClock, SystemEntropy } from './core/environment.js'
@@ -14,9 +14,11 @@ import { HttpTransport } from './git/http-transport.js'
 import type { RemoteSetup } from './git/open-remote.js'
 import { checkReplicas } from './store/check-replicas.js'
 import { FsLogHeadStore } from './store/fs-log-head-store.js'
+import { FsOfferInbox } from './store/fs-offer-inbox.js'
 import { FsObjectStore } from './store/fs-object-store.js'
 import { makeStoreFolder } from './store/fs-store-folder.js'
 import { pgliteQueue, postgresQueue, redisQueue, type QueueConnection } from './jobs/queue-connection.js'
+import { OfferInbox } from './store/offer-inbox.js'
 import { ReplicaSet } from './store/replica-set.js'
 import type { Replica } from './store/replica.js'
 import { makeStoreBuckets } from './store/s3-bucket.js'
@@ -32,6 +34,7 @@ export interface Adapters {
   readonly database: Database
   readonly replicas: ReplicaSet
   readonly remotes: RemoteSetup
+  readonly inbox: OfferInbox
   /**
    * Connect to the queue, once; only workers need it. It is closed with the adapters.
    *
@@ -74,7 +77,9 @@ export async function openAdapters(config: Config, surroundings?: Surroundings, 
     await queue?.then((opened) => opened.close()).catch(() => undefined)
     await database.close()
   }
-  return { config, clock, entropy, database, replicas, remotes, openQueue, close }
+  // Beside scratch: what is in there is ciphertext, and another start of the service goes on with it.
+  const inbox = new FsOfferInbox(join(dirname(config.scratch.folder), 'inbox'), clock, entropy)
+  return { config, clock, entropy, database, replicas, remotes, inbox, openQueue, close }
 }
 
 /**
@@ -113,6 +118,7 @@ export class AdaptersModule implements OnApplicationShutdown {
       { provide: Entropy, useValue: adapters.entropy },
       { provide: Database, useValue: adapters.database },
       { provide: ReplicaSet, useValue: adapters.replicas },
+      { provide: OfferInbox, useValue: adapters.inbox },
       { provide: REMOTES, useValue: adapters.remotes },
     ]
     return { module: AdaptersModule, providers, exports: providers.map(({ provide }) => provide) }

@@ -8,6 +8,7 @@ import type { Adapters } from './adapters.module.js'
 import { AppModule } from './app.module.js'
 import { Entropy } from './core/environment.js'
 import { httpShutdownMs } from './core/limits.js'
+import { OfferController } from './escrow/offer.controller.js'
 import { PushController } from './escrow/push.controller.js'
 import { AgreementController } from './escrow/agreement.controller.js'
 import { DepositController } from './escrow/deposit.controller.js'
@@ -41,6 +42,7 @@ const controllers = [
   ReleaseController,
   GrantController,
   LogController,
+  OfferController,
   PushController,
   NoticeController,
   ContactController,

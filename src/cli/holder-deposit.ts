@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { isAbsolute, join, resolve } from 'node:path'
 import { SystemClock, SystemEntropy } from '../core/environment.js'
-import { EscrowError } from '../core/errors.js'
+import { EscrowError, isEscrowError } from '../core/errors.js'
 import { packBytesMaxDefault, remoteIdleTimeoutMs, signedDocumentBytesMax } from '../core/limits.js'
 import type { DepositProgress } from '../deposit/progress.js'
 import type { DepositRequest, DepositTools, PreparedDeposit, PreviousDeposit } from '../deposit/deposit-request.js'
@@ -25,22 +25,30 @@ import { ReplicaSet } from '../store/replica-set.js'
 import { requireEvery } from '../store/replica.js'
 import { columns, type CommandContext, type CommandResult } from './command.js'
 import { withFolderLock } from './folder-lock.js'
-import { freshFolder, readNamedFile } from './files.js'
-import { DepositorState } from './holder-state.js'
+import { freshFolder, readNamedFile, writeNamedFile } from './files.js'
+import { isSpent, sendDeposit, type SentDeposit } from './holder-send.js'
+import { acceptedName, DepositorState } from './holder-state.js'
 import { openPartyFolder, readKnownObjectsSecret, type PartyFolder } from './party-folder.js'
 import { firstFieldsOf } from './statement-fields.js'
 import { formatBytes, formatCount, inTerminal } from './terminal.js'
 import { softwareVersion } from './version.js'
 
-interface DepositOptions {
+interface GivenOptions {
   readonly as: string
   readonly agreement: string
   readonly source: string
   readonly state: string
-  readonly out: string
+  readonly out?: string
   readonly full: boolean
   readonly receipt?: string
   readonly epoch?: number
+}
+
+/** With the folder for the sealed deposit, and where it goes from there; null for a person's hands. */
+type DepositOptions = GivenOptions & {
+  readonly out: string
+  readonly isOwnOut: boolean
+  readonly service: { readonly url: string; readonly tokenFile: string } | null
 }
 
 /** Days that the operator may take to receive it. */
@@ -57,13 +65,15 @@ interface Sealing {
 }
 
 /**
- * Take a deposit at the depositor: list, fetch, check and seal here, with the same code as a worker, into a folder for `escrow receive`.
+ * Take a deposit at the depositor: list, fetch, check and seal here, with the same code as a worker, into a folder for `escrow receive`, or
+ * with `--url` on to the service. What an earlier run had sealed and not sent whole is sent first.
  *
  * @returns `unchanged` when there is nothing new since the deposit that the agent has accepted last.
  * @throws EscrowError as `prepareDeposit`; `FOLDER_NOT_EMPTY`; `HOME_LOCKED` while another deposit works with `--state`; `ARGUMENT_INVALID` when the source is not of
  *   mode sealed. `--out` is gone then
  */
-export async function depositSealed(context: CommandContext, options: DepositOptions, repository: string): Promise<CommandResult> {
+export async function depositSealed(context: CommandContext, given: GivenOptions, repository: string): Promise<CommandResult> {
+  const options = whereTo(given, context.service)
   const party = await openPartyFolder(options.as)
   const agreement = openAgreement(await readNamedFile(options.agreement, signedDocumentBytesMax))
   requireSignatures(agreement, { agent: true })
@@ -85,16 +95,66 @@ async function sealNext(context: CommandContext, sealing: Omit<Sealing, 'state' 
   const { options, agreement } = sealing
   const state = new DepositorState(options.state, { agreement, source: options.source })
   await state.settle(options.receipt)
+  const { service } = options
+  if (service !== null) await sendPending(context, state, service)
   const previous = await state.previous()
+  // Below the state it is ours, and whatever lies there was accepted or is nothing.
+  if (options.isOwnOut) await rm(options.out, { recursive: true, force: true })
   await freshFolder(options.out)
+  const deposit = await sealInto(context, { ...sealing, state, previous }, repository)
+  if (deposit === null) return unchanged(options.source, previous)
+  // If we stop after this, the next run sends it.
+  return present(options, deposit, service === null ? null : await send(context, state, { ...service, folder: options.out }))
+}
+
+/** @returns null when nothing is new. `--out` is gone then, and when this fails. */
+async function sealInto(context: CommandContext, sealing: Sealing, repository: string): Promise<PreparedDeposit | null> {
+  const { out } = sealing.options
   try {
-    const result = await seal(context, { ...sealing, state, previous }, repository)
-    if (result === null) await rm(options.out, { recursive: true, force: true })
-    return result === null ? unchanged(options.source, previous) : present(options, result)
+    const deposit = await seal(context, sealing, repository)
+    if (deposit === null) await rm(out, { recursive: true, force: true })
+    return deposit
   } catch (error) {
-    await rm(options.out, { recursive: true, force: true })
+    await rm(out, { recursive: true, force: true })
     throw error
   }
+}
+
+function whereTo(given: GivenOptions, service: CommandContext['service']): DepositOptions {
+  const { out } = given
+  if (service === null && out === undefined) throw new EscrowError('ARGUMENT_INVALID', 'expected --out, or --url and --token-file')
+  return { ...given, out: out ?? join(given.state, 'outbox'), isOwnOut: out === undefined, service }
+}
+
+/** What was sealed before and never accepted goes first; what the service does not want never happened. */
+async function sendPending(
+  context: CommandContext,
+  state: DepositorState,
+  to: { readonly url: string; readonly tokenFile: string },
+): Promise<void> {
+  const folder = await state.pending()
+  if (folder === null) return
+  try {
+    await send(context, state, { ...to, folder })
+  } catch (error) {
+    // A run that stopped before its manifest was written has offered nothing.
+    if (!isSpent(error) && !isEscrowError(error, 'NOT_FOUND')) throw error
+    await state.forgetOffered()
+  }
+  await rm(folder, { recursive: true, force: true })
+}
+
+async function send(
+  context: CommandContext,
+  state: DepositorState,
+  to: { readonly url: string; readonly tokenFile: string; readonly folder: string },
+): Promise<SentDeposit> {
+  const onBytes = (done: number, total: number) => context.progress({ phase: 'sending', done, total, unit: 'bytes' })
+  const sent = await sendDeposit({ ...to, onBytes }, context.signal)
+  // What the service says is believed when the agent's signature holds.
+  await writeNamedFile(join(to.folder, acceptedName), sent.accepted)
+  await state.settle()
+  return sent
 }
 
 async function seal(context: CommandContext, sealing: Sealing, repository: string): Promise<PreparedDeposit | null> {
@@ -187,7 +247,7 @@ function unchanged(source: string, previous: PreviousDeposit | null): CommandRes
   return { json: { outcome: 'unchanged', source, sequence }, lines: [`${source}: unchanged since deposit ${sequence}`] }
 }
 
-function present(options: DepositOptions, { manifest, findings }: PreparedDeposit): CommandResult {
+function present(options: DepositOptions, { manifest, findings }: PreparedDeposit, sent: SentDeposit | null): CommandResult {
   const { bundle, envelope, sequence, kind } = manifest
   const lines = columns([
     ['deposit', `${sequence}, ${kind}, of ${manifest.source}`],
@@ -195,7 +255,16 @@ function present(options: DepositOptions, { manifest, findings }: PreparedDeposi
     ['objects', `${formatCount(bundle.objectCount)} in ${formatBytes(bundle.sizeBytes)}`],
     ['sealed', `${formatBytes(envelope.sizeBytes)} to ${envelope.recipient.slice(0, 16)}..., epoch ${envelope.epoch}`],
     ...findings.map(({ code, severity, subject }): [string, string] => ['finding', `${severity}: ${code} ${subject}`]),
-    ['send', `${options.out} to the operator (escrow receive)`],
+    ...(sent === null ? [['send', `${options.out} to the operator (escrow receive)`] as [string, string]] : wordsOn(sent)),
   ])
-  return { json: { outcome: 'sealed', source: manifest.source, sequence, kind, manifest, findings, out: options.out }, lines }
+  const received = sent === null ? {} : { deposit: sent.depositId, receipt: sent.receipt }
+  const outcome = sent === null ? 'sealed' : 'received'
+  return { json: { outcome, source: manifest.source, sequence, kind, manifest, findings, out: options.out, ...received }, lines }
+}
+
+function wordsOn({ depositId, receipt }: SentDeposit): [string, string][] {
+  return [
+    ['received', `${depositId}, countersigned`],
+    ['receipt', receipt ?? 'follows as soon as the log is published'],
+  ]
 }

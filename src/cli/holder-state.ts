@@ -22,7 +22,7 @@ const inventoryName = 'inventory.json'
 const knownObjectsName = 'known-objects'
 const outName = 'out.txt'
 /** What `escrow receive` writes into the folder that it received. */
-const acceptedName = 'accepted.json'
+export const acceptedName = 'accepted.json'
 
 /** A deposit that the agent has accepted: its manifest, and the folder with what we remember of it. */
 interface Remembered {
@@ -89,6 +89,18 @@ export class DepositorState {
     await writeNamedFile(join(this.offeredFolder, knownObjectsName), deposit.knownObjects.bytes, secret)
     await writeNamedFile(join(this.offeredFolder, outName), out, secret)
     await writeNamedFile(join(this.offeredFolder, manifestName), canonicalize(deposit.manifest), secret)
+  }
+
+  /** The folder of a deposit that was offered whole and not accepted yet; null when there is none. */
+  async pending(): Promise<string | null> {
+    if ((await this.read(this.offeredFolder)) === null) return null
+    const out = (await readNamedFile(join(this.offeredFolder, outName), 64 * 1024)).toString('utf8')
+    return (await exists(out)) ? out : null
+  }
+
+  /** Forget the deposit that was offered last: it never happened. */
+  async forgetOffered(): Promise<void> {
+    await rm(this.offeredFolder, { recursive: true, force: true })
   }
 
   private async adoptReceived(offered: Remembered): Promise<void> {

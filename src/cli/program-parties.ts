@@ -59,20 +59,23 @@ function addAgreementCommands(program: Command, action: Action): void {
 }
 
 function addDepositCommands(program: Command, action: Action): void {
-  program
+  const deposit = program
     .command('deposit')
     .argument('<repository>', 'a local path, or a URL')
-    .description('take a deposit at the depositor: the operator never sees plaintext')
+    .description(
+      'take a deposit at the depositor: the operator never sees plaintext; with --url send it, and go on where an earlier run stopped',
+    )
     .requiredOption('--sealed', 'seal before anything leaves this machine')
     .requiredOption('--as <folder>', 'the keys of the depositor')
     .requiredOption('--agreement <file>', 'the registered agreement.json')
     .requiredOption('--source <name>', 'the source in the agreement')
     .requiredOption('--state <folder>', "the depositor's own record of earlier deposits of this source")
-    .requiredOption('--out <folder>', 'where the sealed deposit will lie, for `escrow receive`')
+    .option('--out <folder>', 'where the sealed deposit will lie, for `escrow receive` (with --url: below --state)')
     .option('--receipt <file>', 'what the agent gave back for the deposit before: accepted.json or its receipt.json')
     .option('--epoch <n>', "epoch of the vault to seal to (default: the agreement's first)", wholeNumber(1, 1_000_000))
     .option('--full', 'a full deposit even where an incremental would do', false)
     .action(action(async () => (await import('./holder-deposit.js')).depositSealed))
+  reaching(deposit, 'door')
   reaching(program.command('explain'), 'sends')
     .argument('<manifest.json>', 'of the deposit, in a copy of the archive')
     .description('depositor: explain blocking findings of a deposit, so that beneficiaries open it by default again')

@@ -25,6 +25,14 @@ export const pushTimeMaxMs = 6 * 3_600_000
 export const pushKeepAliveMs = 5000
 /** Somebody who pushes waits so long for the receipt; after that it is issued without them. */
 export const pushReceiptWaitMs = 20_000
+/** A sealed deposit is sent in pieces of this size; a connection that breaks costs one. */
+export const offerPieceBytes = 64 * MiB
+/** Unfinished sealed deposits of one source that wait for their rest. */
+export const offersPerSourceMax = 3
+/** How often a piece, or the question whether a deposit was received, is sent again when the service does not answer. */
+export const sendAttemptsMax = 6
+/** Before the second attempt; doubled each time. */
+export const sendPauseMs = 1000
 /** Commits of one deposit whose parents the inventory of a pushed source lists: 80,000 of git/git are 7 MB. */
 export const archivedCommitsMax = 200_000
 /** Parents of a commit that is listed: the largest known merge has 66. */

@@ -38,6 +38,7 @@ import { SendAcceptances } from './send-acceptances.js'
 import { StoreDeposit } from './store-deposit.js'
 import { StoreDocument } from './store-document.js'
 import { StoreReadme } from './store-readme.js'
+import { TakeOffer } from './take-offer.js'
 import { TakeSourceDeposit } from './take-source-deposit.js'
 import { VisibleAgreements } from './visible-agreements.js'
 import { VisibleDeposits } from './visible-deposits.js'
@@ -63,6 +64,7 @@ const useCases = [
   RegisterAgreement,
   RevokeToken,
   SendAcceptances,
+  TakeOffer,
   StoreReadme,
 ]
 const steps = [

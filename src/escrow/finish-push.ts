@@ -20,12 +20,16 @@ export class FinishPush {
    * @returns its digest; null when there is no deposit, or witnesses or stores keep the receipt waiting: it follows without this.
    */
   async run(mirrored: Mirrored): Promise<string | null> {
-    if (mirrored.outcome === 'unchanged') return null
+    return mirrored.outcome === 'unchanged' ? null : this.receiptOf(mirrored.depositId)
+  }
+
+  /** As `run`, for a deposit that was published. */
+  async receiptOf(depositId: string): Promise<string | null> {
     try {
       await this.log.run(AbortSignal.timeout(pushReceiptWaitMs))
     } catch (error) {
       if (!isEscrowError(error) && !(error instanceof DOMException)) throw error
     }
-    return (await this.database.query((db) => findDepositById(db, mirrored.depositId)))?.receiptDigest ?? null
+    return (await this.database.query((db) => findDepositById(db, depositId)))?.receiptDigest ?? null
   }
 }

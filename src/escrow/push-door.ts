@@ -5,6 +5,7 @@ import { keyidOf } from '../crypto/dsse.js'
 import { Database } from '../db/database.js'
 import type { PreviousDeposit } from '../deposit/deposit-request.js'
 import { fullDue } from '../deposit/full-due.js'
+import type { DepositMode } from '../format/agreement.js'
 import { Slug } from '../format/ids.js'
 import type { ObjectFormat } from '../git/git-remote.js'
 import type { Viewer } from '../http/viewer.js'
@@ -50,16 +51,33 @@ export class PushDoor {
    */
   async open(viewer: Viewer, address: PushAddress): Promise<PushSource> {
     const [, source = '', format] = /^([^.]+)(?:\.(sha1|sha256))?\.git$/.exec(address.repository) ?? []
-    const known = await this.agreementOf(viewer, address.agreement)
-    if (known === null || !Slug.safeParse(source).success) throw notFound(address)
-    const key = { agreementId: known.row.agreementId, source }
-    const row = await this.database.query((db) => findSource(db, key))
-    if (row === null) throw notFound(address)
-    if (row.mode !== 'push') throw new EscrowError('PUSH_REFUSED', `source ${source} takes no git push: the agreement says ${row.mode}`)
+    const found = await this.find(viewer, { agreement: address.agreement, source }, 'push')
+    return { ...found, objectFormat: format === 'sha1' || format === 'sha256' ? format : null }
+  }
+
+  /** The source that its depositor seals deposits of. @throws EscrowError as `open` */
+  async openSealed(
+    viewer: Viewer,
+    address: { readonly agreement: string; readonly source: string },
+  ): Promise<Pick<PushSource, 'key' | 'known'>> {
+    return this.find(viewer, address, 'sealed')
+  }
+
+  private async find(
+    viewer: Viewer,
+    { agreement, source }: { readonly agreement: string; readonly source: string },
+    mode: DepositMode,
+  ): Promise<Omit<PushSource, 'objectFormat'>> {
+    const known = await this.agreementOf(viewer, agreement)
+    const key = { agreementId: agreement, source }
+    const row = known === null || !Slug.safeParse(source).success ? null : await this.database.query((db) => findSource(db, key))
+    if (known === null || row === null)
+      throw new EscrowError('NOT_FOUND', `no source of yours is at ${agreement.slice(0, 100)}/${source.slice(0, 100)}`)
+    if (row.mode !== mode) throw new EscrowError('PUSH_REFUSED', `source ${source} takes no such deposit: the agreement says ${row.mode}`)
     if (known.row.state !== 'armed')
-      throw new EscrowError('VAULT_NOT_ARMED', `expected the vault of ${key.agreementId} to be armed, it is ${known.row.state}`)
+      throw new EscrowError('VAULT_NOT_ARMED', `expected the vault of ${agreement} to be armed, it is ${known.row.state}`)
     if (row.state !== 'active') throw new EscrowError('PUSH_REFUSED', `source ${source} takes no deposits: it is ${row.state}`)
-    return { known, key, row, objectFormat: format === 'sha1' || format === 'sha256' ? format : null }
+    return { known, key, row }
   }
 
   /** What a push is compared with. @throws EscrowError `OBJECT_*`, `STORE_*`, `VAULT_NOT_ARMED` */
@@ -109,8 +127,4 @@ function fullReason(on: {
   if (previous.manifest.envelope.recipient !== on.recipient) return 'the vault has a new epoch'
   // The push before this one rested on what the archive does not hold.
   return row.failureCode === 'FULL_NEEDED' ? 'the archive lacks what the last push rested on' : null
-}
-
-function notFound({ agreement, repository }: PushAddress): EscrowError {
-  return new EscrowError('NOT_FOUND', `no source of yours is at ${agreement.slice(0, 100)}/${repository.slice(0, 100)}`)
 }

@@ -77,12 +77,18 @@ async function findValues(request: string): Promise<void> {
     request,
     statement: order!.order,
     repository: 'product.git',
+    attempt: 'a'.repeat(20),
+    folder: '0000000001-full',
+    name: 'manifest.json',
   }
   const { size } = await partner.json<{ size: number }>('/v1/log')
   Object.assign(values, found, { version: '1', key: manifest.key, size: '1', path: `entries/000.p/${size}` })
   const heartbeat = house.sign('heartbeat', 'vendor', {})
   bodies['/v1/statements'] = (caller, path) => caller.document(path, heartbeat)
   bodies['/v1/statements/:statement/evidence'] = (caller, path) => caller.bytes(path, 'application/octet-stream', house.document)
+  const offer = '/v1/agreements/:agreement/sources/:source/offers/:attempt'
+  for (const path of [`${offer}/files/:folder/:name`, `${offer}/received`])
+    bodies[path] = (caller, filled) => caller.bytes(filled, 'application/octet-stream', Buffer.from('x'))
   for (const service of ['git-receive-pack', 'git-upload-pack'])
     bodies[`/git/:agreement/:repository/${service}`] = (caller, path) =>
       caller.bytes(path, 'application/x-git-receive-pack-request', Buffer.from('0000'))
@@ -157,7 +163,7 @@ async function call(
 
 const agentsOnly = ['/metrics']
 const beneficiariesOnly = /^\/v1\/grants/
-const depositorsOnly = /^\/git\//
+const depositorsOnly = /^\/git\/|\/offers\//
 const noticedOnly = /^\/v1\/(?:notices|contacts)/
 const refusesByRole = (role: Role, { template: name }: Route) =>
   (noticedOnly.test(name) && !noticed.includes(role)) ||
@@ -174,7 +180,7 @@ describe.each(roles)('%s', (role) => {
     for (const route of routes()) {
       const answer = await call(insiders.get(role)!, ownOf(role, route))
       if (refusesByRole(role, route)) expect([answer.status, code(answer)], route.path).toEqual([403, 'ROLE_REFUSED'])
-      else if (isGit(route)) expect(code(answer), route.path).toBe('PUSH_REFUSED')
+      else if (isSent(route)) expect(code(answer), route.path).toBe('PUSH_REFUSED')
       else if (route.template.endsWith('/acceptances')) expect([answer.status, code(answer)]).toEqual([422, 'SHARE_INVALID'])
       else expect(answer.status, `${route.path}: ${answer.text ?? ''}`).toBe(200)
     }
@@ -213,7 +219,8 @@ test('without a token only what names nobody answers', async () => {
   }
 })
 
-const isGit = ({ path }: Route) => path.startsWith('/git/')
+/** The source under test is pulled: its depositor is told that it takes nothing. */
+const isSent = ({ path }: Route) => path.startsWith('/git/') || path.includes('/offers/')
 
 /** The code of a problem; for git it stands in words. */
 function code({ text }: { readonly text: string }): string | undefined {

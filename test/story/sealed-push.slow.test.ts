@@ -1,0 +1,157 @@
+// A depositor seals at home and sends over the network: the service sees ciphertext, takes up where it stopped, and countersigns.
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openAgreement } from '../../src/format/signed-agreement.js'
+import { EscrowHome } from '../doubles/escrow-home.js'
+import { addEveryKindOfRef, GitFixture } from '../doubles/git-fixture.js'
+import { serving } from '../doubles/serving.js'
+import { describeRepository } from '../doubles/test-archive.js'
+
+const vendor = new GitFixture()
+let home: EscrowHome
+let agreement = ''
+let token = ''
+beforeAll(async () => {
+  addEveryKindOfRef(vendor)
+  home = await EscrowHome.make(['  - source: product', '    mode: sealed', '  - source: pushed', '    mode: push'])
+  agreement = openAgreement(readFileSync(home.agreement)).body.agreement
+  token = home.at('vendor.token')
+  await home.must('token', 'create', join(home.party('vendor'), 'party.json'), '--label', 'vendor', '--days', '30', '--out', token)
+  await home.must(
+    'token',
+    'create',
+    join(home.party('partner'), 'party.json'),
+    '--label',
+    'p',
+    '--days',
+    '30',
+    '--out',
+    home.at('partner.token'),
+  )
+})
+afterAll(async () => {
+  await home.remove()
+  vendor.remove()
+})
+
+const send = (url: string, ...options: readonly string[]) =>
+  home.run('--json', ...sealing(), '--url', url, ...(options.includes('--token-file') ? [] : ['--token-file', token]), ...options)
+const sealing = (): readonly string[] => [
+  'deposit',
+  vendor.path,
+  '--sealed',
+  '--as',
+  home.party('vendor'),
+  '--agreement',
+  home.agreement,
+  '--source',
+  'product',
+  '--state',
+  home.at('state'),
+]
+interface Sent {
+  readonly outcome: string
+  readonly sequence: number
+  readonly kind: string
+  readonly deposit: string
+  readonly receipt: string | null
+}
+const sent = (ran: { readonly out: string; readonly err: string }): Sent => JSON.parse(ran.out === '' ? ran.err : ran.out) as Sent
+const filesBelow = (folder: string) => readdirSync(folder, { recursive: true }).map(String).toSorted()
+const states: ReturnType<typeof describeRepository>[] = []
+
+test('what is sealed is sent, countersigned and receipted; what stopped on the way goes on from there', async () => {
+  await serving(home.home, async (url) => {
+    const first = await send(url)
+    expect(first.exitCode, first.err).toBe(0)
+    expect(sent(first)).toMatchObject({
+      outcome: 'received',
+      sequence: 1,
+      kind: 'full',
+      receipt: expect.stringMatching(/^[0-9a-f]{64}$/) as string,
+    })
+    states.push(describeRepository(vendor.path))
+    expect(sent(await send(url))).toMatchObject({ outcome: 'unchanged', sequence: 1 })
+
+    // The service is away: the deposit stays sealed at home.
+    vendor.addCommits('refs/heads/main', 2, { label: 'second' })
+    const away = await send('http://127.0.0.1:9', '--token-file', home.at('no-such-file'))
+    expect(away.exitCode).not.toBe(0)
+    const out = join(home.at('state'), 'outbox', 'agreements', agreement, 'sources', 'product', '0000000002-incremental')
+    const names = readdirSync(out)
+    const attempt = names.find((name) => name.endsWith('.bundle.age'))?.split('.')[0] ?? ''
+    const base = `${url}/v1/agreements/${agreement}/sources/product/offers/${attempt}`
+    const post = (path: string, body: Uint8Array, type = 'application/octet-stream') =>
+      fetch(`${base}${path}`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${readFileSync(token, 'utf8').trim()}`, 'content-type': type },
+        body: new Uint8Array(body),
+      })
+    const envelope = readFileSync(join(out, `${attempt}.bundle.age`))
+    const path = `/files/0000000002-incremental/${attempt}.bundle.age`
+    expect(await (await post(path, envelope.subarray(0, 100))).json()).toEqual({ sizeBytes: 100 })
+    for (const [piece, status, code] of [
+      [`${path}?offset=50`, 409, 'OFFER_OFFSET'],
+      [`/files/0000000002-incremental/other.bundle.age`, 400, 'ARGUMENT_INVALID'],
+      [`/files/0000000002-incremental/..%2f..%2fx`, 400, 'ARGUMENT_INVALID'],
+      [`/files/somewhere/${attempt}.bundle.age`, 400, 'ARGUMENT_INVALID'],
+      [`${path}?offset=-1`, 422, 'BODY_INVALID'],
+    ] as const) {
+      const answer = await post(piece, envelope.subarray(0, 10))
+      expect([answer.status, ((await answer.json()) as { code: string }).code], piece).toEqual([status, code])
+    }
+    expect((await post('/received', Buffer.alloc(0))).status).toBe(404)
+    // Another run sends the rest of this very deposit, then finds nothing new.
+    expect(sent(await send(url))).toMatchObject({ outcome: 'unchanged', sequence: 2 })
+    states.push(describeRepository(vendor.path))
+    const again = await post('/received', Buffer.alloc(0))
+    expect([again.status, await again.json()]).toEqual([200, expect.objectContaining({ sequence: 2 }) as unknown])
+  })
+})
+
+test('only the depositor finds the door, and only of a sealed source', async () => {
+  await serving(home.home, async (url) => {
+    const at = (source: string, file: string) =>
+      fetch(`${url}/v1/agreements/${agreement}/sources/${source}/offers/${'a'.repeat(20)}`, {
+        headers: { authorization: `Bearer ${readFileSync(file, 'utf8').trim()}` },
+      })
+    expect((await at('product', token)).status).toBe(200)
+    expect((await at('product', home.at('partner.token'))).status).toBe(403)
+    expect((await at('pushed', token)).status).toBe(409)
+    expect((await at('nowhere', token)).status).toBe(404)
+    const refused = await send(url, '--token-file', home.at('partner.token'))
+    vendor.addCommits('refs/heads/main', 1, { label: 'third' })
+    expect([refused.exitCode, sent(refused).outcome]).toEqual([0, 'unchanged'])
+    const wrong = await send(url, '--token-file', home.at('partner.token'))
+    expect(wrong.err).toContain('ROLE_REFUSED')
+    // A wrong token says nothing of what was sealed: it waits for the right one.
+    const waiting = filesBelow(home.at('state', 'outbox'))
+    expect((await send(url, '--token-file', home.at('partner.token'))).err).toContain('ROLE_REFUSED')
+    expect(filesBelow(home.at('state', 'outbox'))).toEqual(waiting)
+    const piece = (attempt: string) =>
+      fetch(`${url}/v1/agreements/${agreement}/sources/product/offers/${attempt.repeat(20)}/files/0000000009-full/manifest.json`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${readFileSync(token, 'utf8').trim()}`, 'content-type': 'application/octet-stream' },
+        body: 'x',
+      })
+    expect((await piece('b')).status).toBe(200)
+    expect(sent(await send(url))).toMatchObject({ outcome: 'unchanged', sequence: 3 })
+    states.push(describeRepository(vendor.path))
+    // What was received stays, so that its answer can be asked for again; what can follow nothing any more is gone.
+    expect((await readdir(home.at('service', 'inbox'))).length).toBe(1)
+    const pieces = await Promise.all(['c', 'd'].map(async (attempt) => (await piece(attempt)).status))
+    expect([...pieces, (await piece('e')).status]).toEqual([200, 200, 429])
+  })
+})
+
+test('each deposit is opened as it was sealed, and nothing is left of what was on its way', async () => {
+  const shares = await home.release()
+  for (const [index, state] of states.entries()) {
+    const target = home.at(`opened-${index + 1}.git`)
+    await home.must(...home.opening(home.replica), ...shares, '--sequence', String(index + 1), '--to', target)
+    expect(describeRepository(target)).toEqual(state)
+    rmSync(target, { recursive: true })
+  }
+})
