@@ -145,11 +145,8 @@ export const evidencePageBytesMax = 64 * MiB
 export const checkpointsKeptMax = 64
 /** Leaves that one sequencing step takes. */
 export const sequenceBatchMax = 2048
-/**
- * How often an event takes the next number of its chain because another process had the one before. Whoever was quicker is a little ahead the
- * next time too, so ten were not enough for two processes that recorded without pause.
- */
-export const appendAttemptsMax = 50
+/** How often an event takes the next number of its chain because another process had the one before: the second time the others wait, but for those under way. */
+export const appendAttemptsMax = 20
 /** Event files written to the store at once. */
 export const eventWritesMax = 16
 /** The right to sequence lapses after so long without a word; one step takes seconds. */

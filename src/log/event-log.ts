@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import type { Clock, Entropy } from '../core/environment.js'
 import { EscrowError, assert, isEscrowError } from '../core/errors.js'
 import { appendAttemptsMax, eventWritesMax, sequenceBatchMax } from '../core/limits.js'
@@ -13,9 +12,9 @@ import { objectKeys } from '../store/object-key.js'
 import type { ReplicaSet } from '../store/replica-set.js'
 import { requireEvery } from '../store/replica.js'
 import { findChainEnds, findEntry, insertEntries, tagNumberRule, type ChainEnd, type logEntryTable } from './log.table.js'
+import { TagTurn } from './tag-turn.js'
 
-/** About as long as an attempt takes. */
-const pauseMsMax = 25
+const holderBytes = 16
 
 type WithoutPlace<E> = E extends unknown ? Omit<E, 'chain' | 'at'> : never
 /** An event before it has its place in a chain: who asks for it says what happened, the log says when and as which number. */
@@ -99,13 +98,18 @@ export class EventLog {
   }
 
   async #attempt({ recordings, tags, change }: Batch, signal?: AbortSignal): Promise<readonly Recorded[]> {
-    for (let attempt = 1; ; attempt += 1) {
-      const at = this.clock.now()
-      const entries = await this.#chain(recordings, tags, at)
-      await this.#store(entries, this.retainUntil(at), signal)
-      if (await this.#commit(entries, change, attempt < appendAttemptsMax)) return entries.map(({ recorded }) => recorded)
-      // Two that go at one pace meet in the same order each time, and one of them would always be late: it loses step.
-      await pause((this.entropy.bytes(1)[0] ?? 0) % pauseMsMax)
+    const turn = new TagTurn(this.database, this.clock, tags, hex(this.entropy.bytes(holderBytes)))
+    try {
+      for (let attempt = 1; ; attempt += 1) {
+        await turn.await(signal)
+        const at = this.clock.now()
+        const entries = await this.#chain(recordings, tags, at)
+        await this.#store(entries, this.retainUntil(at), signal)
+        if (await this.#commit(entries, change, attempt < appendAttemptsMax)) return entries.map(({ recorded }) => recorded)
+        await turn.take(signal)
+      }
+    } finally {
+      await turn.end()
     }
   }
 

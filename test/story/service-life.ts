@@ -162,7 +162,7 @@ const leftOut: Readonly<Record<string, readonly string[]>> = {
   log_entry: ['entryId'],
   log_head: ['checkpointAt', 'holder', 'fencingToken', 'leaseExpiresAt'],
 }
-const notBroughtBack = new Set(['lease', 'attempt', 'log_witness'])
+const notBroughtBack = new Set(['lease', 'attempt', 'log_witness', 'log_turn'])
 
 type Row = Record<string, unknown>
 
