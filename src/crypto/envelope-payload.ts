@@ -115,10 +115,11 @@ class Chunker {
   }
 }
 
-/** Encrypts one payload, pushed in pieces of any size. What it gives back belongs to the caller and is never written again. */
+/** Encrypts one payload, pushed in pieces of any size. */
 export class PayloadSealer {
   readonly #key: ChunkKey
   readonly #chunker = new Chunker(chunkBytes)
+  #out = Buffer.alloc(0)
 
   /**
    * @param fileKey - 16 bytes.
@@ -129,9 +130,14 @@ export class PayloadSealer {
     this.#key = new ChunkKey(fileKey, nonce)
   }
 
-  /** The sealed chunks that these bytes complete; empty when there are none. Keeps no reference to `bytes`. */
+  /**
+   * The sealed chunks that these bytes complete; empty when there are none. Keeps no reference to `bytes`. What it gives is valid until the
+   * next call: new memory for each block would cost the page faults of every byte.
+   */
   push(bytes: Uint8Array): Uint8Array {
-    const out = Buffer.allocUnsafeSlow(this.#chunker.count(bytes) * sealedChunkBytes)
+    const sizeBytes = this.#chunker.count(bytes) * sealedChunkBytes
+    if (this.#out.byteLength < sizeBytes) this.#out = Buffer.allocUnsafeSlow(sizeBytes)
+    const out = this.#out.subarray(0, sizeBytes)
     let offset = 0
     this.#chunker.push(bytes, (chunk) => {
       this.#key.seal(chunk, out.subarray(offset), false)
@@ -227,7 +233,8 @@ export async function* sealPayload(
   yield secrets.nonce
   for await (const bytes of plaintext) {
     const sealed = sealer.push(bytes)
-    if (sealed.byteLength > 0) yield sealed
+    // A copy: who pulls may keep it.
+    if (sealed.byteLength > 0) yield Uint8Array.from(sealed)
   }
   yield sealer.end()
 }

@@ -106,11 +106,13 @@ function sealInventory(attempt: Attempt, { refs, files, ledger }: Description): 
 export async function listKnownObjects(attempt: Attempt, taken: TakenPack): Promise<PreparedDeposit['knownObjects']> {
   const { listing, place, tools } = attempt
   const oidBytes = oidBytesOf(listing.objectFormat)
-  async function* oids(): AsyncGenerator<Uint8Array> {
-    for await (const block of readObjectIds(taken.pack.indexPath, listing.objectFormat)) {
-      for (let offset = 0; offset < block.length; offset += oidBytes) yield block.subarray(offset, offset + oidBytes)
-    }
+  const bytes = await encodeKnownObjects(tools.knownObjectsKey, batches())
+  async function* batches(): AsyncGenerator<Iterable<Uint8Array>> {
+    for await (const block of readObjectIds(taken.pack.indexPath, listing.objectFormat)) yield idsIn(block, oidBytes)
   }
-  const bytes = await encodeKnownObjects(tools.knownObjectsKey, oids())
   return { key: objectKeys.knownObjects(place, attempt.attempt), bytes }
+}
+
+function* idsIn(block: Uint8Array, oidBytes: number): Generator<Uint8Array> {
+  for (let offset = 0; offset < block.length; offset += oidBytes) yield block.subarray(offset, offset + oidBytes)
 }

@@ -12,8 +12,8 @@ const keyBytes = 32
 const blockBytes = 64
 const littleEndian = endianness() === 'LE'
 
-/** Object ids as bytes: 20 (sha1) or 32 (sha256) each. */
-export type ObjectIds = Iterable<Uint8Array> | AsyncIterable<Uint8Array>
+/** Object ids as bytes, 20 (sha1) or 32 (sha256) each; a stream brings them in batches, because waiting for each one costs as much as its HMAC. */
+export type ObjectIds = Iterable<Uint8Array> | AsyncIterable<Iterable<Uint8Array>>
 
 /**
  * The HMAC key of one source. It stays with whoever makes the deposits; losing it costs one full deposit.
@@ -67,7 +67,7 @@ export function knownObjectsKeyOf(secret: Uint8Array, agreement: string, source:
 export async function encodeKnownObjects(key: KnownObjectsKey, oids: ObjectIds): Promise<Uint8Array> {
   const collector = new TagCollector(key)
   if (Symbol.iterator in oids) for (const oid of oids) collector.add(oid)
-  else for await (const oid of oids) collector.add(oid)
+  else for await (const batch of oids) for (const oid of batch) collector.add(oid)
   const tags = collector.finish()
   const header = Buffer.from(`escrow-known-objects/v1\nkey ${key.fingerprint}\ncount ${tags.length}\n`)
   const body = Buffer.from(tags.buffer, tags.byteOffset, tags.byteLength)

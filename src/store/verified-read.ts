@@ -1,9 +1,9 @@
 // Reading from replicas none of which is trusted: bytes count only once their digest is the expected one. What a replica answers is
 // attacker-controlled; so is how long the answer is.
-import { createHash } from 'node:crypto'
-import { EscrowError, isEscrowError } from '../core/errors.js'
+import { createHash, subtle } from 'node:crypto'
+import { assert, EscrowError, isEscrowError } from '../core/errors.js'
 import { inventoryBytesMax, partBytes } from '../core/limits.js'
-import { expectedParts, requireMatch, sha256Hex, verifiedAtEnd, type ExpectedObject, type ExpectedPart } from './expected-object.js'
+import { expectedParts, requireMatch, verifiedAtEnd, type ExpectedObject, type ExpectedPart } from './expected-object.js'
 import type { ObjectKey } from './object-key.js'
 import type { ObjectStore } from './object-store.js'
 import { faultOfAll, type Replica, type ReplicaFault } from './replica.js'
@@ -58,35 +58,62 @@ export async function* readStream(replicas: readonly NamedStore[], search: Searc
   if (expected.partSha256 === undefined && expected.sizeBytes > partBytes) {
     const { copy } = await firstGood(inOrder(replicas), search, (store, versionId) => digestOf(store, search, versionId, signal), signal)
     const range = copy.versionId === undefined ? {} : { versionId: copy.versionId }
-    yield* cutOut(verifiedAtEnd(key, expected, copy.replica.store.get(key, range, signal)), 0, search.range)
+    yield* cutOut(placed(verifiedAtEnd(key, expected, copy.replica.store.get(key, range, signal))), search.range)
     return
   }
+  yield* cutOut(readParts(replicas, search, signal), search.range)
+}
+
+/** Parts that a range touches, in order, each with its place. The next one is read and hashed while the caller works on this one. */
+async function* readParts(replicas: readonly NamedStore[], search: Search, signal?: AbortSignal): AsyncGenerator<PlacedBytes> {
+  const parts = expectedParts(search.expected).filter((part) => touches(part, search.range))
   let last: GoodCopy | null = null
-  for (const part of expectedParts(expected)) {
-    if (!touches(part, search.range)) continue
-    const read = (store: ObjectStore, versionId: string | undefined) => readPart(store, key, { part, versionId }, signal)
-    const { found, copy }: { found: Uint8Array; copy: GoodCopy } = await firstGood(inOrder(replicas, last), search, read, signal)
-    last = copy
-    yield* cutOut([found], part.offset, search.range)
+  const begin = (part: ExpectedPart | undefined) => {
+    if (part === undefined) return null
+    const read = (store: ObjectStore, versionId: string | undefined) => readPart(store, search.key, { part, versionId }, signal)
+    const reading = firstGood(inOrder(replicas, last), search, read, signal)
+    // Whoever stops reading never hears of a fault that was met ahead.
+    reading.catch(() => undefined)
+    return reading
   }
+  let pending = begin(parts[0])
+  try {
+    for (const [index, part] of parts.entries()) {
+      const ready = await pending
+      assert(ready !== null, 'a reading for each part')
+      last = ready.copy
+      pending = begin(parts[index + 1])
+      yield { from: part.offset, bytes: ready.found }
+    }
+  } finally {
+    await pending?.catch(() => undefined)
+  }
+}
+
+/** Bytes and where in the object they begin. */
+interface PlacedBytes {
+  readonly from: number
+  readonly bytes: Uint8Array
 }
 
 function touches(part: ExpectedPart, range: Search['range']): boolean {
   return range === undefined || (part.offset < range.offset + range.sizeBytes && range.offset < part.offset + part.sizeBytes)
 }
 
-/** Of blocks that begin at `from`, what lies in the range. */
-async function* cutOut(
-  blocks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-  from: number,
-  range: Search['range'],
-): AsyncIterable<Uint8Array> {
-  let at = from
-  for await (const block of blocks) {
-    const begin = Math.max(0, (range?.offset ?? 0) - at)
-    const end = range === undefined ? block.length : Math.min(block.length, range.offset + range.sizeBytes - at)
-    if (begin < end) yield block.subarray(begin, end)
-    at += block.length
+/** What lies in the range. */
+async function* cutOut(blocks: AsyncIterable<PlacedBytes>, range: Search['range']): AsyncIterable<Uint8Array> {
+  for await (const { from, bytes } of blocks) {
+    const begin = Math.max(0, (range?.offset ?? 0) - from)
+    const end = range === undefined ? bytes.length : Math.min(bytes.length, range.offset + range.sizeBytes - from)
+    if (begin < end) yield bytes.subarray(begin, end)
+  }
+}
+
+async function* placed(blocks: AsyncIterable<Uint8Array>): AsyncIterable<PlacedBytes> {
+  let from = 0
+  for await (const bytes of blocks) {
+    yield { from, bytes }
+    from += bytes.length
   }
 }
 
@@ -158,7 +185,8 @@ async function readPart(
   { part, versionId }: { readonly part: ExpectedPart; readonly versionId: string | undefined },
   signal: AbortSignal | undefined,
 ): Promise<Uint8Array> {
-  const bytes = Buffer.alloc(part.sizeBytes)
+  // Not filled with zeros: nothing of it is given out before its digest has matched.
+  const bytes = Buffer.allocUnsafeSlow(part.sizeBytes)
   let sizeBytes = 0
   const range = {
     ...(versionId === undefined ? {} : { versionId }),
@@ -171,8 +199,13 @@ async function readPart(
     sizeBytes += block.length
     if (sizeBytes > bytes.length) break
   }
-  requireMatch(key, part, { sizeBytes, sha256: sizeBytes === bytes.length ? sha256Hex(bytes) : '' })
+  requireMatch(key, part, { sizeBytes, sha256: sizeBytes === bytes.length ? await sha256Aside(bytes) : '' })
   return bytes
+}
+
+/** SHA-256 in lower-case hex, made by another thread: the caller decrypts or writes the part before meanwhile. */
+async function sha256Aside(bytes: Uint8Array): Promise<string> {
+  return Buffer.from(await subtle.digest('SHA-256', bytes)).toString('hex')
 }
 
 async function digestOf(

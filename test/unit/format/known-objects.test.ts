@@ -58,10 +58,11 @@ test('an id that is wanted twice and unknown is reported, and known counts for b
   expect(await findUnknown(keyOf(1), [pieces(file, 8)], [oidOf(1), oidOf(1), oidOf(2)])).toEqual([oidOf(2)])
 })
 
-test('ids may come one after the other from a stream', async () => {
+test('ids may come in batches from a stream', async () => {
   async function* stream() {
-    yield oidOf(2)
-    yield oidOf(1)
+    yield [oidOf(2)]
+    yield []
+    yield [oidOf(1)]
   }
   expect(await encodeKnownObjects(keyOf(1), stream())).toEqual(await encodeKnownObjects(keyOf(1), [oidOf(1), oidOf(2)]))
 })
