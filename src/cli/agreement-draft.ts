@@ -5,18 +5,29 @@ import { EscrowError } from '../core/errors.js'
 import { chainLengthMaxDefault, fullEveryDaysDefault } from '../core/limits.js'
 import { DepositMode, JurisdictionPolicy } from '../format/agreement.js'
 import { Instant, Slug } from '../format/ids.js'
+import { Cron, IntervalSchedule, TimeZone, type Schedule } from '../format/schedule.js'
 
-const DraftSource = z.strictObject({
-  source: Slug,
-  mode: DepositMode.default('pull'),
-  /** Where to pull from; sealed to the parties, never in the agreement itself. */
-  url: z.string().min(1).max(2048).optional(),
-  startsAt: Instant.optional(),
-  everyHours: z.number().int().min(1).max(8784).default(24),
-  graceHours: z.number().int().min(0).max(8784).default(12),
-  fullEveryDays: z.number().int().min(1).max(366).default(fullEveryDaysDefault),
-  chainLengthMax: z.number().int().min(0).max(10_000).default(chainLengthMaxDefault),
-})
+const DraftSource = z
+  .strictObject({
+    source: Slug,
+    mode: DepositMode.default('pull'),
+    /** Where to pull from; sealed to the parties, never in the agreement itself. */
+    url: z.string().min(1).max(2048).optional(),
+    startsAt: Instant.optional(),
+    /** Every so many hours, or by a cron line with the time zone whose clocks it means; every 24 hours when neither is given. */
+    everyHours: IntervalSchedule.shape.everyHours.optional(),
+    cron: Cron.optional(),
+    timeZone: TimeZone.optional(),
+    graceHours: IntervalSchedule.shape.graceHours.default(12),
+    fullEveryDays: z.number().int().min(1).max(366).default(fullEveryDaysDefault),
+    chainLengthMax: z.number().int().min(0).max(10_000).default(chainLengthMaxDefault),
+  })
+  .refine(
+    ({ everyHours, cron, timeZone }) =>
+      (cron === undefined) === (timeZone === undefined) && (cron === undefined || everyHours === undefined),
+    'expected everyHours, or cron and timeZone, or none of them',
+  )
+type DraftSource = z.infer<typeof DraftSource>
 
 /** The draft of an agreement: what `escrow agreement create --draft` reads. */
 export const AgreementDraft = z.strictObject({
@@ -51,6 +62,13 @@ export const ServiceCard = z.strictObject({
   log: z.strictObject({ origin: z.string().min(1).max(200), key: z.string().max(500) }),
 })
 export type ServiceCard = z.infer<typeof ServiceCard>
+
+/** The schedule that a draft means. @param startsAt - where it does not say so itself. */
+export function draftedSchedule(draft: DraftSource, startsAt: string): Schedule {
+  const { everyHours = 24, cron, timeZone, graceHours } = draft
+  const rest = { startsAt: draft.startsAt ?? startsAt, graceHours }
+  return cron === undefined || timeZone === undefined ? { ...rest, everyHours } : { ...rest, cron, timeZone }
+}
 
 /**
  * Parse a draft.

@@ -13,7 +13,7 @@ import { remoteDigest } from '../format/agreement-annex.js'
 import { parseBody } from '../format/parse-body.js'
 import { openAgreement, partyOf, sameKey } from '../format/signed-agreement.js'
 import { countersign, digestOf, signDocument } from '../format/signed-document.js'
-import { parseAgreementDraft, parseServiceCard, type AgreementDraft, type ServiceCard } from './agreement-draft.js'
+import { draftedSchedule, parseAgreementDraft, parseServiceCard, type AgreementDraft, type ServiceCard } from './agreement-draft.js'
 import { columns, type CommandContext, type CommandResult } from './command.js'
 import { readNamedFile, writeNamedFile } from './files.js'
 import { linesOfRelease } from './release-lines.js'
@@ -120,13 +120,13 @@ function assemble({ draft, service, vault, parties }: Parts, now: Date, entropy:
     retentionDays: draft.retentionDays,
     parties: [...parties],
     vault,
-    sources: draft.sources.map(({ source, mode, startsAt, everyHours, graceHours, fullEveryDays, chainLengthMax }) => ({
-      source,
-      mode,
-      remoteDigest: remoteDigest(remotes.find((remote) => remote.source === source)),
-      schedule: { startsAt: startsAt ?? now.toISOString(), everyHours, graceHours },
-      fullEveryDays,
-      chainLengthMax,
+    sources: draft.sources.map((one) => ({
+      source: one.source,
+      mode: one.mode,
+      remoteDigest: remoteDigest(remotes.find((remote) => remote.source === one.source)),
+      schedule: draftedSchedule(one, now.toISOString()),
+      fullEveryDays: one.fullEveryDays,
+      chainLengthMax: one.chainLengthMax,
     })),
     jurisdiction: draft.jurisdiction,
     log: { ...service.log, witnessQuorum: draft.witnesses.quorum, witnesses: draft.witnesses.keys },

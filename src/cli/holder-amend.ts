@@ -13,7 +13,7 @@ import { parseBody } from '../format/parse-body.js'
 import { partyOf } from '../format/signed-agreement.js'
 import { digestOf, readUnverified } from '../format/signed-document.js'
 import { touchedParts } from '../release/amendment.js'
-import { parseAgreementChange, type AgreementChange } from './agreement-draft.js'
+import { draftedSchedule, parseAgreementChange, type AgreementChange } from './agreement-draft.js'
 import { columns, type CommandContext, type CommandResult } from './command.js'
 import { readNamedFile, writeNamedFile } from './files.js'
 import { parseJson, readPartyCard } from './party-folder.js'
@@ -107,17 +107,13 @@ function remotesOf(drafts: DraftSources, annex: AgreementAnnex, entropy: Entropy
 }
 
 function sourcesOf(drafts: DraftSources, body: Agreement, remotes: Remotes): readonly Source[] {
-  return drafts.map(({ source, mode, startsAt, everyHours, graceHours, fullEveryDays, chainLengthMax }) => ({
-    source,
-    mode,
-    remoteDigest: remoteDigest(remotes.find((remote) => remote.source === source)),
-    schedule: {
-      startsAt: startsAt ?? body.sources.find((one) => one.source === source)?.schedule.startsAt ?? body.createdAt,
-      everyHours,
-      graceHours,
-    },
-    fullEveryDays,
-    chainLengthMax,
+  return drafts.map((one) => ({
+    source: one.source,
+    mode: one.mode,
+    remoteDigest: remoteDigest(remotes.find((remote) => remote.source === one.source)),
+    schedule: draftedSchedule(one, body.sources.find(({ source }) => source === one.source)?.schedule.startsAt ?? body.createdAt),
+    fullEveryDays: one.fullEveryDays,
+    chainLengthMax: one.chainLengthMax,
   }))
 }
 

@@ -133,6 +133,8 @@ export const witnessEvidenceMax = 100
 export const witnessLogsMax = 1000
 /** Events that one attestation holds: at about 900 bytes each with its proof, below `documentBytesMax`. A longer period is attested in parts. */
 export const attestedEventsMax = 3000
+/** A cron line in an agreement: 24 hours and 12 months written out have about 100 characters. */
+export const cronCharactersMax = 200
 /** Due times that one attestation answers for: a year of hours would be 8,784. */
 export const attestedPeriodsMax = 10_000
 /** Files of one folder of evidence: four for each of a quarter of a million deposits. */

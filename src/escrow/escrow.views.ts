@@ -100,7 +100,10 @@ export const SourceView = z
     source: Slug,
     mode: z.string(),
     state: z.string(),
-    everyHours: count,
+    /** Either this, or a cron line with its time zone. */
+    everyHours: count.nullable(),
+    cron: z.string().nullable(),
+    timeZone: z.string().nullable(),
     graceHours: count,
     periodAt: Instant,
     deadlineAt: Instant,
@@ -116,12 +119,14 @@ export type SourceView = z.output<typeof SourceView>
 
 /** A source with its newest deposit. Where it is pulled from is sealed to the parties, so it is not said. */
 export function showSource({ row, latest }: VisibleSource): z.input<typeof SourceView> {
-  const { source, mode, state, everyHours, graceHours, failures, failureCode } = row
+  const { source, mode, state, everyHours, cron, timeZone, graceHours, failures, failureCode } = row
   return {
     source,
     mode,
     state,
     everyHours,
+    cron,
+    timeZone,
     graceHours,
     failures,
     failureCode,

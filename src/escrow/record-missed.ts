@@ -5,7 +5,7 @@ import { Database } from '../db/database.js'
 import { AgreementId } from '../format/ids.js'
 import { EventLog } from '../log/event-log.js'
 import { AgreementShelf } from './agreement-shelf.js'
-import { nextPeriod, type Period } from './schedule.js'
+import { periodAfter, type Period } from './schedule.js'
 import { listMissed, missPeriod, type SourceRow } from './source.table.js'
 
 /** A period that nothing came for. */
@@ -54,7 +54,11 @@ export class RecordMissed {
     const { agreementId, source } = row
     const periods: Period[] = []
     let next: Period = row
-    for (; next.deadlineAt <= now && next.periodAt < agreement.endsAt && periods.length < pageSize; next = nextPeriod(row, next.periodAt)) {
+    for (
+      ;
+      next.deadlineAt <= now && next.periodAt < agreement.endsAt && periods.length < pageSize;
+      next = periodAfter(row, next.periodAt)
+    ) {
       periods.push(next)
     }
     const recordings = periods.map(({ periodAt, deadlineAt }) => {

@@ -1,9 +1,8 @@
-// Pure: when deposits of a source are due. A schedule is `startsAt + k * everyHours`; a period is met by a deposit, or by seeing that
-// nothing has changed, from its moment until its deadline.
+// Pure: which period of its schedule a source is in. A period is met by a deposit, or by seeing that nothing has changed, from its due time
+// until its deadline.
+import { assert } from '../core/errors.js'
 import { sha256Hex } from '../crypto/digest.js'
-import type { Schedule } from '../format/agreement.js'
-
-const hourMs = 3_600_000
+import { deadlineOf, dueAfter, type Schedule } from '../format/schedule.js'
 
 /** One moment of a schedule: due from `periodAt`, missed after `deadlineAt`. */
 export interface Period {
@@ -11,52 +10,50 @@ export interface Period {
   readonly deadlineAt: Date
 }
 
-/** The numbers of a schedule, as rows and agreements both have them. */
+/** A schedule as rows have it: every so many hours, or by a cron line in a time zone. */
 export interface Rhythm {
   readonly startsAt: Date
-  readonly everyHours: number
+  readonly everyHours: number | null
+  readonly cron: string | null
+  readonly timeZone: string | null
   readonly graceHours: number
 }
 
 /** The rhythm that an agreement's schedule describes. */
 export function rhythmOf(schedule: Schedule): Rhythm {
-  return { startsAt: new Date(schedule.startsAt), everyHours: schedule.everyHours, graceHours: schedule.graceHours }
+  const { startsAt, graceHours } = schedule
+  const times =
+    'cron' in schedule
+      ? { everyHours: null, cron: schedule.cron, timeZone: schedule.timeZone }
+      : { everyHours: schedule.everyHours, cron: null, timeZone: null }
+  return { startsAt: new Date(startsAt), ...times, graceHours }
 }
 
-/** The first period of a schedule. */
+/** The schedule that a row describes. */
+export function scheduleOf({ startsAt, everyHours, cron, timeZone, graceHours }: Rhythm): Schedule {
+  const rest = { startsAt: startsAt.toISOString(), graceHours }
+  if (everyHours !== null) return { ...rest, everyHours }
+  assert(cron !== null && timeZone !== null, 'a source has an interval or a calendar')
+  return { ...rest, cron, timeZone }
+}
+
+/** The first period of a schedule. @throws EscrowError as `periodAfter` */
 export function firstPeriod(rhythm: Rhythm): Period {
-  return periodNumber(rhythm, 0)
+  return periodAfter(rhythm, new Date(rhythm.startsAt.getTime() - 1))
 }
 
 /**
- * The period that is to be met after a source was found fresh.
+ * The period that is to be met after a source was found fresh, or after one of its periods was missed.
  *
- * @param freshAt - when the archive last equalled the remote.
+ * @param freshAt - when the archive last equalled the remote, or the due time that was missed.
  * @returns the first period that begins after `freshAt`: what came early for one period does not count for the next.
+ * @throws EscrowError `AGREEMENT_INVALID` when this runtime does not know the time zone
  */
 export function periodAfter(rhythm: Rhythm, freshAt: Date): Period {
-  const elapsed = freshAt.getTime() - rhythm.startsAt.getTime()
-  return periodNumber(rhythm, elapsed < 0 ? 0 : Math.floor(elapsed / (rhythm.everyHours * hourMs)) + 1)
-}
-
-/**
- * Every moment of the schedule in a span of time.
- *
- * @param span - from inclusive, to exclusive.
- * @param max - at most so many, for the caller's sake.
- * @returns in order; empty when the span ends before the schedule starts.
- */
-export function periodsBetween(rhythm: Rhythm, span: { readonly from: Date; readonly to: Date }, max: number): readonly Period[] {
-  const everyMs = rhythm.everyHours * hourMs
-  const first = Math.max(0, Math.ceil((span.from.getTime() - rhythm.startsAt.getTime()) / everyMs))
-  const end = Math.ceil((span.to.getTime() - rhythm.startsAt.getTime()) / everyMs)
-  const numbers = Array.from({ length: Math.max(0, Math.min(end - first, max)) }, (_, index) => first + index)
-  return numbers.map((number) => periodNumber(rhythm, number))
-}
-
-/** The period after one of the schedule's own. */
-export function nextPeriod(rhythm: Rhythm, periodAt: Date): Period {
-  return periodNumber(rhythm, Math.round((periodAt.getTime() - rhythm.startsAt.getTime()) / (rhythm.everyHours * hourMs)) + 1)
+  const schedule = scheduleOf(rhythm)
+  const dueMs = dueAfter(schedule, freshAt.getTime())
+  assert(dueMs !== null, 'a schedule that is never due is in no agreement')
+  return { periodAt: new Date(dueMs), deadlineAt: new Date(deadlineOf(schedule, dueMs)) }
 }
 
 /**
@@ -68,9 +65,4 @@ export function nextPeriod(rhythm: Rhythm, periodAt: Date): Period {
  */
 export function spreadMs(name: string, withinMs: number): number {
   return Math.floor((Number.parseInt(sha256Hex(Buffer.from(name)).slice(0, 8), 16) / 2 ** 32) * withinMs)
-}
-
-function periodNumber(rhythm: Rhythm, number: number): Period {
-  const periodMs = rhythm.startsAt.getTime() + number * rhythm.everyHours * hourMs
-  return { periodAt: new Date(periodMs), deadlineAt: new Date(periodMs + rhythm.graceHours * hourMs) }
 }

@@ -1,5 +1,5 @@
 import { and, asc, eq, getTableColumns, gt, lt, lte, notInArray, sql } from 'drizzle-orm'
-import { index, integer, jsonb, pgTable, primaryKey, text } from 'drizzle-orm/pg-core'
+import { check, index, integer, jsonb, pgTable, primaryKey, text } from 'drizzle-orm/pg-core'
 import { EscrowError, type ErrorCode } from '../core/errors.js'
 import { count, digest, instant, oneOf } from '../db/columns.js'
 import type { Db, Tx } from '../db/database.js'
@@ -28,7 +28,10 @@ export const sourceTable = pgTable(
     /** The path of the file that holds the credential. Never the credential. */
     credentialFile: text('credential_file'),
     startsAt: instant('starts_at').notNull(),
-    everyHours: integer('every_hours').notNull(),
+    /** Either an interval, or a cron line with the time zone whose clocks it means. */
+    everyHours: integer('every_hours'),
+    cron: text('cron'),
+    timeZone: text('time_zone'),
     graceHours: integer('grace_hours').notNull(),
     fullEveryDays: integer('full_every_days').notNull(),
     chainLengthMax: integer('chain_length_max').notNull(),
@@ -73,6 +76,7 @@ export const sourceTable = pgTable(
       .on(t.deadlineAt)
       .where(sql`${t.state} = 'active'`),
     oneOf('source_state_known', t.state, sourceStates),
+    check('source_has_one_rhythm', sql`(${t.everyHours} is null) <> (${t.cron} is null) and (${t.cron} is null) = (${t.timeZone} is null)`),
   ],
 )
 
@@ -118,9 +122,9 @@ export async function listSources(db: Db, agreementId: string, after: string, li
  */
 export async function amendSources(tx: Tx, agreementId: string, rows: readonly (typeof sourceTable.$inferInsert)[]): Promise<void> {
   for (const row of rows) {
-    const { mode, url, startsAt, everyHours, graceHours, fullEveryDays, chainLengthMax } = row
+    const { mode, url, startsAt, everyHours, cron, timeZone, graceHours, fullEveryDays, chainLengthMax } = row
     const kept = row.credentialFile == null ? {} : { credentialFile: row.credentialFile }
-    const set = { mode, url, startsAt, everyHours, graceHours, fullEveryDays, chainLengthMax, ...kept }
+    const set = { mode, url, startsAt, everyHours, cron, timeZone, graceHours, fullEveryDays, chainLengthMax, ...kept }
     await tx
       .insert(sourceTable)
       .values(row)

@@ -1,5 +1,6 @@
 // Pure: what a report says about one source: each due time, and each deposit.
 import type { AttestedPeriod, PeriodOutcome } from '../format/attestation.js'
+import { scheduleWords } from '../format/schedule.js'
 import { unexplainedFindings, type ArchivedDeposit } from '../store/archived-deposit.js'
 import { code, count, html, moment, nothing, several, size, table, type Html } from './html.js'
 import type { VerifiedEvidence } from './verify-evidence.js'
@@ -29,7 +30,7 @@ export function depositSection(evidence: VerifiedEvidence, source: string): Html
     schedule === undefined
       ? nothing
       : html`<p>
-          A deposit is due every ${several(schedule.everyHours, 'hour')} from ${moment(schedule.startsAt)} on,
+          A deposit is due ${scheduleWords(schedule)} from ${moment(schedule.startsAt)} on,
           ${schedule.graceHours === 0 ? 'without grace' : `at the latest ${several(schedule.graceHours, 'hour')} later`}.
         </p>`
   return html`<section class="source">

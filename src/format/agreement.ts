@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { custodiansMax, partiesMax, sourcesMax } from '../core/limits.js'
 import { AgeRecipient, AgreementId, Country, Ed25519PublicKey, Instant, Sha256Hex, Slug } from './ids.js'
+import { Schedule } from './schedule.js'
 
 export const Role = z.enum(['depositor', 'beneficiary', 'custodian', 'agent', 'supervisor', 'arbiter', 'approver'])
 export type Role = z.infer<typeof Role>
@@ -62,15 +63,6 @@ export const Vault = z.strictObject({
   epochs: z.array(VaultEpoch).min(2).max(64),
 })
 export type Vault = z.infer<typeof Vault>
-
-/** When deposits are due. `everyHours` counts from `startsAt`. */
-export const Schedule = z.strictObject({
-  startsAt: Instant,
-  everyHours: z.number().int().min(1).max(8784),
-  /** How long after its due time a deposit may come before it counts as missed. */
-  graceHours: z.number().int().min(0).max(8784),
-})
-export type Schedule = z.infer<typeof Schedule>
 
 export const DepositMode = z.enum(['pull', 'push', 'sealed'])
 export type DepositMode = z.infer<typeof DepositMode>

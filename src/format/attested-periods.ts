@@ -1,9 +1,7 @@
 // Pure: what happened to each due time, from the events of a source. The agent writes it down and every verifier computes it again.
-import type { Schedule } from './agreement.js'
 import type { AttestedPeriod, PeriodOutcome } from './attestation.js'
 import type { Event } from './event.js'
-
-const hourMs = 3_600_000
+import { deadlineOf, dueTimes, type Schedule } from './schedule.js'
 
 /** A span of time and when one looks at it. */
 export interface AttestedSpan {
@@ -27,20 +25,12 @@ export interface AttestedSpan {
 export function attestPeriods(schedule: Schedule, span: AttestedSpan, events: readonly Event[], max: number): readonly AttestedPeriod[] {
   const timed = events.flatMap((event) => timedEvent(event))
   return dueTimes(schedule, span, max).map((dueMs) => {
-    const due = { dueMs, deadlineMs: dueMs + schedule.graceHours * hourMs }
+    const due = { dueMs, deadlineMs: deadlineOf(schedule, dueMs) }
     const own = timed.filter((one) => concerns(one, due)).map(({ event }) => event)
     const { outcome, late } = outcomeOf(own, due, span.now.getTime())
     const numbers = own.map((event) => event.chain.number)
     return { dueAt: iso(dueMs), deadlineAt: iso(due.deadlineMs), outcome, late, events: numbers }
   })
-}
-
-/** @returns milliseconds, ascending. */
-function dueTimes(schedule: Schedule, { from, to }: AttestedSpan, max: number): readonly number[] {
-  const [startMs, everyMs] = [Date.parse(schedule.startsAt), schedule.everyHours * hourMs]
-  const first = Math.max(0, Math.ceil((from.getTime() - startMs) / everyMs))
-  const end = Math.ceil((to.getTime() - startMs) / everyMs)
-  return Array.from({ length: Math.max(0, Math.min(end - first, max)) }, (_, at) => startMs + (first + at) * everyMs)
 }
 
 interface Due {

@@ -7,6 +7,7 @@ import { fingerprintOfSshKey } from '../crypto/sshsig.js'
 import type { Agreement, Party, PartyKey } from './agreement.js'
 import { checkpointPolicy } from './checkpoint.js'
 import { Words } from './ids.js'
+import { scheduleProblem } from './schedule.js'
 
 /** Beyond the threshold, so many custodians may be lost before the vault is (DESIGN section 5). */
 const spareCustodiansMin = 2
@@ -153,6 +154,10 @@ function sourceProblems({ sources, vault }: Agreement): readonly string[] {
     ...sources.flatMap(({ source, mode, remoteDigest }) =>
       unless((mode === 'pull') === (remoteDigest !== null), `expected a remote for ${source} exactly when it is pulled, got mode ${mode}`),
     ),
+    ...sources.flatMap(({ source, schedule }) => {
+      const problem = scheduleProblem(schedule)
+      return problem === null ? [] : [`schedule of ${source}: ${problem}`]
+    }),
     ...unless(vault.epochs.length >= 2, 'expected a reserve epoch beside the current one'),
   ]
 }

@@ -6,6 +6,7 @@
 import { z } from 'zod'
 import { assert, EscrowError } from '../core/errors.js'
 import { Slug } from '../format/ids.js'
+import { dayIn, isTimeZone, offsetMs } from '../format/wall-clock.js'
 
 /** A day of the calendar without time or zone: `2026-12-25`. */
 export const LocalDate = z
@@ -106,41 +107,8 @@ function isRealDay(text: string): boolean {
   return Number.isFinite(at) && new Date(at).toISOString().startsWith(text)
 }
 
-function isTimeZone(name: string): boolean {
-  try {
-    zoneFormat(name)
-    return true
-  } catch {
-    return false
-  }
-}
-
-/** Formatters cost a millisecond to make and microseconds to use; a policy names few zones, so the cache stays small. */
-const zoneFormats = new Map<string, Intl.DateTimeFormat>()
-const zoneFormatsMax = 600
-
-function zoneFormat(timeZone: string): Intl.DateTimeFormat {
-  const known = zoneFormats.get(timeZone)
-  if (known !== undefined) return known
-  const parts = { year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit' } as const
-  const made = new Intl.DateTimeFormat('en-u-ca-iso8601', { timeZone, hourCycle: 'h23', ...parts })
-  if (zoneFormats.size < zoneFormatsMax) zoneFormats.set(timeZone, made)
-  return made
-}
-
-/** The wall clock at a moment, as if it were UTC, in milliseconds. */
-function wallMs(atMs: number, timeZone: string): number {
-  const field = new Map(
-    zoneFormat(timeZone)
-      .formatToParts(atMs)
-      .map((part) => [part.type, Number(part.value)]),
-  )
-  const get = (type: Intl.DateTimeFormatPartTypes) => field.get(type) ?? 0
-  return Date.UTC(get('year'), get('month') - 1, get('day'), get('hour'), get('minute'), get('second'))
-}
-
 function localDay(at: Date, timeZone: string): number {
-  return Math.floor(wallMs(at.getTime(), timeZone) / dayMs)
+  return dayIn(timeZone, at.getTime())
 }
 
 /**
@@ -160,9 +128,8 @@ const dayStartsMax = 20_000
 
 function findStartOfDay(day: number, timeZone: string): number {
   const midnight = day * dayMs
-  const offsetAt = (atMs: number) => wallMs(atMs, timeZone) - Math.floor(atMs / 1000) * 1000
-  const candidates = [midnight - offsetAt(midnight - dayMs), midnight - offsetAt(midnight + dayMs)]
-  const within = candidates.filter((atMs) => wallMs(atMs, timeZone) >= midnight)
+  const candidates = [midnight - offsetMs(timeZone, midnight - dayMs), midnight - offsetMs(timeZone, midnight + dayMs)]
+  const within = candidates.filter((atMs) => atMs + offsetMs(timeZone, atMs) >= midnight)
   assert(within.length > 0, `day ${dayText(day)} begins somewhere in ${timeZone}`)
   return Math.min(...within)
 }

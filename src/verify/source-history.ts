@@ -1,5 +1,5 @@
 // Pure: what the events of a source say of it, one after the other, as `escrow/source.table.ts` has recorded it.
-import { nextPeriod, periodAfter, type Period, type Rhythm } from '../escrow/schedule.js'
+import { periodAfter, type Period, type Rhythm } from '../escrow/schedule.js'
 import type { SourceRow } from '../escrow/source.table.js'
 import type { Event } from '../format/event.js'
 import type { Manifest } from '../format/manifest.js'
@@ -43,7 +43,7 @@ export function afterEvent(source: SourceProgress, rhythm: Rhythm, event: Event)
   }
   if (event.type !== 'escrow/event/deposit-missed/v1') return source
   // What is late is still wanted: it stays due.
-  const { periodAt, deadlineAt } = nextPeriod(rhythm, new Date(event.dueAt))
+  const { periodAt, deadlineAt } = periodAfter(rhythm, new Date(event.dueAt))
   return { ...source, periodAt, deadlineAt }
 }
 

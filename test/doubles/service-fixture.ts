@@ -21,12 +21,13 @@ import type { Database } from '../../src/db/database.js'
 import { PublishLog } from '../../src/escrow/publish-log.js'
 import { RegisterAgreement } from '../../src/escrow/register-agreement.js'
 import { StoreReadme } from '../../src/escrow/store-readme.js'
-import { Agreement, type AgreementAnnex, type Role, type Source } from '../../src/format/agreement.js'
+import { Agreement, type AgreementAnnex, type Role } from '../../src/format/agreement.js'
 import { remoteDigest } from '../../src/format/agreement-annex.js'
 import { canonicalize } from '../../src/format/canonical-json.js'
 import { newId, type AgreementId } from '../../src/format/ids.js'
 import { encodeSigningKeyFile, keyFileNames } from '../../src/format/key-file.js'
 import { formatNoteKey, noteKey, signatureType } from '../../src/format/note.js'
+import type { CalendarSchedule, IntervalSchedule } from '../../src/format/schedule.js'
 import type { SignedAgreement } from '../../src/format/signed-agreement.js'
 import { countersign, signDocument } from '../../src/format/signed-document.js'
 import { ShareAccept } from '../../src/format/statement.js'
@@ -47,7 +48,8 @@ export interface SourceWish {
   readonly source: string
   /** Left out for one that its depositor pushes. */
   readonly url?: string
-  readonly schedule?: Partial<Source['schedule']>
+  /** Daily with half a day of grace when left out. */
+  readonly schedule?: Partial<IntervalSchedule> | Omit<CalendarSchedule, 'startsAt'>
   readonly fullEveryDays?: number
 }
 
@@ -247,7 +249,7 @@ export class ServiceFixture {
         source,
         mode: url === undefined ? 'push' : 'pull',
         remoteDigest: url === undefined ? null : remoteDigest(remotes.find((remote) => remote.source === source)),
-        schedule: { startsAt, everyHours: 24, graceHours: 12, ...schedule },
+        schedule: { startsAt, ...(schedule !== undefined && 'cron' in schedule ? {} : { everyHours: 24, graceHours: 12 }), ...schedule },
         fullEveryDays: fullEveryDays ?? 30,
         chainLengthMax: 120,
       })),

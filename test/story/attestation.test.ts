@@ -152,3 +152,29 @@ async function attestUpTo(events: number): Promise<Uint8Array> {
     log: { ...honest.log, leaves: shown, proof: proof.map((hash) => encodeBase64(hash)) },
   }))
 }
+
+test('a source that is due by the clocks of a place is mirrored, missed and attested by them', async () => {
+  const nightly = { cron: '30 2 * * *', timeZone: 'Asia/Kathmandu', graceHours: 6 }
+  const tower = await service.agree([{ source: 'tower', url: repository.path, schedule: nightly }])
+  const from = new Date(Date.parse(tower.signed.body.sources[0]!.schedule.startsAt))
+  // Half past two at night is a quarter to nine in the evening in UTC.
+  const evening = (days: number) => new Date(Math.floor(from.getTime() / dayMs + days) * dayMs + 20.75 * hourMs)
+  const first = from <= evening(0) ? 0 : 1
+  for (const [days, hours] of [
+    [first, 1],
+    [first + 2, 1],
+  ] as const) {
+    service.clock.time = new Date(evening(days).getTime() + hours * hourMs)
+    await service.get(RecordMissed).run()
+    await service.mirror(tower, 'tower')
+  }
+  await service.publish()
+  const wish = { agreementId: tower.id, source: 'tower', from, to: evening(first + 3) }
+  const { bytes } = await service.get(AttestSource).run(wish)
+  const { periods } = await verifyAttestation(bytes, tower.signed, { tagSecret: Buffer.from(tower.annex.tagSecret, 'hex'), leaves: null })
+  expect(periods.map(({ dueAt, outcome }) => [dueAt, outcome])).toEqual([
+    [evening(first).toISOString(), 'deposit'],
+    [evening(first + 1).toISOString(), 'missed'],
+    [evening(first + 2).toISOString(), 'unchanged'],
+  ])
+})
