@@ -15,9 +15,9 @@ COPY bench bench
 RUN npm run build && npm prune --omit=dev --ignore-scripts --no-audit --no-fund
 
 FROM node:24-bookworm-slim
-# git checks packs; tini passes signals on and reaps what git leaves behind.
+# git checks packs; ssh reaches remotes; tini passes signals on and reaps what git leaves behind.
 RUN apt-get update \
- && apt-get install -y --no-install-recommends ca-certificates git tini \
+ && apt-get install -y --no-install-recommends ca-certificates git openssh-client tini \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /opt/reduit
 COPY --from=build --chown=root:root /build/package.json ./

@@ -67,8 +67,9 @@ export async function openAdapters(config: Config, surroundings?: Surroundings, 
   const replicas = new ReplicaSet(await Promise.all(config.replicas.map((replica) => openReplica(replica, { clock, entropy }))))
   await checkReplicas(replicas.replicas, (replica) => verdictOnStore(replica, config.jurisdiction), signal)
   const database = given.database ?? (await openDatabase(config.database))
-  const transport = new HttpTransport({ rules: config.remotes, idleTimeoutMs: config.remotes.idleTimeoutMs })
-  const remotes = { rules: config.remotes, transport, cache: new CapabilityCache() }
+  const { idleTimeoutMs } = config.remotes
+  const transport = new HttpTransport({ rules: config.remotes, idleTimeoutMs })
+  const remotes = { rules: config.remotes, transport, cache: new CapabilityCache(), idleTimeoutMs }
   let queue: Promise<QueueConnection> | undefined
   const openQueue = () => (queue ??= given.openQueue?.() ?? openConfiguredQueue(config, database))
   const close = async () => {

@@ -37,7 +37,7 @@ export function addAmendmentCommands(agreement: Command, action: Action): void {
     .argument('<statement...>', 'what `agreement agree` and, where shares were dealt anew, `vault accept` made')
     .description('operator: put the next version into force when everybody has agreed who must; exit 3 while somebody is missing')
     .requiredOption('--annex <file>', 'the annex.age beside it')
-    .option('--credential <source=file>', 'file with the credential of a source; only its path is kept', collect)
+    .option('--credential <source=file>', 'file with the credential of a source (docs/OPERATING.md); only its path is kept', collect)
     .action(action(async () => (await import('./agent-amend.js')).amend))
 }
 

@@ -49,7 +49,7 @@ function addAgreementCommands(program: Command, action: Action): void {
     .argument('<agreement.json>', 'signed by depositor and beneficiaries')
     .description('operator: countersign an agreement, store it on every replica and know its sources')
     .requiredOption('--annex <file>', 'the annex.age beside it')
-    .option('--credential <source=file>', 'file with the credential of a source; only its path is kept', collect)
+    .option('--credential <source=file>', 'file with the credential of a source (docs/OPERATING.md); only its path is kept', collect)
     .action(action(async () => (await import('./agent-agreement.js')).registerAgreement))
   addAmendmentCommands(agreement, action)
   reaching(agreement.command('show'), 'door')

@@ -16,9 +16,10 @@ export const ERROR_ADVICE = {
   KEY_INVALID: 'check that you named the right key file',
   KEY_MISSING: 'name the folder that holds the key files, or run `escrow keygen`',
   // remotes
-  REMOTE_ADDRESS_REFUSED: 'only public http(s) hosts are allowed unless the configuration permits private addresses or local paths',
+  REMOTE_ADDRESS_REFUSED: 'only public hosts are allowed unless the configuration permits private addresses or local paths',
   REMOTE_AUTH: 'renew the credential file of this source; nothing was stored',
   REMOTE_BROKEN: 'the remote ended the transfer; its own words are in the message. Nothing was stored; try again or tell the depositor',
+  REMOTE_HOST_KEY: 'the host did not prove itself by a key in known-hosts; compare its key with the depositor before you enter it there',
   REMOTE_NOT_FOUND: 'check the URL of the source with the depositor',
   REMOTE_PROTOCOL: 'the remote does not answer as a git server should; check the URL',
   REMOTE_REDIRECT: 'put the final URL into the agreement, if it is the right one',
@@ -26,8 +27,8 @@ export const ERROR_ADVICE = {
   REMOTE_SHALLOW: 'deposit from a complete repository: run `git fetch --unshallow` at the remote',
   REMOTE_TIMEOUT: 'the remote stopped answering; nothing was stored, the next run starts again',
   REMOTE_UNREACHABLE: 'check the host name, the network and the remote service; nothing was stored',
-  REMOTE_URL: 'use an http(s) URL or a path that the configuration allows',
-  REMOTE_VERSION: 'the remote speaks no git protocol version 2; ask the depositor to upgrade it',
+  REMOTE_URL: 'use an https or ssh URL, or a path that the configuration allows',
+  REMOTE_VERSION: 'the remote lacks what the message names; ask the depositor to upgrade it',
   // deposits
   DEPOSIT_TOO_LARGE: 'raise `deposit.packBytesMax` if this size is right; nothing was stored',
   DEPOSIT_STATE: 'reload the deposit and try again',
@@ -46,6 +47,7 @@ export const ERROR_ADVICE = {
   SCRATCH_FULL: 'free or add space at the scratch folder; nothing was stored',
   SEAL_BROKEN: 'the sealed file does not open to what was deposited; nothing was published. Report this as a fault',
   GIT_MISSING: 'install git 2.39 or newer',
+  SSH_MISSING: 'install the OpenSSH client, or use an https URL',
   GIT_FAILED: 'the message carries the words of git',
   // store
   OBJECT_CORRUPT: 'run `escrow repair`; another replica may hold a good copy',

@@ -110,6 +110,8 @@ export const storeAttemptsMax = 3
 export const uploadLeaseMs = 24 * 60 * 60 * 1000
 /** One file of the log head: an entry bundle holds 256 leaves of at most 65,535 bytes (c2sp.org/tlog-tiles). */
 export const logHeadBytesMax = 17 * MiB
+/** Addresses of one host behind ssh that are tried in turn when nobody answers: two of each kind. */
+export const sshAddressesMax = 4
 /** Redirects followed for one remote. */
 export const redirectsMax = 3
 

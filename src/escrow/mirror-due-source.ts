@@ -6,6 +6,7 @@ import { Database } from '../db/database.js'
 import type { JobFacts } from '../jobs/job-handler.js'
 import { HostKeeper } from './host-keeper.js'
 import type { SourceKey } from './lease.table.js'
+import { hostOfRemote } from '../git/remote-url.js'
 import { MirrorSource } from './mirror-source.js'
 import { findSource, postponeSource } from './source.table.js'
 
@@ -31,7 +32,7 @@ export class MirrorDueSource {
     const row = await this.database.query((db) => findSource(db, key))
     const due = row !== null && row.state === 'active' && row.url !== null && row.dueAt <= this.clock.now()
     if (!due) return { outcome: 'not-due' }
-    const host = hostOf(row.url ?? '')
+    const host = hostOfRemote(row.url ?? '')
     if (host === null) return this.mirrorNow(key, signal)
     const facts = await this.hosts.visit(host, () => this.mirrorNow(key, signal))
     return facts ?? this.postpone(key)
@@ -55,9 +56,4 @@ export class MirrorDueSource {
       throw error
     }
   }
-}
-
-/** The host of a remote's URL in lower case; null for repositories on this machine. */
-function hostOf(url: string): string | null {
-  return URL.canParse(url) && /^https?:/i.test(url) ? new URL(url).host : null
 }

@@ -67,15 +67,27 @@ export function checkAddress(address: string, allowPrivate: boolean): void {
 }
 
 /**
- * A `lookup` for node's sockets that resolves, checks every address, and only then lets the socket connect to them.
+ * The addresses of a host, each of them allowed.
  *
  * One refused address refuses the name: a server that is both outside and inside is not one we want to meet.
+ *
+ * @throws EscrowError `REMOTE_ADDRESS_REFUSED`; what the resolver throws.
  */
+export async function resolveAllowed(
+  hostname: string,
+  allowPrivate: boolean,
+  resolver: Resolver = resolveBySystem,
+): Promise<readonly string[]> {
+  const addresses = await resolver(hostname)
+  for (const address of addresses) checkAddress(address, allowPrivate)
+  return addresses
+}
+
+/** A `lookup` for node's sockets that resolves, checks every address (`resolveAllowed`), and only then lets the socket connect to them. */
 export function guardedLookup(allowPrivate: boolean, resolver: Resolver = resolveBySystem): LookupFunction {
   return (hostname, options, callback) => {
     const answer = async (): Promise<LookupAddress[]> => {
-      const addresses = await resolver(hostname)
-      for (const address of addresses) checkAddress(address, allowPrivate)
+      const addresses = await resolveAllowed(hostname, allowPrivate, resolver)
       return addresses.map((address) => ({ address, family: isIP(address) }))
     }
     answer().then(

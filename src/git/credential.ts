@@ -25,7 +25,7 @@ export interface Credential {
  * @throws EscrowError `REMOTE_AUTH` if the file cannot be read or is of no known form. The message never quotes it.
  */
 export async function readCredential(path: string): Promise<Credential> {
-  const text = await readStart(path)
+  const text = await readCredentialText(path)
   const line = text.replace(/\r?\n$/, '')
   if (line.length === 0 || line.length > credentialBytesMax || /[^\u0020-\u007e\u0080-\uffff]/.test(line)) {
     throw new EscrowError('REMOTE_AUTH', 'expected a credential file with one line: user:password, a token, or Bearer and a token')
@@ -48,7 +48,13 @@ function credential(authorization: string, secrets: readonly string[]): Credenti
   return { authorization, redact: (text) => forms.reduce((left, secret) => left.replaceAll(secret, '***'), text) }
 }
 
-async function readStart(path: string): Promise<string> {
+/**
+ * The text of a credential file.
+ *
+ * @returns at most two bytes more than a credential may have.
+ * @throws EscrowError `REMOTE_AUTH` if there is no such file.
+ */
+export async function readCredentialText(path: string): Promise<string> {
   try {
     const file = await open(path, 'r')
     try {

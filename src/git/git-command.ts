@@ -1,10 +1,8 @@
-import { spawn, type ChildProcessByStdio } from 'node:child_process'
-import type { Readable, Writable } from 'node:stream'
 import { EscrowError } from '../core/errors.js'
-import { Words } from './remote-words.js'
+import { searchPath, startProgram, type ProgramExit, type ProgramRun } from './program-run.js'
 
 /**
- * The one way in which a process is started: git, without a shell, with an environment that is replaced rather than inherited.
+ * The one way in which git is started.
  *
  * Configuration of the machine and of the user does not apply: a `core.hooksPath`, `uploadpack.packObjectsHook` or credential helper
  * from there would run programs in the middle of a deposit. Arguments are ours; anything a stranger chose comes after `--` or by stdin.
@@ -12,11 +10,7 @@ import { Words } from './remote-words.js'
 
 /** The oldest git that we try ourselves against. */
 const oldestVersion = [2, 39] as const
-const killAfterMs = 5_000
 const outputBytesMax = 64 * 1024 * 1024
-
-/** Where git is looked for: a fixed list, because a PATH from elsewhere may name somebody else's git. */
-const searchPath = '/usr/local/bin:/opt/homebrew/bin:/run/current-system/sw/bin:/usr/bin:/bin'
 
 const environment: Readonly<Record<string, string>> = {
   PATH: searchPath,
@@ -48,23 +42,8 @@ export interface GitOptions {
   readonly onStderr?: ((chunk: Uint8Array) => void) | undefined
 }
 
-/** A git that runs. */
-export interface GitRun {
-  readonly stdin: Writable
-  readonly stdout: Readable
-  /** What it said on stderr so far: the end of it. */
-  readonly words: Words
-  /**
-   * Settles when git is gone. Never an unhandled rejection: who does not wait for it does not hear of it.
-   *
-   * @throws EscrowError `GIT_MISSING`, `SCRATCH_FULL`, `GIT_FAILED` with the words of git.
-   */
-  readonly ended: Promise<void>
-  /** Ask it to go, and make it go after 5 seconds. Idempotent. */
-  readonly kill: () => void
-}
-
-type GitChild = ChildProcessByStdio<Writable, Readable, Readable>
+/** A git that runs. `ended` rejects with `GIT_MISSING`, `SCRATCH_FULL`, or `GIT_FAILED` with the words of git. */
+export type GitRun = ProgramRun
 
 /**
  * Start git. The caller writes and ends `stdin`, reads `stdout` to its end (or kills), and waits for `ended`.
@@ -79,22 +58,17 @@ export function startGit(command: readonly string[], options: GitOptions = {}, s
     ...settings.flatMap((setting) => ['-c', setting]),
     ...command,
   ]
-  const child: GitChild = spawn(options.program ?? 'git', argv, {
-    env: { ...environment, ...options.environment },
-    stdio: ['pipe', 'pipe', 'pipe'],
-  })
-  const words = new Words()
-  child.stderr.on('data', (chunk: Uint8Array) => {
-    words.add(chunk)
-    options.onStderr?.(chunk)
-  })
-  // Git may close its stdin while we still write; why it did so is in `ended`.
-  child.stdin.on('error', () => undefined)
-  child.stdout.on('error', () => undefined)
-  const kill = killer(child)
-  const ended = whenEnded(child, command[0] ?? '', words, signal, kill)
-  ended.catch(() => undefined)
-  return { stdin: child.stdin, stdout: child.stdout, words, ended, kill }
+  return startProgram(
+    {
+      program: options.program ?? 'git',
+      args: argv,
+      environment: { ...environment, ...options.environment },
+      missing: (problem, cause) => new EscrowError('GIT_MISSING', `expected to start git, got ${problem}`, { cause }),
+      failed: (exit, words) => gitFailed(command[0] ?? '', exit, words),
+      onStderr: options.onStderr,
+    },
+    signal,
+  )
 }
 
 /**
@@ -136,38 +110,7 @@ export async function gitVersion(options: GitOptions = {}, signal?: AbortSignal)
   return version
 }
 
-function killer(child: GitChild): () => void {
-  return () => {
-    if (child.exitCode !== null || child.signalCode !== null) return
-    child.kill('SIGTERM')
-    child.stdin.destroy()
-    child.stdout.destroy()
-    setTimeout(() => child.kill('SIGKILL'), killAfterMs).unref()
-  }
-}
-
-async function whenEnded(child: GitChild, name: string, words: Words, signal: AbortSignal | undefined, kill: () => void): Promise<void> {
-  if (signal?.aborted === true) kill()
-  signal?.addEventListener('abort', kill, { once: true })
-  try {
-    const exit = await new Promise<{ code: number | null; signalName: string | null }>((resolve, reject) => {
-      child.once('error', reject)
-      child.once('close', (code, signalName) => resolve({ code, signalName }))
-    }).catch((cause: unknown) => {
-      throw new EscrowError('GIT_MISSING', `expected to start git, got ${startProblem(cause)}`, { cause })
-    })
-    signal?.throwIfAborted()
-    if (exit.code !== 0) throw gitFailed(name, exit.code, exit.signalName, words.toString())
-  } finally {
-    signal?.removeEventListener('abort', kill)
-  }
-}
-
-function startProblem(cause: unknown): string {
-  return cause instanceof Error && 'code' in cause ? String(cause.code) : 'an unknown problem'
-}
-
-function gitFailed(name: string, code: number | null, signalName: string | null, words: string): EscrowError {
+function gitFailed(name: string, { code, signalName }: ProgramExit, words: string): EscrowError {
   if (/No space left on device|Disk quota exceeded/.test(words))
     return new EscrowError('SCRATCH_FULL', `git ${name} ran out of space: ${words}`)
   const how = code === null ? `was killed by ${signalName ?? 'a signal'}` : `ended with code ${code}`

@@ -1,23 +1,16 @@
 import { EscrowError, isEscrowError, type ErrorCode } from '../core/errors.js'
 import { readCredential, type Credential } from './credential.js'
 import { GitRemote, type FetchRequest, type RefListing } from './git-remote.js'
-import type { HttpTransport, TransportResponse } from './http-transport.js'
+import { discover, version2, type Discovery } from './http-discovery.js'
+import type { HttpTransport } from './http-transport.js'
 import { PacketReader } from './pkt-line.js'
-import { cleanWords, Words } from './remote-words.js'
-import {
-  fetchRequest,
-  lsRefsRequest,
-  objectFormatOf,
-  parseCapabilities,
-  readPack,
-  readRefListing,
-  type Capabilities,
-} from './upload-pack-client.js'
+import { Words } from './remote-words.js'
+import { packRequest, readPackIn, type Dialect } from './upload-pack.js'
+import { lsRefsRequest, objectFormatOf, readRefListing } from './upload-pack-client.js'
 
-/** What discovery found: where requests go after redirects, and what the remote can do. */
-export interface DiscoveredRemote {
+/** What discovery found: where requests go after redirects, and how the remote is spoken to. */
+export interface DiscoveredRemote extends Dialect {
   readonly baseUrl: string
-  readonly capabilities: Capabilities
 }
 
 /** Discoveries by URL, shared by all polls of a worker: with it an unchanged remote costs one request. */
@@ -57,11 +50,6 @@ interface Access {
 }
 
 const cachedMax = 10_000
-/** An advertisement of version 2 has a few hundred bytes; only older servers put their refs into it. */
-const advertisementBytesMax = 1024 * 1024
-const discoveryPath = '/info/refs?service=git-upload-pack'
-const version2 = { 'git-protocol': 'version=2' }
-
 /** What a cached discovery that is no longer true may lead to; everything else is what it says. */
 const staleCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'REMOTE_PROTOCOL',
@@ -72,8 +60,8 @@ const staleCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 ])
 
 /**
- * ADAPTER of `GitRemote`: git's smart HTTP protocol, version 2 (gitprotocol-http). Requests are stateless, so after the first discovery a
- * listing is one POST. Starts no process.
+ * ADAPTER of `GitRemote`: git's smart HTTP protocol (gitprotocol-http). Requests are stateless, so in version 2 a listing is one POST after the
+ * first discovery; in the older versions each discovery is a listing. Starts no process.
  */
 export class HttpRemote extends GitRemote {
   readonly #options: HttpRemoteOptions
@@ -85,18 +73,11 @@ export class HttpRemote extends GitRemote {
 
   async listRefs(signal?: AbortSignal): Promise<RefListing> {
     const access = { credential: await this.#credential(), signal }
+    const { cache, url } = this.#options
+    // There the refs come with the discovery, so that an old one is of no use.
+    if (cache.get(url)?.version === 0) cache.delete(url)
     try {
-      return await this.#withDiscovery(access, async (discovered) => {
-        const reader = await this.#ask(discovered, lsRefsRequest(discovered.capabilities), access)
-        try {
-          const listing = await readRefListing(reader, objectFormatOf(discovered.capabilities))
-          // Read to the end, or the connection could not be used again.
-          await reader.next()
-          return listing
-        } finally {
-          await reader.close()
-        }
-      })
+      return await this.#withDiscovery(access, async (discovered) => discovered.listing ?? (await this.#list(discovered, access)))
     } catch (error) {
       throw redacted(error, access.credential)
     }
@@ -108,8 +89,8 @@ export class HttpRemote extends GitRemote {
     try {
       // A stale discovery shows before the first byte; after it the pack is somebody's already and nothing is asked twice.
       const pack = await this.#withDiscovery(access, async (discovered) => {
-        const reader = await this.#ask(discovered, fetchRequest(discovered.capabilities, request), access)
-        return startPack(reader, words)
+        const reader = await this.#ask(discovered, packRequest(discovered, request), access)
+        return startPack(reader, readPackIn(discovered, reader, words), words)
       })
       yield* pack
     } catch (error) {
@@ -122,9 +103,21 @@ export class HttpRemote extends GitRemote {
     return credentialFile === undefined ? undefined : await readCredential(credentialFile)
   }
 
+  async #list(discovered: DiscoveredRemote, access: Access): Promise<RefListing> {
+    const reader = await this.#ask(discovered, lsRefsRequest(discovered.capabilities), access)
+    try {
+      const listing = await readRefListing(reader, objectFormatOf(discovered.capabilities))
+      // Read to the end, or the connection could not be used again.
+      await reader.next()
+      return listing
+    } finally {
+      await reader.close()
+    }
+  }
+
   /** Try what we know; if that fails in a way that outdated knowledge explains, discover and try once more. */
-  async #withDiscovery<T>(access: Access, attempt: (discovered: DiscoveredRemote) => Promise<T>): Promise<T> {
-    const { cache, url } = this.#options
+  async #withDiscovery<T>(access: Access, attempt: (discovered: Discovery) => Promise<T>): Promise<T> {
+    const { cache, url, transport } = this.#options
     const cached = cache.get(url)
     if (cached !== undefined) {
       try {
@@ -134,9 +127,10 @@ export class HttpRemote extends GitRemote {
         cache.delete(url)
       }
     }
-    const discovered = await this.#discover(access)
+    const discovered = await discover({ url, transport, authorization: access.credential?.authorization }, access.signal)
     const result = await attempt(discovered)
-    cache.set(url, discovered)
+    const { baseUrl, version, capabilities } = discovered
+    cache.set(url, { baseUrl, version, capabilities })
     return result
   }
 
@@ -145,7 +139,7 @@ export class HttpRemote extends GitRemote {
     const response = await this.#options.transport.post(
       {
         url: `${discovered.baseUrl}/git-upload-pack`,
-        headers: { ...version2, 'content-type': 'application/x-git-upload-pack-request' },
+        headers: { ...(discovered.version === 2 ? version2 : {}), 'content-type': 'application/x-git-upload-pack-request' },
         authorization: sameOrigin ? credential?.authorization : undefined,
         contentType: 'application/x-git-upload-pack-result',
         body,
@@ -154,35 +148,14 @@ export class HttpRemote extends GitRemote {
     )
     return new PacketReader(response.body)
   }
-
-  /** The advertisement is read by isomorphic-git, over our transport: it knows the dialects of servers. */
-  async #discover({ credential, signal }: Access): Promise<DiscoveredRemote> {
-    const { getRemoteInfo2 } = await import('isomorphic-git')
-    let baseUrl = this.#options.url
-    const request = async ({ url }: { readonly url: string }) => {
-      const response = await this.#options.transport.get(
-        { url, headers: version2, authorization: credential?.authorization, contentType: 'application/x-git-upload-pack-advertisement' },
-        signal,
-      )
-      baseUrl = baseOf(response.url)
-      const body = await readAdvertisement(response)
-      return { url, statusCode: 200, statusMessage: 'OK', headers: { 'content-type': response.contentType }, body: once(body) }
-    }
-    const answer = await getRemoteInfo2({ http: { request }, url: this.#options.url, protocolVersion: 2 }).catch((error: unknown) => {
-      signal?.throwIfAborted()
-      throw isEscrowError(error)
-        ? error
-        : new EscrowError('REMOTE_PROTOCOL', 'expected the advertisement of a git server, got something else', { cause: error })
-    })
-    if (answer.protocolVersion !== 2)
-      throw new EscrowError('REMOTE_VERSION', `expected git protocol version 2, got ${answer.protocolVersion}`)
-    return { baseUrl, capabilities: parseCapabilities(answer.capabilities) }
-  }
 }
 
 /** Read up to the first bytes of the pack, so that a refusal is known before anybody builds on it. */
-async function startPack(reader: PacketReader, words: Words): Promise<AsyncGenerator<Uint8Array, void, undefined>> {
-  const pack = readPack(reader, words)
+async function startPack(
+  reader: PacketReader,
+  pack: AsyncGenerator<Uint8Array, void, undefined>,
+  words: Words,
+): Promise<AsyncGenerator<Uint8Array, void, undefined>> {
   try {
     const first = await pack.next()
     return resume({ first, rest: pack, reader, words })
@@ -224,37 +197,4 @@ function redacted(error: unknown, credential: Credential | undefined): unknown {
   if (credential === undefined || !isEscrowError(error)) return error
   const message = credential.redact(error.message)
   return message === error.message ? error : new EscrowError(error.code, message, { details: error.details })
-}
-
-function baseOf(url: string): string {
-  if (!url.endsWith(discoveryPath))
-    throw new EscrowError('REMOTE_REDIRECT', 'expected a redirect to another git repository, got some other page')
-  return url.slice(0, -discoveryPath.length)
-}
-
-/** Whole, and of sound framing: the parser behind it does not defend itself. */
-async function readAdvertisement(response: TransportResponse): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = []
-  let sizeBytes = 0
-  for await (const chunk of response.body) {
-    sizeBytes += chunk.length
-    if (sizeBytes > advertisementBytesMax)
-      throw new EscrowError('REMOTE_VERSION', `expected the advertisement of version 2, got more than ${advertisementBytesMax} bytes`)
-    chunks.push(chunk)
-  }
-  const body = Buffer.concat(chunks)
-  const reader = new PacketReader(once(body))
-  for (let packet = await reader.next(); packet.kind !== 'end'; packet = await reader.next()) {
-    if (packet.kind === 'line') checkAdvertisedLine(Buffer.from(packet.payload).toString('utf8'))
-  }
-  return body
-}
-
-function checkAdvertisedLine(line: string): void {
-  if (line.startsWith('ERR ')) throw new EscrowError('REMOTE_BROKEN', `the remote refused: ${JSON.stringify(cleanWords(line.slice(4)))}`)
-  if (line === 'version 1\n') throw new EscrowError('REMOTE_VERSION', 'expected git protocol version 2, got 1')
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
-  yield bytes
 }

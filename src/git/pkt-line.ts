@@ -8,6 +8,7 @@ import { ByteReader } from './byte-reader.js'
  */
 
 const lengthDigits = 4
+const requestBlockBytes = 64 * 1024
 
 /** One packet, or the end of the stream between two packets. A payload is a view that is valid until the next read. */
 export type Packet = { readonly kind: 'line'; readonly payload: Uint8Array } | { readonly kind: 'flush' | 'delim' | 'responseEnd' | 'end' }
@@ -34,6 +35,28 @@ export function encodePacket(line: string | Uint8Array): Uint8Array {
   if (sizeBytes > pktLineBytesMax)
     throw new EscrowError('REMOTE_PROTOCOL', `expected a packet of at most ${pktLineBytesMax} bytes, got ${sizeBytes}`)
   return Buffer.concat([Buffer.from(sizeBytes.toString(16).padStart(lengthDigits, '0')), bytes])
+}
+
+/**
+ * The packets of a request joined into blocks of some 64 KiB, each time it is iterated: a hundred thousand packets are not as many writes.
+ *
+ * @param packets - can be iterated more than once.
+ */
+export function inRequestBlocks(packets: Iterable<Uint8Array>): Iterable<Uint8Array> {
+  function* blocks(): Generator<Uint8Array> {
+    let parts: Uint8Array[] = []
+    let sizeBytes = 0
+    for (const packet of packets) {
+      parts.push(packet)
+      sizeBytes += packet.length
+      if (sizeBytes < requestBlockBytes) continue
+      yield Buffer.concat(parts)
+      parts = []
+      sizeBytes = 0
+    }
+    if (parts.length > 0) yield Buffer.concat(parts)
+  }
+  return { [Symbol.iterator]: blocks }
 }
 
 /**

@@ -4,7 +4,7 @@ import type { ObjectFormat } from './git-remote.js'
 import { encodePacket, flushPacket, type PacketReader } from './pkt-line.js'
 import { refNameProblem } from './ref-name.js'
 import { cleanWords } from './remote-words.js'
-import { objectIdPattern } from './upload-pack-client.js'
+import { objectIdPattern } from './protocol-line.js'
 
 /**
  * The server's side of `git push` (gitprotocol-pack, "Pushing Data To a Server"): what is advertised, what a client asks for, what it is told.

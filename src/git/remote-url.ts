@@ -1,8 +1,9 @@
 import { isAbsolute, normalize } from 'node:path'
 import { isIP } from 'node:net'
 import { fileURLToPath } from 'node:url'
-import { EscrowError } from '../core/errors.js'
+import { EscrowError, isEscrowError } from '../core/errors.js'
 import { checkAddress } from './address-policy.js'
+import { hostKeyName, parseSshUrl, type SshAddress } from './ssh-address.js'
 
 /** What the configuration permits beyond https to public hosts. */
 export interface RemoteRules {
@@ -15,7 +16,10 @@ export interface RemoteRules {
 }
 
 /** Where a source is. `url` has no credential, query, fragment or final slash. */
-export type RemoteUrl = { readonly kind: 'http'; readonly url: string } | { readonly kind: 'local'; readonly path: string }
+export type RemoteUrl =
+  | { readonly kind: 'http'; readonly url: string }
+  | ({ readonly kind: 'ssh' } & SshAddress)
+  | { readonly kind: 'local'; readonly path: string }
 
 const urlCharactersMax = 2048
 
@@ -35,19 +39,47 @@ export function parseRemoteUrl(text: string, rules: RemoteRules): RemoteUrl {
   if (text.startsWith('-')) throw refused('expected a URL, got an option')
   if (/^[A-Za-z0-9+.-]*::/.test(text)) throw refused('expected a URL, got a transport helper')
   if (isAbsolute(text)) return localPath(text, rules)
-  if (/^(?:git\+)?ssh:|^[^/:]+@[^/:]+:/i.test(text)) throw refused('expected an https URL; ssh comes later')
+  const ssh = parseSshUrl(text)
+  if (ssh !== null) return sshUrl(ssh, rules)
   const url = parseUrl(text)
   if (url.protocol === 'file:') return localPath(filePath(url), rules)
   return httpUrl(url, rules)
 }
 
 function httpUrl(url: URL, rules: RemoteRules): RemoteUrl {
-  if (url.protocol !== 'https:' && url.protocol !== 'http:') throw refused(`expected an https URL, got ${url.protocol}`)
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') throw refused(`expected an https or ssh URL, got ${url.protocol}`)
   if (url.protocol === 'http:' && !rules.allowHttp) throw refused('expected an https URL, got http, which the configuration does not allow')
   if (url.username !== '' || url.password !== '') throw refused('expected a URL without user and password: put them into a credential file')
   if (url.search !== '' || url.hash !== '') throw refused('expected a URL without query and fragment')
   checkLiteralHost(url, rules)
   return { kind: 'http', url: url.href.replace(/\/+$/, '') }
+}
+
+function sshUrl(address: SshAddress, rules: RemoteRules): RemoteUrl {
+  if (isIP(address.host) !== 0) checkAddress(address.host, rules.allowPrivateAddresses)
+  return { kind: 'ssh', ...address }
+}
+
+/**
+ * The host that a remote is at, by which visits are counted.
+ *
+ * @param text - attacker-controlled.
+ * @returns in lower case, with a port that is not the usual one; null for a repository on this machine, and for what is no URL.
+ */
+export function hostOfRemote(text: string): string | null {
+  const ssh = sshOrNull(text)
+  if (ssh !== null) return hostKeyName(ssh)
+  return URL.canParse(text) && /^https?:/i.test(text) ? new URL(text).host : null
+}
+
+/** What is refused is refused when the remote is opened, where it is recorded. */
+function sshOrNull(text: string): SshAddress | null {
+  try {
+    return parseSshUrl(text)
+  } catch (error) {
+    if (isEscrowError(error)) return null
+    throw error
+  }
 }
 
 /**

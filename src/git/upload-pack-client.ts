@@ -1,7 +1,8 @@
 import { assert, EscrowError } from '../core/errors.js'
 import { refsMax } from '../core/limits.js'
 import type { FetchRequest, ObjectFormat, RefListing, RemoteHead, RemoteRef } from './git-remote.js'
-import { delimPacket, encodePacket, flushPacket, PacketReader } from './pkt-line.js'
+import { delimPacket, encodePacket, flushPacket, inRequestBlocks, type BandPiece, type PacketReader } from './pkt-line.js'
+import { objectIdPattern, quote, readLine } from './protocol-line.js'
 import { checkRefName, checkRefNamesTogether, compareRefNames } from './ref-name.js'
 import { cleanWords, Words } from './remote-words.js'
 
@@ -13,20 +14,17 @@ import { cleanWords, Words } from './remote-words.js'
 /** What the remote can do: command or feature to its value, '' for none. */
 export type Capabilities = ReadonlyMap<string, string>
 
-const capabilitiesMax = 256
-const requestBlockBytes = 64 * 1024
-const agent = 'agent=reduit\n'
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+/** Capabilities of one remote; git 2.39 has a dozen. */
+export const capabilitiesMax = 256
+/** How we name ourselves. */
+export const agent = 'agent=reduit'
 
 /**
- * Read the capability advertisement that opens a version 2 conversation.
+ * Read the capability advertisement that opens a version 2 conversation, behind its first line, `version 2`.
  *
- * @throws EscrowError `REMOTE_VERSION` if the server speaks version 0 or 1; `REMOTE_PROTOCOL`, `REMOTE_BROKEN` as `readLine`.
+ * @throws EscrowError `REMOTE_VERSION` if a command that we need is missing; `REMOTE_PROTOCOL`, `REMOTE_BROKEN` as `readLine`.
  */
 export async function readCapabilities(reader: PacketReader): Promise<Capabilities> {
-  const version = await readLine(reader)
-  if (version === null || version === '') throw new EscrowError('REMOTE_BROKEN', 'the remote said nothing')
-  if (version !== 'version 2') throw new EscrowError('REMOTE_VERSION', 'expected git protocol version 2, got an older one')
   const features: Record<string, string> = {}
   for (let count = 0; ; count += 1) {
     const line = await readLine(reader)
@@ -73,12 +71,7 @@ export function lsRefsRequest(capabilities: Capabilities): Iterable<Uint8Array> 
  *   iterable may be read again (to count, or to send once more).
  */
 export function fetchRequest(capabilities: Capabilities, request: FetchRequest): Iterable<Uint8Array> {
-  assert(request.wants.length > 0, 'a fetch wants something')
-  const idPattern = objectIdPattern(request.objectFormat)
-  for (const id of [...request.wants, ...request.haves]) assert(idPattern.test(id), 'an object id is lower-case hex of its format')
-  if (objectFormatOf(capabilities) !== request.objectFormat) {
-    throw new EscrowError('REMOTE_PROTOCOL', `expected object format ${request.objectFormat}, got ${objectFormatOf(capabilities)}`)
-  }
+  checkFetchRequest(capabilities, request)
   function* lines(): Generator<string> {
     yield 'ofs-delta\n'
     for (const id of new Set(request.wants)) yield `want ${id}\n`
@@ -86,6 +79,20 @@ export function fetchRequest(capabilities: Capabilities, request: FetchRequest):
     yield 'done\n'
   }
   return blocks(capabilities, 'fetch', { [Symbol.iterator]: lines })
+}
+
+/**
+ * Refuse a request that this remote could not answer.
+ *
+ * @throws EscrowError `REMOTE_PROTOCOL` for another object format; a request that is no request is a bug.
+ */
+export function checkFetchRequest(capabilities: Capabilities, request: FetchRequest): void {
+  assert(request.wants.length > 0, 'a fetch wants something')
+  const idPattern = objectIdPattern(request.objectFormat)
+  for (const id of [...request.wants, ...request.haves]) assert(idPattern.test(id), 'an object id is lower-case hex of its format')
+  if (objectFormatOf(capabilities) !== request.objectFormat) {
+    throw new EscrowError('REMOTE_PROTOCOL', `expected object format ${request.objectFormat}, got ${objectFormatOf(capabilities)}`)
+  }
 }
 
 /**
@@ -108,6 +115,16 @@ export async function readRefListing(reader: PacketReader, objectFormat: ObjectF
     else throw new EscrowError('REMOTE_PROTOCOL', 'expected HEAD once, got it twice')
     if (refs.length > refsMax) throw new EscrowError('REFS_TOO_MANY', `expected at most ${refsMax} refs, got more`)
   }
+  return toListing(objectFormat, head, refs)
+}
+
+/**
+ * A listing of refs that were checked one by one.
+ *
+ * @param refs - in any order; the listing takes them.
+ * @throws EscrowError `REF_NAME_INVALID` for refs that no repository can hold together.
+ */
+export function toListing(objectFormat: ObjectFormat, head: RemoteHead | null, refs: RemoteRef[]): RefListing {
   checkRefNamesTogether(refs.map((ref) => ref.name))
   return { objectFormat, head: head ?? { kind: 'none' }, refs: refs.sort((left, right) => compareRefNames(left.name, right.name)) }
 }
@@ -121,8 +138,17 @@ export async function readRefListing(reader: PacketReader, objectFormat: ObjectF
  */
 export async function* readPack(reader: PacketReader, words: Words): AsyncGenerator<Uint8Array, void, undefined> {
   await skipToPack(reader)
+  yield* packOf(reader.bands(), words)
+}
+
+/**
+ * The pack's bytes out of side-band pieces; what the remote says beside it goes to `words`.
+ *
+ * @throws EscrowError while iterating: `REMOTE_BROKEN` with the remote's last words, `REMOTE_PROTOCOL` for a band that does not exist.
+ */
+export async function* packOf(pieces: AsyncIterable<BandPiece>, words: Words): AsyncGenerator<Uint8Array, void, undefined> {
   const complaint = new Words()
-  for await (const { band, bytes, last } of reader.bands()) {
+  for await (const { band, bytes, last } of pieces) {
     if (band === 1) yield bytes
     else if (band === 2) words.add(bytes)
     else if (band === 3) {
@@ -130,11 +156,6 @@ export async function* readPack(reader: PacketReader, words: Words): AsyncGenera
       if (last) throw new EscrowError('REMOTE_BROKEN', `the remote ended the transfer: ${quote(complaint.toString() || words.toString())}`)
     } else throw new EscrowError('REMOTE_PROTOCOL', `expected side band 1, 2 or 3, got ${band}`)
   }
-}
-
-/** Git's object ids of a format: exactly 40 or 64 lower-case hex digits. */
-export function objectIdPattern(objectFormat: ObjectFormat): RegExp {
-  return objectFormat === 'sha1' ? /^[0-9a-f]{40}$/ : /^[0-9a-f]{64}$/
 }
 
 async function skipToPack(reader: PacketReader): Promise<void> {
@@ -158,41 +179,6 @@ async function skipSection(reader: PacketReader): Promise<void> {
     if (packet.kind !== 'line') throw new EscrowError('REMOTE_PROTOCOL', `expected a section to end with a delimiter, got ${packet.kind}`)
   }
   throw new EscrowError('REMOTE_PROTOCOL', `expected at most ${refsMax} lines in a section, got more`)
-}
-
-/**
- * A line of text without its line feed; '' for a flush, null for the end of the stream.
- *
- * @throws EscrowError `REMOTE_BROKEN` for an `ERR` line, with the remote's words; `REMOTE_PROTOCOL` for other packets.
- */
-async function readLine(reader: PacketReader): Promise<string | null> {
-  const packet = await reader.next()
-  if (packet.kind === 'flush') return ''
-  if (packet.kind === 'end') return null
-  if (packet.kind !== 'line' || packet.payload.length === 0) throw new EscrowError('REMOTE_PROTOCOL', `expected a line, got ${packet.kind}`)
-  if (isComplaint(packet.payload)) {
-    throw new EscrowError(
-      'REMOTE_BROKEN',
-      `the remote refused: ${quote(cleanWords(Buffer.from(packet.payload.subarray(4)).toString('utf8')))}`,
-    )
-  }
-  const end = packet.payload.at(-1) === 0x0a ? packet.payload.length - 1 : packet.payload.length
-  const line = decodeUtf8(packet.payload.subarray(0, end))
-  if (line === '') throw new EscrowError('REMOTE_PROTOCOL', 'expected a line, got an empty one')
-  return line
-}
-
-function isComplaint(payload: Uint8Array): boolean {
-  return payload[0] === 0x45 && payload[1] === 0x52 && payload[2] === 0x52 && payload[3] === 0x20
-}
-
-/** Git allows any bytes in ref names; we carry them in JSON, so they have to be UTF-8. */
-function decodeUtf8(bytes: Uint8Array): string {
-  try {
-    return utf8.decode(bytes)
-  } catch (cause) {
-    throw new EscrowError('REF_NAME_INVALID', 'expected names in UTF-8, got other bytes', { cause })
-  }
 }
 
 interface ListedRef {
@@ -229,32 +215,16 @@ function toHead({ oid, symref }: ListedRef): RemoteHead {
   return oid === null ? { kind: 'none' } : { kind: 'detached', oid }
 }
 
-function quote(words: string): string {
-  return JSON.stringify(cleanWords(words))
-}
-
 /** A command with its arguments, in blocks, each time it is iterated. */
 function blocks(capabilities: Capabilities, command: string, lines: Iterable<string>): Iterable<Uint8Array> {
   const format = capabilities.get('object-format')
-  const head = [
-    `command=${command}\n`,
-    ...(capabilities.has('agent') ? [agent] : []),
-    ...(format === undefined ? [] : [`object-format=${format}\n`]),
-  ]
-  return {
-    *[Symbol.iterator]() {
-      let parts = [...head.map(encodePacket), delimPacket]
-      let sizeBytes = 0
-      for (const line of lines) {
-        const packet = encodePacket(line)
-        parts.push(packet)
-        sizeBytes += packet.length
-        if (sizeBytes < requestBlockBytes) continue
-        yield Buffer.concat(parts)
-        parts = []
-        sizeBytes = 0
-      }
-      yield Buffer.concat([...parts, flushPacket])
-    },
+  function* packets(): Generator<Uint8Array> {
+    yield encodePacket(`command=${command}\n`)
+    if (capabilities.has('agent')) yield encodePacket(`${agent}\n`)
+    if (format !== undefined) yield encodePacket(`object-format=${format}\n`)
+    yield delimPacket
+    for (const line of lines) yield encodePacket(line)
+    yield flushPacket
   }
+  return inRequestBlocks({ [Symbol.iterator]: packets })
 }

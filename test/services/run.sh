@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The tests that need servers or programs: a real PostgreSQL, Redis, and S3 with object lock; age, python3 and chromium.
+# The tests that need servers or programs: a real PostgreSQL, Redis, and S3 with object lock; age, python3, chromium and sshd.
 #   npm run test:services [-- vitest arguments]
 # Servers named by ESCROW_TEST_POSTGRES_URL, ESCROW_TEST_REDIS_URL, or ESCROW_TEST_S3_URL with ESCROW_TEST_S3_ACCESS_KEY and ESCROW_TEST_S3_SECRET_KEY, are
 # used as they are. The others are started here, on loopback, and stopped afterwards. Root on Debian installs what is missing.
@@ -22,6 +22,7 @@ missing_packages() {
   command -v age >/dev/null || echo age
   command -v python3 >/dev/null || echo python3
   command -v chromium >/dev/null || echo chromium
+  [ -x /usr/sbin/sshd ] || echo openssh-server
 }
 
 install_missing() {
@@ -39,6 +40,10 @@ install_missing() {
       "${apt[@]}" install postgresql-common >/dev/null
       sed -i 's/^#\? *create_main_cluster *=.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
       ;;
+  esac
+  case " ${packages[*]} " in
+    # Nor may a server for the whole machine start: the tests start their own, on loopback.
+    *" openssh-server "*) mkdir -p /etc/ssh && touch /etc/ssh/sshd_not_to_be_run ;;
   esac
   "${apt[@]}" install "${packages[@]}" >/dev/null
 }

@@ -105,6 +105,7 @@ describe('a server that behaves', () => {
     const url = `${server.origin}/repository.git`
     cache.set(url, {
       baseUrl: `${server.origin}/moved-away.git`,
+      version: 2,
       capabilities: new Map([
         ['ls-refs', ''],
         ['fetch', ''],
@@ -252,18 +253,13 @@ describe('faults', () => {
       'REMOTE_VERSION',
     ],
     ['an error line', 'application/x-git-upload-pack-advertisement', '0012ERR no access\n', 'REMOTE_BROKEN'],
-    ['far too much', 'application/x-git-upload-pack-advertisement', '0000'.repeat(300_000), 'REMOTE_VERSION'],
+    ['far too much', 'application/x-git-upload-pack-advertisement', `000eversion 2\n${'0000'.repeat(300_000)}`, 'REMOTE_PROTOCOL'],
   ])('discovery answers with %s', async (_name, type, body, code) => {
     server.faults.answer = (_request, response) => {
       response.writeHead(200, { 'content-type': type }).end(body)
       return true
     }
     expect((await failure(remote().listRefs())).code).toBe(code)
-  })
-
-  test.each(['version=0', 'version=1'])('a server that speaks %s is REMOTE_VERSION', async (protocol) => {
-    server.faults.protocol = protocol
-    expect((await failure(remote().listRefs())).code).toBe('REMOTE_VERSION')
   })
 
   test('a transfer that dies mid-pack is REMOTE_BROKEN, never a short pack', async () => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { checkAddress } from '../../../src/git/address-policy.js'
-import { parseRemoteUrl } from '../../../src/git/remote-url.js'
+import { hostOfRemote, parseRemoteUrl } from '../../../src/git/remote-url.js'
 
 const strict = { allowHttp: false, allowPrivateAddresses: false, allowLocalPaths: false }
 const lax = { allowHttp: true, allowPrivateAddresses: true, allowLocalPaths: true }
@@ -10,6 +10,18 @@ test.each([
   ['https://git.example/a/b.git//', { kind: 'http', url: 'https://git.example/a/b.git' }],
   ['HTTPS://GIT.example:443/a', { kind: 'http', url: 'https://git.example/a' }],
   ['https://93.184.216.34/a', { kind: 'http', url: 'https://93.184.216.34/a' }],
+  ['ssh://git@Git.example/a/b.git', { kind: 'ssh', user: 'git', host: 'git.example', port: 22, path: '/a/b.git' }],
+  ['SSH://git@git.example:2222/a/', { kind: 'ssh', user: 'git', host: 'git.example', port: 2222, path: '/a' }],
+  ['ssh://ada@git.example/~ada/a%20b.git', { kind: 'ssh', user: 'ada', host: 'git.example', port: 22, path: '~ada/a b.git' }],
+  ['ssh://git@[2606:4700::1111]:22/a', { kind: 'ssh', user: 'git', host: '2606:4700::1111', port: 22, path: '/a' }],
+  ['git@git.example:a/b.git', { kind: 'ssh', user: 'git', host: 'git.example', port: 22, path: 'a/b.git' }],
+  ['git@git.example:/srv/a.git', { kind: 'ssh', user: 'git', host: 'git.example', port: 22, path: '/srv/a.git' }],
+  ['git@[2606:4700::1111]:~/a.git', { kind: 'ssh', user: 'git', host: '2606:4700::1111', port: 22, path: '~/a.git' }],
+  ['git@93.184.216.34:22/a', { kind: 'ssh', user: 'git', host: '93.184.216.34', port: 22, path: '22/a' }],
+  [
+    'git@ssh.dev.example:v3/org/My%20Project/a',
+    { kind: 'ssh', user: 'git', host: 'ssh.dev.example', port: 22, path: 'v3/org/My%20Project/a' },
+  ],
 ])('%s is a remote by the strictest rules', (text, expected) => {
   expect(parseRemoteUrl(text, strict)).toEqual(expected)
 })
@@ -32,9 +44,8 @@ test.each([
   'fd::17/foo',
   'transport::https://git.example/a',
   '::https://git.example',
-  'ssh://git@git.example/a.git',
   'git+ssh://git.example/a',
-  'git@git.example:a/b.git',
+  'ssh+git://git@git.example/a',
   'git://git.example/a',
   'ftp://git.example/a',
   'javascript:alert(1)',
@@ -55,6 +66,79 @@ test.each([
   `https://git.example/${'a'.repeat(2048)}`,
 ])('%j is refused by the laxest rules', (text) => {
   expect(() => parseRemoteUrl(text, lax)).toThrow(expect.objectContaining({ code: 'REMOTE_URL' }))
+})
+
+// ssh takes arguments and the other end has a shell, so nothing may look like an option or leave its quotes.
+test.each([
+  'ssh://git.example/a',
+  'ssh://@git.example/a',
+  'ssh://git@git.example',
+  'ssh://git@git.example/',
+  'ssh://git@git.example//',
+  'ssh://git@git.example:/a',
+  'ssh://git@git.example:0/a',
+  'ssh://git@git.example:65536/a',
+  'ssh://git@git.example:22x/a',
+  'ssh://git:secret@git.example/a',
+  'ssh://a@b@git.example/a',
+  'ssh://git@/a',
+  'ssh://-oProxyCommand=touch%20owned/a',
+  'ssh://git@-oProxyCommand=touch/a',
+  'ssh://-oProxyCommand=touch@git.example/a',
+  'ssh://git@git.example/~-x/$(touch owned)',
+  "ssh://git@git.example/a';touch owned;'",
+  'ssh://git@git.example/a%27b',
+  'ssh://git@git.example/a%0ab',
+  'ssh://git@git.example/a%ff',
+  'ssh://git@git.example/a%5cb',
+  'ssh://git@git.example/a`id`',
+  'ssh://git@git.example/a!b',
+  'ssh://git@git.example/a?b',
+  'ssh://git@git.example/a#b',
+  'ssh://git@git..-/a',
+  'ssh://git@git.example./a',
+  'ssh://git@git_example/a',
+  'ssh://git@g%69t.example/a',
+  'ssh://git@[fe80::1%25eth0]/a',
+  'ssh://git@[::1/a',
+  `ssh://git@${'a'.repeat(254)}/a`,
+  `ssh://git@git.example/${'a'.repeat(1024)}`,
+  'git@git.example:',
+  'git@git.example:/',
+  'git@git.example:-oProxyCommand=x',
+  'git@git.example:--upload-pack=x',
+  'git@git.example:a;touch owned',
+  'git@git.example:a|b',
+  'git@git.example:a:b',
+  '@git.example:a',
+  '-oProxyCommand=x@git.example:a',
+  'git@-oProxyCommand=x:a',
+  'git@:a',
+  'git@[::1]x:a',
+  'git@git.example::a',
+])('%j is no repository behind ssh', (text) => {
+  expect(() => parseRemoteUrl(text, lax)).toThrow(expect.objectContaining({ code: 'REMOTE_URL' }))
+})
+
+test.each(['ssh://git@127.0.0.1/a', 'git@10.0.0.1:a', 'ssh://git@[::1]:2222/a', 'git@[::ffff:127.0.0.1]:a', 'git@169.254.169.254:a'])(
+  '%s is refused as an address behind ssh',
+  (text) => {
+    expect(() => parseRemoteUrl(text, strict)).toThrow(expect.objectContaining({ code: 'REMOTE_ADDRESS_REFUSED' }))
+  },
+)
+
+test.each([
+  ['https://GIT.example/a', 'git.example'],
+  ['https://git.example:8443/a', 'git.example:8443'],
+  ['ssh://git@GIT.example/a', 'git.example'],
+  ['ssh://git@git.example:2222/a', '[git.example]:2222'],
+  ['git@git.example:a/b', 'git.example'],
+  ['/srv/git/a.git', null],
+  ['file:///srv/a', null],
+  ['ssh://-oProxyCommand=x/a', null],
+  ['nonsense', null],
+])('visits to %s are counted for %j', (text, host) => {
+  expect(hostOfRemote(text)).toBe(host)
 })
 
 test.each(['http://git.example/a', '/srv/git/a.git', 'file:///srv/git/a.git'])('%j needs a permission', (text) => {

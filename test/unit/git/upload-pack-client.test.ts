@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import { encodePacket, PacketReader } from '../../../src/git/pkt-line.js'
 import { Words } from '../../../src/git/remote-words.js'
-import { fetchRequest, lsRefsRequest, readCapabilities, readPack, readRefListing } from '../../../src/git/upload-pack-client.js'
+import { readGreeting } from '../../../src/git/upload-pack.js'
+import { fetchRequest, lsRefsRequest, readPack, readRefListing } from '../../../src/git/upload-pack-client.js'
 import { collect, inChunks } from '../../doubles/git-fixture.js'
 
 const a = 'a'.repeat(40)
@@ -23,15 +24,14 @@ const listing = (...lines: readonly string[]) => readRefListing(wire(...lines), 
 const pack = (...lines: readonly string[]) => collect(readPack(wire(...lines), new Words()))
 
 test('capabilities are read up to the flush', async () => {
-  const read = await readCapabilities(
+  const read = await readGreeting(
     wire('version 2\n', 'agent=git/2.39.5\n', 'ls-refs=unborn\n', 'fetch=shallow wait-for-done\n', 'object-format=sha1\n', '0000'),
   )
-  expect(read).toEqual(capabilities)
+  expect(read).toEqual({ version: 2, capabilities })
 })
 
 test.each([
-  [['version 1\n', '0000'], 'REMOTE_VERSION'],
-  [[`${a} HEAD\0side-band-64k\n`, '0000'], 'REMOTE_VERSION'],
+  [['version 3\n', '0000'], 'REMOTE_PROTOCOL'],
   [['version 2\n', 'fetch\n', '0000'], 'REMOTE_VERSION'],
   [['version 2\n', 'fetch\n', 'ls-refs\n', 'object-format=md5\n', '0000'], 'REMOTE_VERSION'],
   [['version 2\n', 'fetch\n'], 'REMOTE_BROKEN'],
@@ -39,7 +39,7 @@ test.each([
   [['ERR \u001b[2Jno such repository\n'], 'REMOTE_BROKEN'],
   [['version 2\n', ...Array.from({ length: 300 }, (_, at) => `x${at}\n`), '0000'], 'REMOTE_PROTOCOL'],
 ])('the advertisement %j is %s', async (lines, code) => {
-  await expect(readCapabilities(wire(...lines))).rejects.toMatchObject({ code })
+  await expect(readGreeting(wire(...lines))).rejects.toMatchObject({ code })
 })
 
 test('the requests are those of the protocol', () => {
