@@ -10,7 +10,7 @@ import { Statement, type StatementOf, type StatementType } from '../../src/forma
 import { SweepReleases } from '../../src/release/sweep-releases.js'
 import { GitFixture } from './git-fixture.js'
 import { HttpCaller } from './http-caller.js'
-import { dayMs, ServiceFixture, type AgreedUpon } from './service-fixture.js'
+import { dayMs, ServiceFixture, type AgreedUpon, type ServiceWish } from './service-fixture.js'
 
 type NameOf<T extends StatementType> = T extends `escrow/statement/${infer Name}/v1` ? Name : never
 type First = 'type' | 'origin' | 'agreement' | 'epoch' | 'party' | 'nonce' | 'issuedAt' | 'expiresAt'
@@ -49,7 +49,7 @@ export class HttpHouse {
     readonly lines: readonly string[],
   ) {}
 
-  static async open(http: Readonly<Record<string, number>> = {}): Promise<HttpHouse> {
+  static async open(wish: Pick<ServiceWish, 'now'> = {}): Promise<HttpHouse> {
     const lines: string[] = []
     const git = new GitFixture()
     git.addCommits('refs/heads/main', 3)
@@ -58,8 +58,9 @@ export class HttpHouse {
       ['ministry', 'supervisor', 'CH'],
     ] as const
     const service = await ServiceFixture.open({
+      ...wish,
       parties,
-      server: { log: (line) => void lines.push(line), http: { requestsPerMinute: 100_000, ...http } },
+      server: { log: (line) => void lines.push(line), http: { requestsPerMinute: 100_000 } },
     })
     const agreed = await service.agree([{ source: 'product', url: git.path }], { release: releasePolicy })
     await service.mirror(agreed, 'product')

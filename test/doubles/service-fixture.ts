@@ -70,6 +70,8 @@ export interface ServiceWish {
   readonly deposit?: Partial<Config['deposit']>
   /** Parties beside depositor, beneficiary, custodians and agent: name, role, country. */
   readonly parties?: readonly (readonly [party: string, role: Role, country: string])[]
+  /** Where its clock begins: now, when a test also runs commands, whose clock is real. A fixed moment when left out. */
+  readonly now?: Date
   /** With its HTTP server, which does not listen; `log` gets its lines. */
   readonly server?: {
     readonly log: (line: string) => void
@@ -91,7 +93,6 @@ export interface AgreedUpon {
 /** A whole service in this process: real replicas in folders, a real database in memory, real keys; only its clock is ours. */
 export class ServiceFixture {
   app: INestApplicationContext = null as unknown as INestApplicationContext
-  readonly clock = new TickingClock()
   readonly parties = new Map<string, PartyFolder>()
   /** What was dealt for each vault of each agreement, by recipient. */
   readonly vaults = new Map<string, DealtVault>()
@@ -101,6 +102,7 @@ export class ServiceFixture {
     public config: Config,
     public database: Database,
     private readonly server: ServiceWish['server'],
+    readonly clock: TickingClock,
   ) {}
 
   static async open(wish: ServiceWish = {}): Promise<ServiceFixture> {
@@ -121,6 +123,7 @@ export class ServiceFixture {
       },
       wish.database ?? (await testDatabase()),
       wish.server,
+      new TickingClock(wish.now),
     )
     await makeReplicas(replicas)
     await fixture.makeKeys(wish.parties ?? [])

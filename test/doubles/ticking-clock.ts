@@ -2,7 +2,7 @@ import { Clock } from '../../src/core/environment.js'
 
 /** A clock that goes on by a millisecond whenever somebody looks, so that two looks never give one moment. */
 export class TickingClock extends Clock {
-  constructor(public time = new Date('2026-11-22T10:00:00.000Z')) {
+  constructor(public time: Date = new Date('2026-11-22T10:00:00.000Z')) {
     super()
   }
 

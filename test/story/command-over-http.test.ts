@@ -17,7 +17,7 @@ let agreement: string
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'reduit-remote-'))
-  house = await HttpHouse.open()
+  house = await HttpHouse.open({ now: new Date() })
   const app = house.service.app as NestExpressApplication
   await app.listen(0, '127.0.0.1')
   const { port } = app.getHttpServer().address() as { readonly port: number }
