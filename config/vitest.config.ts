@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { testFolder } from './test-folder.js'
 
 const closingLine = new URL('./closing-line-reporter.ts', import.meta.url).pathname
 
@@ -14,7 +15,7 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    env: { TZ: 'UTC', LANG: 'C.UTF-8' },
+    env: { TZ: 'UTC', LANG: 'C.UTF-8', ...testFolder() },
     reporters: ['default', closingLine],
   },
 })

@@ -155,7 +155,7 @@ test('a deposit that takes longer than its limit is stopped, recorded as failed,
 test('a clock that ran ahead for a while puts nothing off once it is right again', async () => {
   const key = { agreementId: agreed.id, source: 'one' }
   const right = new Date(service.clock.now())
-  service.clock.advance(400 * dayMs)
+  service.clock.advance(40 * dayMs)
   await tickAndSettle()
   // Somebody died under the wrong clock, with the lease in his hands.
   await service.database.query((db) => takeLease(db, { ...key, holder: 'dead', now: service.clock.now(), expiresAt: service.clock.now() }))
