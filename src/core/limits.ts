@@ -199,6 +199,20 @@ export const lfsListedMax = 100_000
 export const lfsPointerBytesMax = 1024
 /** A .gitmodules file. The largest known have a few thousand entries. */
 export const gitmodulesBytesMax = MiB
+/** Files that declare or fix dependencies, in one inventory: monorepos have a few thousand packages. */
+export const dependencyFilesMax = 10_000
+/** Compiled files that one inventory lists. */
+export const binariesListedMax = 1000
+/** A dependency manifest or SBOM that is looked into; larger ones speak by name alone. Written by hand, the largest known have 100 KiB. */
+export const manifestBytesMax = 256 * KiB
+/** All that are looked into for one inventory: at worst a second for each megabyte. */
+export const manifestsBytesMax = 64 * MiB
+/** Folders above a dependency manifest that counts. */
+export const manifestDepthMax = 8
+/** Sources of an agreement that submodules are matched with. */
+export const siblingSourcesMax = 10_000
+/** Sources whose known objects are asked for pinned commits; each costs 8 bytes for every object of its chain. */
+export const siblingsAskedMax = 32
 /** A commit, tree or tag whose links we follow: a folder of a million files is a tree of 40 MiB. */
 export const linkedObjectBytesMax = 256 * MiB
 /** Folders above a build recipe or licence that counts: deeper ones belong to vendored code. */

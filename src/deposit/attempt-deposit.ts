@@ -147,6 +147,9 @@ function describe(attempt: Attempt, found: { taken: TakenPack; checked: CheckedP
     findings,
     scratchOnDisk: space.kind === 'disk' && !tools.scratch.ephemeral,
     epochExposed: request.vault.exposed,
+    superproject: { source: request.source, url: request.url },
+    siblings: request.siblings ?? null,
+    attachments: request.attachments ?? [],
   }
   return describeDeposit(sources, signal)
 }

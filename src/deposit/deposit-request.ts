@@ -9,6 +9,8 @@ import type { ExpectedObject } from '../store/expected-object.js'
 import type { DepositPlace, ObjectKey } from '../store/object-key.js'
 import type { ReplicaSet } from '../store/replica-set.js'
 import type { Placement } from '../store/replica.js'
+import type { AttachedFile } from './file-findings.js'
+import type { Siblings } from './match-submodules.js'
 import type { ReportProgress } from './progress.js'
 
 /** The deposit that a new one follows. */
@@ -53,6 +55,10 @@ export interface DepositRequest {
   /** Until when everything is locked: an incremental as long as its base, which is not younger. */
   readonly retainUntil: (kind: DepositKind) => Date
   readonly packBytesMax: number
+  /** What submodules are matched with; left out when nobody knows the other sources. */
+  readonly siblings?: Siblings
+  /** What travels with the deposit beside git; they answer for files of the same kind. */
+  readonly attachments?: readonly AttachedFile[]
 }
 
 /** What is known about the envelope before any replica makes it visible. Recorded, it tells an orphan from a deposit after a crash. */

@@ -8,7 +8,9 @@ import { changedRefs, compareDeposits, comparePackSizes, type RefMove } from './
 import { addFsckFindings } from './compose-manifest.js'
 import { describeRefs } from './describe-refs.js'
 import { FindingLedger } from './findings.js'
+import { fileFindings, type AttachedFile } from './file-findings.js'
 import { inventoryFiles, type FileInventory } from './inventory.js'
+import { matchSubmodules, type Siblings, type Superproject } from './match-submodules.js'
 import { oidBytesOf } from './object-links.js'
 import { headOid } from './plan-deposit.js'
 import { proveHistories, readCommits } from './prove-history.js'
@@ -31,6 +33,12 @@ export interface DescriptionSources {
   readonly findings: readonly Finding[]
   readonly scratchOnDisk: boolean
   readonly epochExposed: boolean
+  /** What is deposited, for submodules with relative addresses. */
+  readonly superproject: Superproject
+  /** Null when nobody knows the other sources of the agreement. */
+  readonly siblings: Siblings | null
+  /** What travels with the deposit beside git. */
+  readonly attachments: readonly AttachedFile[]
 }
 
 /** What the documents of a deposit say beside digests and sizes. */
@@ -55,8 +63,10 @@ export async function describeDeposit(sources: DescriptionSources, signal?: Abor
   ledger.addAll(await compare(sources, refs, signal))
   const head = headOid(listing.head)
   const source = head === null ? null : { gitDir, oidBytes: oidBytesOf(listing.objectFormat), commit: head }
-  const { files, findings } = await inventoryFiles(source, chainInventory, signal)
-  ledger.addAll(findings)
+  const found = await inventoryFiles(source, chainInventory, signal)
+  const submodules = await matchSubmodules(found.submodules, sources.superproject, sources.siblings)
+  const files = { ...found, submodules }
+  ledger.addAll(fileFindings(files, sources.attachments))
   return { refs, files, ledger }
 }
 
@@ -65,6 +75,9 @@ function circumstances(sources: DescriptionSources): readonly Finding[] {
   const neverHadRefs = sources.listing.refs.length === 0 && (sources.before?.refs.length ?? 0) === 0
   return [
     ...(neverHadRefs ? [finding('REPOSITORY_EMPTY', 'repository', 'the remote lists no refs')] : []),
+    ...(sources.listing.refs.length > 0 && headOid(sources.listing.head) === null
+      ? [finding('HEAD_MISSING', 'HEAD', 'it names no commit, so nothing would be checked out')]
+      : []),
     ...(sources.scratchOnDisk
       ? [finding('SCRATCH_ON_DISK', 'scratch', 'a crash may leave plaintext on the disk of who took the deposit')]
       : []),

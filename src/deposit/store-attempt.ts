@@ -1,6 +1,7 @@
 // The last steps of an attempt: let the envelope become visible, read it back, and write the documents that name it.
 import { sealBytes } from '../crypto/seal-envelope.js'
 import { canonicalize } from '../format/canonical-json.js'
+import { checkListEdition } from '../format/check-list.js'
 import { encodeKnownObjects } from '../format/known-objects.js'
 import { gitVersion } from '../git/git-command.js'
 import { readObjectIds } from '../git/pack-index.js'
@@ -56,7 +57,7 @@ export async function storeAttempt(attempt: Attempt, ready: ReadyAttempt, signal
     inventory: { key: inventory.key, ...expectedOf(inventory.bytes) },
     knownObjects: { key: knownObjects.key, ...expectedOf(knownObjects.bytes) },
     ledger: description.ledger,
-    tools: { git: await gitVersion(), node: process.versions.node, reduit: tools.version },
+    tools: { checklist: String(checkListEdition), git: await gitVersion(), node: process.versions.node, reduit: tools.version },
   })
   const findings = description.ledger.listed()
   return { place, attempt: attempt.attempt, manifest, envelope: { key, placement }, inventory, knownObjects, findings }

@@ -4,6 +4,7 @@ import { inventoryBytesMax } from '../core/limits.js'
 import { Database } from '../db/database.js'
 import type { PreviousDeposit } from '../deposit/deposit-request.js'
 import { parseCanonical } from '../format/canonical-json.js'
+import { findUnknown } from '../format/known-objects.js'
 import { Inventory } from '../format/manifest.js'
 import { parseBody } from '../format/parse-body.js'
 import { parseObjectKey } from '../store/object-key.js'
@@ -34,25 +35,45 @@ export class ReadPreviousDeposit {
   async run(known: KnownAgreement, key: SourceKey, signal?: AbortSignal): Promise<PreviousDeposit | null> {
     const row = await this.database.query((db) => findLatestDeposit(db, key))
     if (row === null) return null
-    const chain = await this.database.query((db) => listChain(db, key, row.sequence))
-    const objects = await this.database.query((db) =>
-      listObjectsOfDeposits(
-        db,
-        chain.map((deposit) => deposit.depositId),
-      ),
-    )
+    const { chain, objects } = await this.chain(key, row)
     const { body: manifest } = await this.documents.manifest(known, row, signal)
-    const files = chain.map((deposit) =>
-      objects.find((object) => object.depositId === deposit.depositId && object.purpose === 'known-objects'),
-    )
     return {
       manifest,
       manifestDigest: row.manifestDigest,
       inventory: await this.readInventory(row, objects, signal),
-      knownObjects: () => files.map((file) => this.stream(file, signal)),
+      knownObjects: () => this.streams(chain, objects, signal),
       history: () => this.history(chain, objects, signal),
       fullBundleBytes: chain[0]?.bundleBytes ?? 0,
     }
+  }
+
+  /**
+   * Which of some objects the newest chain of a source holds.
+   *
+   * @param oids - full ids.
+   * @throws EscrowError `KEY_INVALID` when another made its deposits; `FORMAT_INVALID`, `OBJECT_*`, `STORE_*`
+   */
+  async held(key: SourceKey, oids: readonly string[], signal?: AbortSignal): Promise<ReadonlySet<string>> {
+    const row = await this.database.query((db) => findLatestDeposit(db, key))
+    if (row === null) return new Set()
+    const { chain, objects } = await this.chain(key, row)
+    const wanted = oids.map((oid) => Buffer.from(oid, 'hex'))
+    const files = this.streams(chain, objects, signal)
+    const missing = await findUnknown(this.keys.knownObjectsKey(key.agreementId, key.source), files, wanted)
+    const unknown = new Set(missing.map((oid) => Buffer.from(oid).toString('hex')))
+    return new Set(oids.filter((oid) => !unknown.has(oid)))
+  }
+
+  private async chain(key: SourceKey, row: DepositRow): Promise<{ chain: readonly DepositRow[]; objects: readonly StoredObjectRow[] }> {
+    const chain = await this.database.query((db) => listChain(db, key, row.sequence))
+    const ids = chain.map((deposit) => deposit.depositId)
+    return { chain, objects: await this.database.query((db) => listObjectsOfDeposits(db, ids)) }
+  }
+
+  private streams(chain: readonly DepositRow[], objects: readonly StoredObjectRow[], signal?: AbortSignal) {
+    const fileOf = ({ depositId }: DepositRow) =>
+      objects.find((object) => object.depositId === depositId && object.purpose === 'known-objects')
+    return chain.map((deposit) => this.stream(fileOf(deposit), signal))
   }
 
   private async readInventory(row: DepositRow, objects: readonly StoredObjectRow[], signal?: AbortSignal): Promise<Inventory | null> {

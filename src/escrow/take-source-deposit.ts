@@ -17,6 +17,7 @@ import type { Lease } from './lease.table.js'
 import type { Mirrored, SourceAtWork } from './source-at-work.js'
 import { requireJurisdiction } from './require-jurisdiction.js'
 import { chainRetainUntil } from './retention.js'
+import { siblingSources } from './sibling-sources.js'
 
 /** How a deposit is to be taken. */
 export interface TakeWish {
@@ -44,7 +45,8 @@ export class TakeSourceDeposit {
     const epoch = await this.database.query((db) => findCurrentEpoch(db, work.key.agreementId))
     if (epoch === null) throw new EscrowError('VAULT_NOT_ARMED', `the vault of ${work.key.agreementId} has no armed epoch`)
     const previous = await this.steps.previous.run(work.known, work.key, signal)
-    const request = this.request(work, { epoch, previous, full: wish.full })
+    const siblings = siblingSources({ database: this.database, deposits: this.steps.previous }, work.key.agreementId, signal)
+    const request = { ...this.request(work, { epoch, previous, full: wish.full }), siblings }
     const result = await prepareDeposit(request, this.tools(lease, work, { request, wish }), signal)
     if (result.outcome === 'unchanged') {
       return { outcome: 'unchanged', source: work.key, sequence: previous?.manifest.sequence ?? 0 }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { archivedCommitsMax, archivedParentsMax, innerTagsMax, partsMax } from '../core/limits.js'
 import { DepositMode } from './agreement.js'
+import { Contents } from './contents.js'
 import { AgeRecipient, Instant, Oid, SafeCount, Sha256Hex, Slug } from './ids.js'
 
 export const DepositKind = z.enum(['full', 'incremental'])
@@ -29,8 +30,16 @@ export const FindingCode = z.enum([
   'LFS_POINTER',
   'LFS_OBJECT_MISSING',
   'SUBMODULE_UNMATCHED',
+  'SUBMODULE_COMMIT_MISSING',
+  'HEAD_MISSING',
   'BUILD_RECIPE_MISSING',
+  'DOCUMENTATION_MISSING',
+  'LOCKFILE_MISSING',
+  'DEPENDENCIES_UNPINNED',
   'LICENCE_MISSING',
+  'SBOM_MISSING',
+  'BINARY_WITHOUT_SOURCE',
+  'CONTENTS_CUT',
   'SCRATCH_ON_DISK',
 ])
 export type FindingCode = z.infer<typeof FindingCode>
@@ -111,6 +120,20 @@ const CommitLine = z
   .max(65 * (archivedParentsMax + 1))
   .regex(/^[0-9a-f]{40,64}(?: [0-9a-f]{40,64})*$/, 'expected ids of a commit and its parents')
 
+/** A submodule of HEAD, and what was known of it when the deposit was taken. */
+export const InventorySubmodule = z.strictObject({
+  path: z.string().max(4096),
+  /** As .gitmodules has it; empty when that names none. */
+  url: z.string().max(2048),
+  /** The pinned commit. */
+  commit: Oid,
+  /** The source of the agreement that it is; left out when none is, or nobody knew the sources. */
+  source: Slug.optional(),
+  /** Whether the archive held the pinned commit; left out when nobody could tell. */
+  held: z.boolean().optional(),
+})
+export type InventorySubmodule = z.infer<typeof InventorySubmodule>
+
 /** What is in a deposit, by name: sealed to the vault, to the parties that may see names and, in pull and push mode, to the agent. */
 export const Inventory = z.strictObject({
   type: z.literal('escrow/inventory/v1'),
@@ -127,10 +150,12 @@ export const Inventory = z.strictObject({
   haves: z.array(Oid),
   findings: z.array(Finding).max(10_000),
   lfs: z.array(z.strictObject({ path: z.string().max(4096), oid: Sha256Hex, sizeBytes: SafeCount })),
-  submodules: z.array(z.strictObject({ path: z.string().max(4096), url: z.string().max(2048), commit: Oid })),
+  submodules: z.array(InventorySubmodule),
   largestFiles: z.array(z.strictObject({ path: z.string().max(4096), sizeBytes: SafeCount })).max(100),
   buildRecipes: z.array(z.string().max(4096)).max(1000),
   licences: z.array(z.string().max(4096)).max(1000),
+  /** For the check list (docs/COMPLETENESS.md); left out by software that did not know it. */
+  contents: Contents.optional(),
   /** Push mode: commits of this deposit's pack, each with its parents. Nobody can be asked later whether a branch only moved forward. */
   commits: z.array(CommitLine).max(archivedCommitsMax).optional(),
   /** Push mode: tags of the chain that no ref names. Nobody can be asked later what they point to. */

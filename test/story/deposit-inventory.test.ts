@@ -35,21 +35,28 @@ test('the inventory lists what is in HEAD, and an incremental carries over what 
     `100644 blob ${blob('MIT')}\tLICENSE`,
   ]
   commitTree([...others, `100644 blob ${blob('all:\n')}\tMakefile`])
-  const full = await archive.mustDeposit(fixture)
+  const siblings = {
+    list: async () => [{ source: 'lib', url: 'git@example.org:lib' }],
+    holds: async (_: string, commits: readonly string[]) => new Set(commits),
+  }
+  const full = await archive.mustDeposit(fixture, { request: { siblings } })
   const files = {
     lfs: [{ path: 'assets/movie.mp4', oid: 'c'.repeat(64), sizeBytes: 12345 }],
-    submodules: [{ path: 'lib', url: 'https://example.org/lib.git', commit: 'd'.repeat(40) }],
+    submodules: [{ path: 'lib', url: 'https://example.org/lib.git', commit: 'd'.repeat(40), source: 'lib', held: true }],
     buildRecipes: ['Makefile'],
     licences: ['LICENSE'],
   }
   expect(full.inventory.plain).toMatchObject(files)
   expect(full.inventory.plain.largestFiles[0]).toEqual({ path: 'assets/big.bin', sizeBytes: 5000 })
-  expect(full.manifest.findings).toEqual([{ code: 'LFS_POINTER', severity: 'warning', count: 1 }])
+  const found = (...codes: readonly string[]) => codes.map((code) => expect.objectContaining({ code, count: 1 }))
+  expect(full.manifest.findings).toEqual(found('DOCUMENTATION_MISSING', 'LFS_POINTER', 'SBOM_MISSING'))
 
   commitTree([...others, `100644 blob ${blob('all: more\n')}\tMakefile`])
-  const incremental = await archive.mustDeposit(fixture)
+  const absent = { ...siblings, holds: async () => new Set<string>() }
+  const incremental = await archive.mustDeposit(fixture, { request: { siblings: absent } })
   expect(incremental.manifest.bundle.objectCount).toBe(3)
-  expect(incremental.inventory.plain).toMatchObject(files)
+  expect(incremental.manifest.findings).toEqual(found('DOCUMENTATION_MISSING', 'LFS_POINTER', 'SBOM_MISSING', 'SUBMODULE_COMMIT_MISSING'))
+  expect(incremental.inventory.plain).toMatchObject({ ...files, submodules: [{ ...files.submodules[0], held: false }] })
   expect(incremental.inventory.plain.largestFiles[0]).toEqual({ path: 'assets/big.bin', sizeBytes: 5000 })
 
   commitTree([`100644 blob ${blob('all: more\n')}\tMakefile`])
