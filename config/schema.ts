@@ -118,7 +118,15 @@ export const ConfigFile = z.strictObject({
     .prefault({}),
   fixity: z
     .strictObject({
-      everyDays: withDefault(key(whole(1, 366), 'days', 'too high: damage is found late, perhaps in every replica at once'), 30),
+      everyDays: withDefault(key(whole(1, 366), 'days', 'too high: damage is found late, perhaps in every replica at once'), 90),
+      bytesPerSecond: withDefault(
+        key(
+          whole(0, 100_000_000_000),
+          'bytes',
+          'too low: a large archive is not read in time; 0, for no limit: checks take what deposits need',
+        ),
+        50_000_000,
+      ),
     })
     .prefault({}),
   retention: z

@@ -35,7 +35,7 @@ export class OptionsModule {
     const providers = [
       { provide: AgentKeys, useValue: keys },
       { provide: EscrowOptions, useValue: escrowOptions(adapters.config, { logKey, holder }) },
-      { provide: VerifyOptions, useValue: { everyDays: adapters.config.fixity.everyDays } satisfies VerifyOptions },
+      { provide: VerifyOptions, useValue: verifyOptions(adapters.config) },
       { provide: HttpOptions, useValue: { ...adapters.config.http, version: version() } satisfies HttpOptions },
       { provide: NoticeOptions, useValue: await noticeOptions(adapters.config) },
       { provide: LogOptions, useValue: logOptions(adapters.config, { keys, logKey, holder }) },
@@ -46,6 +46,10 @@ export class OptionsModule {
     ]
     return { module: OptionsModule, providers, exports: providers.map(({ provide }) => provide) }
   }
+}
+
+function verifyOptions({ fixity }: Config): VerifyOptions {
+  return { everyDays: fixity.everyDays, bytesPerSecond: fixity.bytesPerSecond === 0 ? null : fixity.bytesPerSecond }
 }
 
 async function readAgentKeys(config: Config): Promise<AgentKeys> {

@@ -245,8 +245,20 @@ export const jobStopMs = 15_000
 export const jobLockMs = 60_000
 /** A source that was enqueued is looked at again after so long: a queue that loses it costs this delay, no more. */
 export const lookAgainMs = 5 * 60_000
+/** A copy that could not be read in the background is read again after so long before anybody is told. */
+export const unreadableAgainMs = 15 * 60_000
+/** Parts of large copies that one round of spot checks reads: 32 MiB a minute. */
+export const spotPartsPerRound = 4
+/** Neighbouring copies among which one round draws. */
+export const spotCandidatesMax = 5000
 /** A source that was fresh so much later than now was looked at under a wrong clock. */
 export const clockMendMs = 60 * 60_000
+/** A credential is tried so long before its deposit is due: people sleep, and tokens are renewed in office hours. */
+export const credentialAheadMs = 24 * 60 * 60_000
+/** A source that was fresh within this time has just used its credential: hourly ones need no other trial. */
+export const credentialRestMs = 6 * 60 * 60_000
+/** Remotes asked at once to try credentials; each host has its own budget beside. */
+export const credentialsAtOnce = 8
 /** A deposit that comes to its schedule is begun within so long, each source at its own moment: a thousand daily sources start at midnight. */
 export const startSpreadMaxMs = 10 * 60_000
 /** A host that has enough to do is asked again after so long, spread over as long again. */

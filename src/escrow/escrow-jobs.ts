@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { handles, type JobFacts, type JobHandler, type JobHandlers } from '../jobs/job-handler.js'
 import { JobQueue } from '../jobs/queue.js'
+import { CheckCredentials } from './check-credentials.js'
 import { ExtendRetention } from './extend-retention.js'
 import type { SourceKey } from './lease.table.js'
 import { MendSchedules } from './mend-schedules.js'
@@ -14,6 +15,7 @@ export class Deadlines {
   constructor(
     @Inject(RecordMissed) readonly missed: RecordMissed,
     @Inject(MendSchedules) readonly mend: MendSchedules,
+    @Inject(CheckCredentials) readonly credentials: CheckCredentials,
   ) {}
 }
 
@@ -34,6 +36,7 @@ export class EscrowJobs implements JobHandlers {
       handles('publish-log', async (_, signal) => ({ ...(await this.publish.run(signal)) })),
       handles('record-missed', async (_, signal) => ({ missed: (await this.deadlines.missed.run(signal)).length })),
       handles('mend-schedules', async () => ({ mended: await this.deadlines.mend.run() })),
+      handles('check-credentials', async (_, signal) => ({ ...(await this.deadlines.credentials.run(signal)) })),
       handles('extend-retention', (_, signal) => this.extendRetention(signal)),
     ]
   }

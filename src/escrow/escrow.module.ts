@@ -5,6 +5,7 @@ import { Agent } from './agent.js'
 import { AgreementShelf } from './agreement-shelf.js'
 import { ArmVault } from './arm-vault.js'
 import { BeginService } from './begin-service.js'
+import { CheckCredentials } from './check-credentials.js'
 import { CheckToken } from './check-token.js'
 import { CompleteCopies } from './complete-copies.js'
 import { CreateToken } from './create-token.js'
@@ -39,6 +40,7 @@ import { StoreDeposit } from './store-deposit.js'
 import { StoreDocument } from './store-document.js'
 import { StoreReadme } from './store-readme.js'
 import { TakeOffer } from './take-offer.js'
+import { TryCredential } from './try-credential.js'
 import { TakeSourceDeposit } from './take-source-deposit.js'
 import { VisibleAgreements } from './visible-agreements.js'
 import { VisibleDeposits } from './visible-deposits.js'
@@ -46,6 +48,7 @@ import { UploadReceived } from './upload-received.js'
 
 const useCases = [
   ArmVault,
+  CheckCredentials,
   CheckToken,
   CreateToken,
   DescribeAgreement,
@@ -87,6 +90,7 @@ const steps = [
   StoreDeposit,
   StoreDocument,
   TakeSourceDeposit,
+  TryCredential,
   UploadReceived,
   VisibleAgreements,
   VisibleDeposits,

@@ -111,6 +111,8 @@ export const SourceView = z
     failures: count,
     failureCode: z.string().nullable(),
     failedAt: Instant.nullable(),
+    /** Why the remote refused our credential when it was last tried ahead of a due time. */
+    credentialCode: z.string().nullable(),
     latest: Latest.nullable(),
   })
   .meta({ id: 'Source' })
@@ -119,7 +121,7 @@ export type SourceView = z.output<typeof SourceView>
 
 /** A source with its newest deposit. Where it is pulled from is sealed to the parties, so it is not said. */
 export function showSource({ row, latest }: VisibleSource): z.input<typeof SourceView> {
-  const { source, mode, state, everyHours, cron, timeZone, graceHours, failures, failureCode } = row
+  const { source, mode, state, everyHours, cron, timeZone, graceHours, failures, failureCode, credentialCode } = row
   return {
     source,
     mode,
@@ -130,6 +132,7 @@ export function showSource({ row, latest }: VisibleSource): z.input<typeof Sourc
     graceHours,
     failures,
     failureCode,
+    credentialCode,
     periodAt: row.periodAt.toISOString(),
     deadlineAt: row.deadlineAt.toISOString(),
     freshAt: moment(row.freshAt),

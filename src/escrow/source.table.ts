@@ -27,6 +27,9 @@ export const sourceTable = pgTable(
     url: text('url'),
     /** The path of the file that holds the credential. Never the credential. */
     credentialFile: text('credential_file'),
+    /** The period for which the credential was tried ahead of time, and why it was refused. Not rebuilt from the store. */
+    credentialPeriodAt: instant('credential_period_at'),
+    credentialCode: text('credential_code').$type<ErrorCode>(),
     startsAt: instant('starts_at').notNull(),
     /** Either an interval, or a cron line with the time zone whose clocks it means. */
     everyHours: integer('every_hours'),
@@ -341,7 +344,7 @@ export async function recordFresh(
     .where(isSource(held))
 }
 
-const fresh = (at: Date) => ({ freshAt: at, failures: 0, failureCode: null, failedAt: null })
+const fresh = (at: Date) => ({ freshAt: at, failures: 0, failureCode: null, failedAt: null, credentialCode: null })
 const planned = (timing: PlannedTiming) => ({
   periodAt: timing.periodAt,
   deadlineAt: timing.deadlineAt,

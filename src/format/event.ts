@@ -69,6 +69,8 @@ export const DepositUnchanged = event('deposit-unchanged', { ...due, source: Slu
 export const DepositMissed = event('deposit-missed', { source: Slug, dueAt: Instant, deadlineAt: Instant })
 /** We failed; no claim about the deposit. */
 export const DepositFailed = event('deposit-failed', { ...due, source: Slug, code: Code })
+/** The remote does not take our credential, tried ahead of the due time `neededAt`. It meets and misses nothing. */
+export const CredentialRefused = event('credential-refused', { source: Slug, neededAt: Instant, code: Code })
 export const FindingsExplained = event('findings-explained', { source: Slug, sequence: Sequence, statement: Sha256Hex })
 export const RetentionExtended = event('retention-extended', {
   source: Slug,
@@ -169,6 +171,7 @@ export const Event = z.discriminatedUnion('type', [
   DepositUnchanged,
   DepositMissed,
   DepositFailed,
+  CredentialRefused,
   FindingsExplained,
   RetentionExtended,
   FixityMismatchFound,

@@ -55,6 +55,8 @@ export const catalog = {
   'record-missed': chore(minuteMs, { timeLimitMs: 10 * minuteMs }),
   /** Sources that a clock which ran ahead has put off. */
   'mend-schedules': chore(hourMs, { timeLimitMs: 10 * minuteMs }),
+  /** Credentials that will be needed soon. */
+  'check-credentials': chore(10 * minuteMs, { timeLimitMs: hourMs, lane: 'checks' }),
   /** Notices of what has come into the log. */
   'announce-events': chore(10 * secondMs, { timeLimitMs: 30 * minuteMs }),
   /** Notices of deposits that are late. */
@@ -65,6 +67,8 @@ export const catalog = {
   'sweep-releases': chore(minuteMs, { timeLimitMs: 30 * minuteMs }),
   /** Copies that are due to be read again. */
   'check-fixity': chore(minuteMs, { timeLimitMs: hourMs, lane: 'checks' }),
+  /** Parts of large copies, drawn by lot. */
+  'spot-check': chore(minuteMs, { timeLimitMs: 10 * minuteMs, lane: 'checks' }),
   /** Bad copies and those that a replica never got. */
   'repair-objects': chore(10 * minuteMs, { timeLimitMs: 6 * hourMs, lane: 'checks' }),
   /** Locks that end soon. */

@@ -1,20 +1,22 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { Clock } from '../core/environment.js'
-import { EscrowError, isEscrowError } from '../core/errors.js'
-import { Digester } from '../crypto/digest.js'
+import { isEscrowError } from '../core/errors.js'
+import { unreadableAgainMs } from '../core/limits.js'
 import { Database, type Tx } from '../db/database.js'
-import { parseObjectKey } from '../store/object-key.js'
 import type { StoredObjectRow } from '../escrow/object.table.js'
-import { ReplicaSet } from '../store/replica-set.js'
-import { judgeCopy, judgeFault, nextCheck, type ReadCopy } from './fixity.js'
+import { CopyReader } from './copy-reader.js'
+import { nextCheck, type ReadCopy } from './fixity.js'
+import { ReadPace } from './read-pace.js'
 import { RecordFixity } from './record-fixity.js'
 import { VerifyOptions } from './verify-options.js'
 import {
   insertCheck,
+  listChecks,
   listCopiesInOrder,
   listCopiesOf,
   listOverdueCopies,
   markCopy,
+  postponeCopy,
   recordMatches,
   type CopyOfObject,
   type FixityOutcome,
@@ -29,6 +31,8 @@ export interface CheckWish {
   readonly replica: string | null
   /** Only the copies of these objects, up to `rowsMax`, whether due or not; all when left out. */
   readonly objects?: readonly number[]
+  /** Nobody waits: within the budget, and what could not be read once is read again before anybody is told. */
+  readonly background?: boolean
   /** Hears of every copy that was read. */
   readonly onCopy?: (done: { readonly copies: number; readonly bytes: number }) => void
 }
@@ -69,7 +73,7 @@ const recordAfterMs = 5000
 export class CheckFixity {
   constructor(
     @Inject(Database) private readonly database: Database,
-    @Inject(ReplicaSet) private readonly replicas: ReplicaSet,
+    @Inject(CopyReader) private readonly reader: CopyReader,
     @Inject(RecordFixity) private readonly events: RecordFixity,
     @Inject(VerifyOptions) private readonly options: VerifyOptions,
     @Inject(Clock) private readonly clock: Clock,
@@ -82,12 +86,13 @@ export class CheckFixity {
    * @throws EscrowError `NOT_FOUND` for an unknown replica; `DATABASE_*`; the signal's reason
    */
   async run(wish: CheckWish, signal?: AbortSignal): Promise<Checked> {
-    if (wish.replica !== null) this.replicas.named(wish.replica)
+    if (wish.replica !== null) this.reader.requireReplica(wish.replica)
     const startedAt = this.clock.now()
+    const pace = new ReadPace(wish.background === true ? this.options.bytesPerSecond : null)
     const checked = { copies: 0, bytes: 0, bad: new Array<BadCopy>() }
     for (let afterCopy = 0; ;) {
       const page = await this.page(wish, { afterCopy, startedAt })
-      for await (const { object, bad } of this.checkPage(page, signal)) {
+      for await (const { object, bad } of this.checkPage(page, { pace, patient: wish.background === true }, signal)) {
         checked.copies += 1
         checked.bytes += object.sizeBytes
         if (bad !== null && checked.bad.length < badListedMax) checked.bad.push(bad)
@@ -100,17 +105,22 @@ export class CheckFixity {
   }
 
   /** Damage is recorded at once; matches together, because a transaction for each costs more than reading a small object. */
-  private async *checkPage(page: readonly CopyOfObject[], signal?: AbortSignal): AsyncGenerator<CheckedCopy> {
+  private async *checkPage(
+    page: readonly CopyOfObject[],
+    how: { readonly pace: ReadPace; readonly patient: boolean },
+    signal?: AbortSignal,
+  ): AsyncGenerator<CheckedCopy> {
     const matches: Match[] = []
     const record = () => this.database.transaction((tx) => recordMatches(tx, matches.splice(0)))
     try {
       for (const { copy, object } of page) {
         signal?.throwIfAborted()
-        const read = await this.read({ copy, object }, signal)
+        const read = await this.reader.whole({ copy, object }, how.pace, signal)
         const checkedAt = this.clock.now()
-        const nextCheckAt = nextCheck(read.outcome, this.options.everyDays, checkedAt)
+        const nextCheckAt = nextCheck(read.outcome, { everyDays: this.options.everyDays, storedAt: copy.storedAt }, checkedAt)
         if (read.outcome === 'match') matches.push({ copyId: copy.copyId, checkedAt, nextCheckAt })
-        else await this.recordBad({ copy, object }, { ...read, outcome: read.outcome, checkedAt, nextCheckAt }, signal)
+        else if (how.patient && (await this.isFirstFault(copy, read.outcome))) await this.postpone(copy, checkedAt)
+        else await this.tell({ copy, object }, { ...read, outcome: read.outcome, checkedAt, nextCheckAt }, how.patient, signal)
         const [oldest] = matches
         if (oldest !== undefined && checkedAt.getTime() - oldest.checkedAt.getTime() >= recordAfterMs) await record()
         yield { object, bad: read.outcome === 'match' ? null : { key: object.key, replica: copy.replica, outcome: read.outcome } }
@@ -131,6 +141,16 @@ export class CheckFixity {
     return this.database.query((db) => listOverdueCopies(db, { now: at.startedAt, replica, limit }))
   }
 
+  private async tell(one: CopyOfObject, found: BadRead, patient: boolean, signal?: AbortSignal): Promise<void> {
+    try {
+      await this.recordBad(one, found, signal)
+    } catch (error) {
+      // The log takes nothing while a store is out of reach. What other stores hold is read all the same.
+      if (!patient || !isEscrowError(error) || !error.code.startsWith('STORE_')) throw error
+      await this.postpone(one.copy, found.checkedAt)
+    }
+  }
+
   private async recordBad({ copy, object }: CopyOfObject, found: BadRead, signal?: AbortSignal): Promise<void> {
     const { outcome, foundDigest, nextCheckAt } = found
     const record = async (tx: Tx, checkedAt = found.checkedAt) => {
@@ -142,17 +162,15 @@ export class CheckFixity {
     else await this.events.found({ object, copy, outcome, foundDigest }, record, signal)
   }
 
-  private async read({ copy, object }: CopyOfObject, signal?: AbortSignal): Promise<ReadCopy> {
-    const digester = new Digester()
-    try {
-      const { store } = this.replicas.named(copy.replica)
-      for await (const block of store.get(parseObjectKey(object.key), { versionId: copy.versionId, transient: true }, signal))
-        digester.update(block)
-      return judgeCopy(object, digester.finish())
-    } catch (error) {
-      signal?.throwIfAborted()
-      if (!(error instanceof EscrowError) || isEscrowError(error, 'OBJECT_KEY_INVALID')) throw error
-      return judgeFault(error)
-    }
+  /** A store that is away for a while is no damage. The second time in a row, it is told. */
+  private async isFirstFault(copy: CopyOfObject['copy'], outcome: FixityOutcome): Promise<boolean> {
+    if (outcome !== 'unreadable' || copy.state !== 'present') return false
+    const [last] = await this.database.query((db) => listChecks(db, copy.copyId, 1))
+    return last?.outcome !== 'unreadable'
+  }
+
+  private postpone({ copyId }: CopyOfObject['copy'], checkedAt: Date): Promise<void> {
+    const nextCheckAt = new Date(checkedAt.getTime() + unreadableAgainMs)
+    return this.database.transaction((tx) => postponeCopy(tx, { copyId, checkedAt, nextCheckAt }))
   }
 }

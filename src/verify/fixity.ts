@@ -5,6 +5,7 @@ import type { FixityOutcome } from './verify.table.js'
 const dayMs = 86_400_000
 /** A bad copy is looked at again soon: a repair may have been made by hand, and a store may come back. */
 const againDays = 1
+const freshDays = 7
 
 /** What a full read of a copy gave. */
 export interface ReadCopy {
@@ -29,7 +30,16 @@ export function judgeFault(error: EscrowError): ReadCopy {
   return { outcome: isEscrowError(error, 'OBJECT_MISSING') ? 'missing' : 'unreadable', foundDigest: null }
 }
 
-/** When a copy is to be read again. @param everyDays - how often every byte is to be read, 1 to 366. */
-export function nextCheck(outcome: FixityOutcome, everyDays: number, now: Date): Date {
-  return new Date(now.getTime() + (outcome === 'match' ? everyDays : Math.min(againDays, everyDays)) * dayMs)
+/**
+ * When a copy is to be read again.
+ *
+ * What is fresh is read sooner: as soon as it is published, after a week, and then after twice its age, until it has the interval of old copies.
+ * Faults of writing show early; a disk that ages does not care how old a copy is.
+ *
+ * @param rule.everyDays - how often every byte is to be read, 1 to 366. @param rule.storedAt - when the copy was written.
+ */
+export function nextCheck(outcome: FixityOutcome, rule: { readonly everyDays: number; readonly storedAt: Date }, now: Date): Date {
+  const ageDays = Math.max(0, (now.getTime() - rule.storedAt.getTime()) / dayMs)
+  const days = outcome === 'match' ? Math.max(freshDays, 2 * ageDays) : againDays
+  return new Date(now.getTime() + Math.min(days, rule.everyDays) * dayMs)
 }

@@ -98,6 +98,7 @@ export class ReplayEvents {
       // Failures move no row; locks are read from the store; releases are replayed when everything else is back.
       case 'escrow/event/deposit-refused/v1':
       case 'escrow/event/deposit-failed/v1':
+      case 'escrow/event/credential-refused/v1':
       case 'escrow/event/retention-extended/v1':
       case 'escrow/event/request-advanced/v1':
       case 'escrow/event/order-advanced/v1':

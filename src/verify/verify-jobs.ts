@@ -3,12 +3,14 @@ import { handles, type JobFacts, type JobHandler, type JobHandlers } from '../jo
 import { CheckFixity } from './check-fixity.js'
 import { CheckLog } from './check-log.js'
 import { RepairObject } from './repair-object.js'
+import { SpotCheck } from './spot-check.js'
 
 /** What this feature does for the worker. */
 @Injectable()
 export class VerifyJobs implements JobHandlers {
   constructor(
     @Inject(CheckFixity) private readonly fixity: CheckFixity,
+    @Inject(SpotCheck) private readonly spots: SpotCheck,
     @Inject(RepairObject) private readonly repair: RepairObject,
     @Inject(CheckLog) private readonly log: CheckLog,
   ) {}
@@ -16,13 +18,14 @@ export class VerifyJobs implements JobHandlers {
   handlers(): readonly JobHandler[] {
     return [
       handles('check-fixity', (_, signal) => this.checkFixity(signal)),
+      handles('spot-check', async (_, signal) => ({ ...(await this.spots.run(signal)) })),
       handles('repair-objects', (_, signal) => this.repairObjects(signal)),
       handles('check-log', (_, signal) => this.checkLog(signal)),
     ]
   }
 
   private async checkFixity(signal: AbortSignal): Promise<JobFacts> {
-    const { copies, bytes, bad } = await this.fixity.run({ all: false, replica: null }, signal)
+    const { copies, bytes, bad } = await this.fixity.run({ all: false, replica: null, background: true }, signal)
     return { copies, bytes, bad: bad.length }
   }
 

@@ -4,6 +4,7 @@ import { LogModule } from '../log/log.module.js'
 import { AttestSource } from './attest-source.js'
 import { CheckFixity } from './check-fixity.js'
 import { CheckLog } from './check-log.js'
+import { CopyReader } from './copy-reader.js'
 import { CollectEvidence } from './collect-evidence.js'
 import { RebuildIndex } from './rebuild-index.js'
 import { RecordFixity } from './record-fixity.js'
@@ -11,6 +12,7 @@ import { RepairLog } from './repair-log.js'
 import { RepairObject } from './repair-object.js'
 import { ReplicateArchive } from './replicate-archive.js'
 import { SealEvidence } from './seal-evidence.js'
+import { SpotCheck } from './spot-check.js'
 import { VisibleFixity } from './visible-fixity.js'
 
 /** Checking again what was stored, and repairing it. Needs `VerifyOptions`. */
@@ -21,12 +23,14 @@ import { VisibleFixity } from './visible-fixity.js'
     CheckFixity,
     CheckLog,
     CollectEvidence,
+    CopyReader,
     RebuildIndex,
     RecordFixity,
     RepairLog,
     RepairObject,
     ReplicateArchive,
     SealEvidence,
+    SpotCheck,
     VisibleFixity,
   ],
   exports: [
@@ -38,6 +42,7 @@ import { VisibleFixity } from './visible-fixity.js'
     RepairObject,
     ReplicateArchive,
     SealEvidence,
+    SpotCheck,
     VisibleFixity,
   ],
 })

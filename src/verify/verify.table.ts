@@ -1,6 +1,7 @@
 import { and, asc, desc, eq, gt, inArray, isNull, lte, ne, sql } from 'drizzle-orm'
 import { index, pgTable, text } from 'drizzle-orm/pg-core'
 import { EscrowError } from '../core/errors.js'
+import { rowsMax } from '../core/limits.js'
 import { count, digest, instant, oneOf } from '../db/columns.js'
 import type { Db, Tx } from '../db/database.js'
 import { page } from '../db/rows.js'
@@ -147,6 +148,58 @@ export async function recordMatches(tx: Tx, matches: readonly Match[]): Promise<
   await tx.execute(sql`update ${replicaCopyTable} set state = 'present', verified_at = match.checked_at, next_check_at = match.next_check_at
     from (values ${sql.join(rows, sql`, `)}) as match (copy_id, checked_at, next_check_at)
     where ${replicaCopyTable.copyId} = match.copy_id and ${replicaCopyTable.state} <> 'superseded'`)
+}
+
+/** The number of the newest copy; 0 when there is none. */
+export async function findLastCopy(db: Db): Promise<number> {
+  const [last] = await db.select({ copyId: replicaCopyTable.copyId }).from(replicaCopyTable).orderBy(desc(replicaCopyTable.copyId)).limit(1)
+  return last?.copyId ?? 0
+}
+
+/**
+ * Good copies of published objects with more than one part, among so many numbers from a place on.
+ *
+ * @param place.window - of numbers, so that an archive of small objects is not searched to its end.
+ */
+export async function listLargeCopies(db: Db, place: { readonly from: number; readonly window: number }): Promise<readonly CopyOfObject[]> {
+  const { copyId, objectId, state, nextCheckAt } = replicaCopyTable
+  return db
+    .select(copyWithObject)
+    .from(replicaCopyTable)
+    .innerJoin(storedObjectTable, eq(storedObjectTable.objectId, objectId))
+    .where(
+      and(
+        gt(copyId, place.from),
+        lte(copyId, place.from + place.window),
+        eq(state, 'present'),
+        sql`${nextCheckAt} is not null`,
+        gt(storedObjectTable.sizeBytes, storedObjectTable.partBytes),
+      ),
+    )
+    .orderBy(asc(copyId))
+    .limit(page(rowsMax))
+}
+
+/** Let a copy be read as a whole at the next check. */
+export async function makeDue(tx: Tx, copyId: number, now: Date): Promise<void> {
+  const { nextCheckAt, state } = replicaCopyTable
+  await tx
+    .update(replicaCopyTable)
+    .set({ nextCheckAt: now })
+    .where(and(eq(replicaCopyTable.copyId, copyId), ne(state, 'superseded'), gt(nextCheckAt, now)))
+}
+
+/** Note that a copy could not be read, once: its state stays, and it is read again soon. */
+export async function postponeCopy(
+  tx: Tx,
+  check: Pick<FixityCheckRow, 'copyId' | 'checkedAt'> & { readonly nextCheckAt: Date },
+): Promise<void> {
+  const { copyId, checkedAt, nextCheckAt } = check
+  await insertCheck(tx, { copyId, checkedAt, outcome: 'unreadable', foundDigest: null })
+  await tx
+    .update(replicaCopyTable)
+    .set({ nextCheckAt })
+    .where(and(eq(replicaCopyTable.copyId, copyId), ne(replicaCopyTable.state, 'superseded')))
 }
 
 /** The checks of a copy, newest first; empty when there was none. */

@@ -77,6 +77,7 @@ test('a tick takes what is due to deposits with receipts, and chores to their ne
       'announce-events',
       'warn-late',
       'deliver-notices',
+      'check-credentials',
       'check-fixity',
       'check-log',
       'extend-retention',
@@ -85,6 +86,7 @@ test('a tick takes what is due to deposits with receipts, and chores to their ne
       'publish-log',
       'record-missed',
       'repair-objects',
+      'spot-check',
       'sweep-releases',
     ]),
   )

@@ -31,7 +31,7 @@ describe('what a configuration file may say', () => {
       scratch: { folder: '/home/scratch', ephemeral: false },
       keysFolder: '/home/keys',
       deposit: { packBytesMax: packBytesMaxDefault, refsMax, fullEveryDays: 30, chainLengthMax: 120 },
-      fixity: { everyDays: 30 },
+      fixity: { everyDays: 90, bytesPerSecond: 50_000_000 },
       retention: { lockAheadDays: 90 },
       remotes: { allowLocalPaths: true, allowHttp: false, allowPrivateAddresses: false, idleTimeoutMs: 120_000 },
       log: { witnessQuorum: 0, witnesses: [] },
