@@ -1,7 +1,14 @@
 // Every key of the configuration: its unit, its default or none, and its trust: what could someone do who controls it?
 // A key whose safe value only the operator knows has no default. Secrets are never here, only the paths of their files.
 import { z } from 'zod'
-import { chainLengthMaxDefault, fullEveryDaysDefault, packBytesMaxDefault, refsMax, remoteIdleTimeoutMs } from '../src/core/limits.js'
+import {
+  chainLengthMaxDefault,
+  fullEveryDaysDefault,
+  packBytesMaxDefault,
+  refsMax,
+  remoteIdleTimeoutMs,
+  secondOpinionBytesMaxDefault,
+} from '../src/core/limits.js'
 
 /** What a person must know of a key beside its name. */
 export interface KeyNotes {
@@ -104,6 +111,14 @@ export const ConfigFile = z.strictObject({
           'too low: deposits fail and are reported; too high: a remote can fill the scratch folder',
         ),
         packBytesMaxDefault,
+      ),
+      secondOpinionBytesMax: withDefault(
+        key(
+          whole(0, 1024 ** 3),
+          'bytes',
+          'packs up to this are read a second time, by isomorphic-git. Too high: each takes four times its size in memory',
+        ),
+        secondOpinionBytesMaxDefault,
       ),
       refsMax: withDefault(key(whole(1, refsMax), 'count', 'too low: deposits fail and are reported'), refsMax),
       fullEveryDays: withDefault(

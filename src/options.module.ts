@@ -72,6 +72,7 @@ function escrowOptions(config: Config, own: { readonly logKey: string; readonly 
     witnessQuorum: config.log.witnessQuorum,
     scratch: { root: config.scratch.folder, ephemeral: config.scratch.ephemeral },
     packBytesMax: config.deposit.packBytesMax,
+    secondOpinionBytesMax: config.deposit.secondOpinionBytesMax,
     remoteRules: config.remotes,
     hosts: { atOnce: config.jobs.hostAtOnce, perMinute: config.jobs.hostPerMinute },
     leaseMs,

@@ -45,6 +45,7 @@ export const ERROR_ADVICE = {
   REF_TARGET_INVALID: 'a branch must lead to a commit; correct the ref and push again',
   REFS_TOO_MANY: 'raise `refsMax` or set a ref filter for the source',
   SCRATCH_FULL: 'free or add space at the scratch folder; nothing was stored',
+  SECOND_OPINION_DIFFERS: 'git and isomorphic-git read this pack differently; nothing was stored. Report this with the message',
   SEAL_BROKEN: 'the sealed file does not open to what was deposited; nothing was published. Report this as a fault',
   GIT_MISSING: 'install git 2.39 or newer',
   SSH_MISSING: 'install the OpenSSH client, or use an https URL',

@@ -47,6 +47,13 @@ export const refNameBytesMax = 4096
 export const pktLineBytesMax = 65_520
 /** Words of a remote that we keep and show. */
 export const remoteWordsBytesMax = 4 * KiB
+/** A pack that is read a second time, by isomorphic-git, unless the configuration says otherwise: that takes four times its size in memory. */
+export const secondOpinionBytesMaxDefault = 32 * MiB
+/** One object of such a pack, and all of them: express packs 164 MB into 10. */
+export const secondOpinionObjectBytesMax = 32 * MiB
+export const secondOpinionUnpackedBytesMax = 2048 * MiB
+/** A second opinion that takes longer is done without: express took 7 s of one core. */
+export const secondOpinionTimeMaxMs = 180_000
 /** A pack, unless the configuration says otherwise. */
 export const packBytesMaxDefault = 64 * 1024 * MiB
 

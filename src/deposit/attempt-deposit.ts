@@ -1,12 +1,13 @@
 // One attempt at one deposit, from an empty scratch folder to a stored and checked envelope. Everything before `storeAttempt` can be given
 // up without a trace. If we stop after it, the replicas hold an orphan under retention that no leaf names, and the next run starts again.
 import { join } from 'node:path'
-import { scratchBytesMin, scratchPerPackByte } from '../core/limits.js'
+import { scratchBytesMin, scratchPerPackByte, secondOpinionBytesMaxDefault } from '../core/limits.js'
 import { sealHeader, type SealedHeader } from '../crypto/seal-envelope.js'
 import { encodeBundleHeader } from '../format/bundle-header.js'
 import { newId } from '../format/ids.js'
 import { digestRefs } from '../format/refs-digest.js'
 import { initRepository } from '../git/scratch-repository.js'
+import { secondOpinion, type Opinion } from '../git/second-opinion.js'
 import { objectKeys } from '../store/object-key.js'
 import type { Attempt, AttemptResult, AttemptWork } from './attempt.js'
 import { checkFullPack, checkIncrementalPack, type CheckedPack, type NeedsFull } from './check-pack.js'
@@ -59,21 +60,27 @@ async function run(attempt: Attempt, signal?: AbortSignal): Promise<AttemptResul
   const file = await SealedFile.create(join(folder, 'bundle.age'), sealed, tools.entropy)
   const upload = new EnvelopeUpload(tools.replicas, file.growing, { key, retainUntil: request.retainUntil(attempt.plan.kind) }, signal)
   let knownObjects: ReturnType<typeof listKnownObjects> | undefined
+  let opinion: Promise<Opinion> | undefined
+  const stop = new AbortController()
   try {
     const taken = await takeDeposit(takeRequestOf(attempt), file, signal)
     tools.onProgress?.({ phase: 'checking' })
     // The checks wait for git most of the time; listing what the pack holds is work for our own processor meanwhile.
     knownObjects = listKnownObjects(attempt, taken)
     knownObjects.catch(() => undefined)
+    opinion = askAgain(attempt, taken, AbortSignal.any([stop.signal, ...(signal === undefined ? [] : [signal])]))
+    opinion.catch(() => undefined)
     const checked = await check(attempt, taken, signal)
     if (checked.outcome === 'needs-full') return checked
     const complete = listing.pushed === true ? await completePush(attempt, checked, signal) : { attempt, checked }
     if ('outcome' in complete) return complete
     const description = await describe(complete.attempt, { taken, checked: complete.checked }, signal)
-    return { outcome: 'prepared', deposit: await storeAttempt(complete.attempt, { taken, description, knownObjects, upload }, signal) }
+    const ready = { taken, description, knownObjects, upload, opinion: await opinion }
+    return { outcome: 'prepared', deposit: await storeAttempt(complete.attempt, ready, signal) }
   } finally {
-    // It reads the index of the pack, which goes with the folder.
-    await knownObjects?.catch(() => undefined)
+    // They read the pack and its index, which go with the folder.
+    stop.abort()
+    await Promise.allSettled([knownObjects, opinion])
     // Without effect when it has completed.
     await upload.abandon(new Error('the attempt was given up'))
     await file.close()
@@ -98,6 +105,13 @@ function check(attempt: Attempt, taken: TakenPack, signal?: AbortSignal): Promis
   const pack = { gitDir, objectFormat: listing.objectFormat, tips: plan.bundle.refs.map((ref) => ref.oid) }
   if (chain === null) return checkFullPack(pack, taken.pack.fsck, signal)
   return checkIncrementalPack(pack, { key: tools.knownObjectsKey, files: chain.previous.knownObjects() }, signal)
+}
+
+/** The other implementation computes while git works. */
+function askAgain({ gitDir, listing, request }: Attempt, { pack }: TakenPack, signal?: AbortSignal): Promise<Opinion> {
+  const { packPath, sizeBytes } = pack
+  const packBytesMax = request.secondOpinionBytesMax ?? secondOpinionBytesMaxDefault
+  return secondOpinion({ gitDir, objectFormat: listing.objectFormat, packPath, sizeBytes }, { packBytesMax }, signal)
 }
 
 /** The same attempt, with everything that the client did not say about its refs. */

@@ -59,6 +59,8 @@ export interface DepositRequest {
   readonly siblings?: Siblings
   /** What travels with the deposit beside git; they answer for files of the same kind. */
   readonly attachments?: readonly AttachedFile[]
+  /** Packs up to so many bytes are read a second time, by isomorphic-git; 0 for none. Default `secondOpinionBytesMaxDefault`. */
+  readonly secondOpinionBytesMax?: number
 }
 
 /** What is known about the envelope before any replica makes it visible. Recorded, it tells an orphan from a deposit after a crash. */

@@ -5,6 +5,7 @@ import { checkListEdition } from '../format/check-list.js'
 import { encodeKnownObjects } from '../format/known-objects.js'
 import { gitVersion } from '../git/git-command.js'
 import { readObjectIds } from '../git/pack-index.js'
+import { opinionVersion, type Opinion } from '../git/second-opinion.js'
 import { expectedOf } from '../store/expected-object.js'
 import { objectKeys } from '../store/object-key.js'
 import type { Placement } from '../store/replica.js'
@@ -24,6 +25,7 @@ export interface ReadyAttempt {
   /** On its way since the pack was indexed. */
   readonly knownObjects: Promise<PreparedDeposit['knownObjects']>
   readonly upload: EnvelopeUpload
+  readonly opinion: Opinion
 }
 
 /**
@@ -57,10 +59,16 @@ export async function storeAttempt(attempt: Attempt, ready: ReadyAttempt, signal
     inventory: { key: inventory.key, ...expectedOf(inventory.bytes) },
     knownObjects: { key: knownObjects.key, ...expectedOf(knownObjects.bytes) },
     ledger: description.ledger,
-    tools: { checklist: String(checkListEdition), git: await gitVersion(), node: process.versions.node, reduit: tools.version },
+    tools: await toolsOf(ready, tools.version),
   })
   const findings = description.ledger.listed()
   return { place, attempt: attempt.attempt, manifest, envelope: { key, placement }, inventory, knownObjects, findings }
+}
+
+/** What has read the pack. isomorphic-git is named where it came to the same ids. */
+async function toolsOf({ opinion }: ReadyAttempt, reduit: string): Promise<Readonly<Record<string, string>>> {
+  const tools = { checklist: String(checkListEdition), git: await gitVersion(), node: process.versions.node, reduit }
+  return opinion === 'agreed' ? { ...tools, 'isomorphic-git': await opinionVersion() } : tools
 }
 
 async function placeAndCheck(attempt: Attempt, { taken, upload }: ReadyAttempt, signal?: AbortSignal): Promise<Placement> {

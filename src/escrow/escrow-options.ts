@@ -14,6 +14,7 @@ export abstract class EscrowOptions {
   /** Scratch folder, and whether it lies on a volume under a key that a power cut destroys. */
   abstract readonly scratch: { readonly root: string; readonly ephemeral: boolean }
   abstract readonly packBytesMax: number
+  abstract readonly secondOpinionBytesMax: number
   abstract readonly remoteRules: RemoteRules
   /** How much a host from which sources are pulled has to bear from all workers together. */
   abstract readonly hosts: { readonly atOnce: number; readonly perMinute: number }

@@ -85,6 +85,7 @@ export class TakeSourceDeposit {
       retainUntil: (kind: DepositKind) =>
         chainRetainUntil(body, work.row, kind === 'full' || work.row.fullAt === null ? now : work.row.fullAt),
       packBytesMax: this.agent.options.packBytesMax,
+      secondOpinionBytesMax: this.agent.options.secondOpinionBytesMax,
     }
   }
 

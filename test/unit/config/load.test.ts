@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { laptopConfig } from '../../../config/laptop.js'
 import { defaultHome, loadConfig, parseConfig, readSecretFile, type Environment } from '../../../config/load.js'
-import { configBytesMax, packBytesMaxDefault, refsMax, secretBytesMax } from '../../../src/core/limits.js'
+import { configBytesMax, packBytesMaxDefault, refsMax, secondOpinionBytesMaxDefault, secretBytesMax } from '../../../src/core/limits.js'
 
 const laptop = laptopConfig({ origin: 'escrow.example/1', country: 'CH', control: 'DE' })
 const parse = (text: string, environment: Environment = {}) => parseConfig(text, { file: 'escrow.yaml', home: '/home', environment })
@@ -30,7 +30,13 @@ describe('what a configuration file may say', () => {
       ],
       scratch: { folder: '/home/scratch', ephemeral: false },
       keysFolder: '/home/keys',
-      deposit: { packBytesMax: packBytesMaxDefault, refsMax, fullEveryDays: 30, chainLengthMax: 120 },
+      deposit: {
+        packBytesMax: packBytesMaxDefault,
+        secondOpinionBytesMax: secondOpinionBytesMaxDefault,
+        refsMax,
+        fullEveryDays: 30,
+        chainLengthMax: 120,
+      },
       fixity: { everyDays: 90, bytesPerSecond: 50_000_000 },
       retention: { lockAheadDays: 90 },
       remotes: { allowLocalPaths: true, allowHttp: false, allowPrivateAddresses: false, idleTimeoutMs: 120_000 },
