@@ -8,9 +8,8 @@ import { bundleHeaderBytesMax, inventoryBytesMax } from '../core/limits.js'
 import { Digester } from '../crypto/digest.js'
 import { openBytes, openEnvelope } from '../crypto/holder/open-envelope.js'
 import { parseBundleHeader, type BundleHeader } from '../format/bundle-header.js'
-import { parseCanonical } from '../format/canonical-json.js'
-import { Inventory } from '../format/manifest.js'
-import { parseBody } from '../format/parse-body.js'
+import { parseInventory } from '../format/check-inventory.js'
+import type { Inventory } from '../format/manifest.js'
 import { digestRefs, type ListedRefs } from '../format/refs-digest.js'
 import { checkConnectedBeyond, packRefs, startPackRestore } from '../git/restore-pack.js'
 import { listLocalRefs, readHead, setHead, setSymbolicRefs, updateRefs } from '../git/restore-repository.js'
@@ -102,18 +101,7 @@ async function openInventory(reader: ArchiveReader, deposit: ArchivedDeposit, id
   }
   const blocks: Uint8Array[] = []
   for await (const block of reader.open(key, manifest.inventory, signal)) blocks.push(block)
-  const inventory = parseBody(parseCanonical(openBytes(Buffer.concat(blocks), identity), inventoryBytesMax), Inventory, 'inventory')
-  const { agreement, source, sequence, objectFormat } = inventory
-  const fits =
-    agreement === manifest.agreement &&
-    source === manifest.source &&
-    sequence === manifest.sequence &&
-    objectFormat === manifest.objectFormat
-  if (fits && digestRefs(inventory) === manifest.refsDigest && inventory.refs.length === manifest.refCount) return inventory
-  throw new EscrowError(
-    'DIGEST_MISMATCH',
-    `${key}: expected the inventory that the manifest of deposit ${manifest.sequence} speaks of, got another`,
-  )
+  return parseInventory(openBytes(Buffer.concat(blocks), identity), manifest, key)
 }
 
 /** Decrypt one bundle into the repository. @returns its header. */

@@ -87,6 +87,24 @@ function addDepositCommands(program: Command, action: Action): void {
     .action(action(async () => (await import('./holder-explain.js')).explain))
 }
 
+/** How complete deposits are: for the operator and for parties. */
+export function addCompletenessCommand(program: Command, action: Action): void {
+  const levels = ['L0', 'L1', 'L2']
+  reaching(program.command('completeness'), 'door')
+    .description(
+      'report how complete a deposit is by the check list of docs/COMPLETENESS.md, and what to add: the operator on --home, a party with --as and --from, or with --as and --url',
+    )
+    .requiredOption('--agreement <id or file>', 'the operator: its id; a party: the signed agreement, as pinned')
+    .requiredOption('--source <name>', 'the source')
+    .option('--sequence <n>', 'this deposit (default: the newest)', wholeNumber(1, 999_999_999))
+    .option('--as <folder>', 'the keys of a party; depositor, beneficiary and supervisor see names, others levels and counts')
+    .option('--from <folder>', 'a copy of the archive')
+    .addOption(new Option('--format <format>', 'for a terminal, a browser or a program').choices(['text', 'html', 'json']).default('text'))
+    .option('--out <file>', 'write the report there instead of printing it')
+    .addOption(new Option('--demand <level>', 'exit 3 when this level is not reached').choices(levels))
+    .action(action(async () => (await import('./completeness.js')).completeness))
+}
+
 /** The commands around shares, and the one that opens. */
 export function addCustodyCommands(program: Command, action: Action): void {
   program.commandsGroup('Custody and release:')

@@ -5,7 +5,7 @@ import { commandContext, collect, printResult, wholeNumber, type Action, type Ru
 import { EXIT_MEANINGS, exitCodeOf, type ExitCode } from './exit-code.js'
 import { addWatchCommands } from './program-custody.js'
 import { checkForms } from './option-forms.js'
-import { addCustodyCommands, addPartyCommands } from './program-parties.js'
+import { addCompletenessCommand, addCustodyCommands, addPartyCommands } from './program-parties.js'
 import { addReleaseCommands } from './program-release.js'
 import { reaching, sendsWhatItSigned, serviceOf } from './reach.js'
 import type { Terminal } from './terminal.js'
@@ -243,6 +243,7 @@ function addEveryonesCommands(program: Command, action: Action): void {
     .option('--annex <file>', 'of an attestation or evidence: the annex.age of the agreement, to check whose leaves they are')
     .option('--as <folder>', 'the keys of a party, to open the annex with')
     .action(action(async () => (await import('./verify.js')).verifyArchive))
+  addCompletenessCommand(program, action)
   program
     .command('demo')
     .argument('[repository]', 'a path or URL (default: this checkout)')

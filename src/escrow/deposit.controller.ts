@@ -4,8 +4,9 @@ import { z } from 'zod'
 import { AgreementId, DepositId, Sha256Hex, Slug } from '../format/ids.js'
 import { signedDocumentType } from '../http/media-type.js'
 import { afterOf, pageFrom, pageOf, PageQuery, type Page } from '../http/page.js'
-import { Answers, AnswersBytes, Asking } from '../http/route.js'
+import { Answers, AnswersBytes, Asking, Only } from '../http/route.js'
 import { sendBytes } from '../http/send-bytes.js'
+import { goneSignal, streamBytes } from '../http/stream-bytes.js'
 import type { Viewer } from '../http/viewer.js'
 import { ProveEvent } from './prove-event.js'
 import * as views from './escrow.views.js'
@@ -74,6 +75,18 @@ export class DepositController {
     @Res() response: Response,
   ): Promise<void> {
     sendBytes(response, signedDocumentType, await this.deposits.document(viewer, deposit, 'receipt'))
+  }
+
+  @Get('deposits/:deposit/inventory')
+  @Only('depositor', 'beneficiary', 'supervisor', 'agent')
+  @AnswersBytes('application/octet-stream', 'The inventory as it is stored: an age file to those who may see names.')
+  async inventory(
+    @Asking() viewer: Viewer,
+    @Param('deposit', { schema: DepositId }) deposit: DepositId,
+    @Res() response: Response,
+  ): Promise<void> {
+    const gone = goneSignal(response)
+    await streamBytes(response, await this.deposits.inventory(viewer, deposit, gone), { ranged: false, gone })
   }
 
   @Get('agreements/:agreement/events')

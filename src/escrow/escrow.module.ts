@@ -33,6 +33,7 @@ import { RecordExplanation } from './record-explanation.js'
 import { RecordMissed } from './record-missed.js'
 import { RecordOutcome } from './record-outcome.js'
 import { RegisterAgreement } from './register-agreement.js'
+import { ReportCompleteness } from './report-completeness.js'
 import { ResumeDeposit } from './resume-deposit.js'
 import { RevokeToken } from './revoke-token.js'
 import { SendAcceptances } from './send-acceptances.js'
@@ -65,6 +66,7 @@ const useCases = [
   RecordExplanation,
   RecordMissed,
   RegisterAgreement,
+  ReportCompleteness,
   RevokeToken,
   SendAcceptances,
   TakeOffer,

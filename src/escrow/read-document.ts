@@ -29,6 +29,11 @@ export class ReadDocument {
     return this.replicas.readVerified(parseObjectKey(object.key), expectedOfRow(object), {}, signal)
   }
 
+  /** The bytes of an object as they are read, every part verified before it is given. Ends with an EscrowError `OBJECT_*`, `STORE_*` */
+  stream(object: StoredObjectRow, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+    return this.replicas.readVerifiedStream(parseObjectKey(object.key), expectedOfRow(object), {}, signal)
+  }
+
   /** The manifest of a deposit, verified. @throws EscrowError as `bytes`; `SIGNATURE_INVALID`, `DIGEST_MISMATCH` */
   async manifest(known: KnownAgreement, row: DepositRow, signal?: AbortSignal): Promise<OpenedDocument<Manifest>> {
     const bytes = await this.bytes(objectKeys.manifest(placeOf(row)), signal)

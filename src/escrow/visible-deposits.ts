@@ -3,6 +3,7 @@ import { EscrowError } from '../core/errors.js'
 import { Database } from '../db/database.js'
 import { readUnverified } from '../format/signed-document.js'
 import { FindingExplanation } from '../format/statement.js'
+import type { OutgoingBytes } from '../http/stream-bytes.js'
 import type { Viewer } from '../http/viewer.js'
 import type { LogEntryRow } from '../log/log.table.js'
 import { objectKeys } from '../store/object-key.js'
@@ -77,6 +78,14 @@ export class VisibleDeposits {
     const row = await this.get(viewer, depositId)
     if (what === 'receipt' && row.receiptDigest === null) throw new EscrowError('NOT_FOUND', `${depositId} has no receipt yet`)
     return this.documents.bytes(objectKeys[what](placeOf(row)), signal)
+  }
+
+  /** The inventory of a deposit as it is stored: sealed to the parties that may see names. @throws EscrowError `NOT_FOUND`; `OBJECT_*`, `STORE_*` while it is read */
+  async inventory(viewer: Viewer, depositId: string, signal?: AbortSignal): Promise<OutgoingBytes> {
+    const object = (await this.copies(viewer, depositId)).find((one) => one.object.purpose === 'inventory')?.object
+    if (object === undefined) throw new EscrowError('NOT_FOUND', `the inventory of ${depositId} is not in the index`)
+    const { digest: sha256, sizeBytes } = object
+    return { sha256, sizeBytes, offset: 0, bodyBytes: sizeBytes, body: this.documents.stream(object, signal) }
   }
 
   /** Events of an agreement, oldest first. @param asked.after - the last number of the page before; 0 for the first. @throws EscrowError `NOT_FOUND` */

@@ -6,9 +6,9 @@ import { keyidOf } from '../crypto/dsse.js'
 import type { Agreement } from '../format/agreement.js'
 import type { AttestedPeriod } from '../format/attestation.js'
 import { code, count, definitions, html, moment, nothing, several, table, type Html } from './html.js'
+import { pageHead } from './page.js'
 import { depositSection } from './report-deposits.js'
 import { otherEvents, releaseSections } from './report-events.js'
-import { reportStyle } from './report-style.js'
 import type { VerifiedEvidence } from './verify-evidence.js'
 
 /** Grows whenever the same evidence gives another page: only pages of one edition can be compared. */
@@ -28,7 +28,7 @@ export function renderReport(evidence: VerifiedEvidence, { collectedAt, madeBy }
   const at = collectedAt.toISOString()
   return html`<!doctype html>
     <html lang="en">
-      ${head(body.title)}
+      ${pageHead(`Evidence: ${body.title}`)}
       <body>
         <header>
           <p class="kind">Evidence report</p>
@@ -48,23 +48,6 @@ export function renderReport(evidence: VerifiedEvidence, { collectedAt, madeBy }
         </footer>
       </body>
     </html> `.markup
-}
-
-function head(title: string): Html {
-  return html`<head>
-    <meta charset="utf-8" />
-    <meta
-      http-equiv="Content-Security-Policy"
-      content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-    />
-    <meta name="viewport" content="width=device-width, initial-scale=1" />
-    <meta name="referrer" content="no-referrer" />
-    <meta name="color-scheme" content="light dark" />
-    <title>Evidence: ${title}</title>
-    <style>
-      ${reportStyle}
-    </style>
-  </head>`
 }
 
 /** The outcome first, in sentences; each says what it rests on. */

@@ -7,6 +7,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { HomeDoor } from '../../src/cli/home-door.js'
 import { openHttpDoor } from '../../src/cli/http-door.js'
+import { ReportCompleteness } from '../../src/escrow/report-completeness.js'
+import type { Completeness } from '../../src/format/completeness.js'
 import { HttpHouse } from '../doubles/http-house.js'
 import { escrow, type Ended } from '../doubles/service-home.js'
 
@@ -87,6 +89,18 @@ test('a release is walked through by commands that never see the home folder', a
   const verified = await escrow(['verify', into, '--agreement', agreement])
   expect(verified.exitCode, verified.text).toBe(0)
   expect((await as('notary', 'download', id, '--into', into)).exitCode).toBe(6)
+})
+
+test('a beneficiary sees how complete a deposit is, and the service hands out nothing that others could read', async () => {
+  const asking = ['completeness', '--agreement', agreement, '--source', 'product', '--json']
+  const report = JSON.parse(await must('partner', ...asking, '--as', keysOf('partner'))) as Completeness
+  const key = { agreementId: house.agreed.id, source: 'product' }
+  expect(report).toEqual(await house.service.get(ReportCompleteness).run(key, null))
+  expect(JSON.parse(await must('vendor', ...asking, '--as', keysOf('vendor'), '--sequence', '1'))).toMatchObject({ sequence: 1 })
+  for (const party of ['partner', 'notary'])
+    expect(JSON.parse(await must(party, ...asking, '--as', keysOf('notary')))).toMatchObject({ level: report.level, files: null })
+  expect((await as('partner', ...asking, '--as', keysOf('partner'), '--sequence', '99')).text).toContain('NOT_FOUND')
+  expect((await as('partner', ...asking)).text).toContain('ARGUMENT_INVALID')
 })
 
 test('both doors show the same', async () => {

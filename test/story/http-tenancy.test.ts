@@ -165,10 +165,12 @@ const agentsOnly = ['/metrics']
 const beneficiariesOnly = /^\/v1\/grants/
 const depositorsOnly = /^\/git\/|\/offers\//
 const noticedOnly = /^\/v1\/(?:notices|contacts)/
+const namesOnly = /\/inventory$/
 const refusesByRole = (role: Role, { template: name }: Route) =>
   (noticedOnly.test(name) && !noticed.includes(role)) ||
   (agentsOnly.includes(name) && role !== 'agent') ||
   (beneficiariesOnly.test(name) && role !== 'beneficiary') ||
+  (namesOnly.test(name) && !['agent', ...noticed].includes(role)) ||
   (depositorsOnly.test(name) && role !== 'depositor')
 
 test('the router lists the routes', () => {
