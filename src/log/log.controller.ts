@@ -89,6 +89,6 @@ export class LogController {
   private async send(response: Response, path: string): Promise<void> {
     const file = await this.files.read(path)
     if (file === null) throw new EscrowError('NOT_FOUND', 'the log has no such file')
-    sendBytes(response, file.contentType, file.bytes, file.immutable)
+    sendBytes(response, file.contentType, file.bytes, file.immutable ? 'forever' : 'public')
   }
 }

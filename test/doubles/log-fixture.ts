@@ -43,6 +43,21 @@ export function missed(source: string, day = 1): Recording {
   return { draft: draft as EventDraft, tagSecret }
 }
 
+/** Pending entries of one subject without event files behind them. */
+export async function seedEntries(
+  database: Database,
+  { subject, count, at }: { readonly subject: string; readonly count: number; readonly at: Date },
+): Promise<void> {
+  const tag = Buffer.from(logTag(tagSecret, subject)).toString('hex')
+  const rows = Array.from({ length: count }, (_, place) => {
+    const digest = sha256(Buffer.from(`${subject} ${place}`))
+    const leaf = leafHash(formatLogEntry({ tag: Buffer.from(tag, 'hex'), digest }))
+    const [leafHex, eventDigest] = [leaf, digest].map((bytes) => Buffer.from(bytes).toString('hex')) as [string, string]
+    return { leafHash: leafHex, tag, tagNumber: place + 1, eventDigest, agreementId, subject, eventType: 'seed', recordedAt: at }
+  })
+  await database.transaction((tx) => insertEntries(tx, rows))
+}
+
 /** A log on real replicas in folders and a real database, with faults to plan. */
 export class LogFixture {
   readonly clock = new ManualClock()
@@ -101,15 +116,7 @@ export class LogFixture {
   /** Pending entries without event files behind them, where only the log matters: files cost a disk's patience. */
   async seed(count: number): Promise<void> {
     this.seeds += 1
-    const tag = Buffer.from(logTag(tagSecret, `seed-${this.seeds}`)).toString('hex')
-    const rows = Array.from({ length: count }, (_, at) => {
-      const digest = sha256(Buffer.from(`${this.seeds} ${at}`))
-      const leaf = leafHash(formatLogEntry({ tag: Buffer.from(tag, 'hex'), digest }))
-      const [leafHex, eventDigest] = [leaf, digest].map((bytes) => Buffer.from(bytes).toString('hex')) as [string, string]
-      const about = { agreementId, subject: `seed-${this.seeds}`, eventType: 'seed', recordedAt: this.clock.now() }
-      return { leafHash: leafHex, tag, tagNumber: at + 1, eventDigest, ...about }
-    })
-    await this.inner.transaction((tx) => insertEntries(tx, rows))
+    await seedEntries(this.inner, { subject: `seed-${this.seeds}`, count, at: this.clock.now() })
   }
 
   /** The same stores under another index, as after a restore from a backup. */

@@ -1,4 +1,5 @@
 // The edge of the service: who gets in, what strangers learn, what is logged.
+import type { AddressInfo } from 'node:net'
 import type { NestExpressApplication } from '@nestjs/platform-express'
 import { sql } from 'drizzle-orm'
 import request, { type Response } from 'supertest'
@@ -6,7 +7,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { httpConnectionsMax, httpHeadersTimeoutMs, httpIdleTimeoutMs, httpKeepAliveMs } from '../../src/core/limits.js'
 import { CreateToken } from '../../src/escrow/create-token.js'
 import { RevokeToken } from '../../src/escrow/revoke-token.js'
+import { LogOptions } from '../../src/log/log-options.js'
+import { seedEntries } from '../doubles/log-fixture.js'
 import { dayMs, ServiceFixture } from '../doubles/service-fixture.js'
+import { readTiledLog } from '../doubles/tiles-reader.js'
 
 const lines: string[] = []
 let service: ServiceFixture
@@ -124,6 +128,33 @@ test('the API document and its page come from the service itself', async () => {
   for (const asset of assets) await request(server).get(new URL(asset, 'http://x/docs').pathname).expect(200)
   const { body } = await request(server).get('/docs/openapi.json').expect(200)
   expect((body as { openapi: string }).openapi).toBe('3.1.0')
+})
+
+test('any client of tiled logs can read ours over HTTP, and caches keep what never changes', async () => {
+  await seedEntries(service.database, { subject: 'engine', count: 300, at: service.clock.now() })
+  await service.publish()
+  await new Promise<void>((resolve) => void server.listen(0, resolve))
+  const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}/log/`
+  const seen = new Map<string, Headers>()
+  const overHttp = async (path: string) => {
+    const answer = await fetch(base + path)
+    seen.set(path, answer.headers)
+    return answer.status === 404 ? null : Buffer.from(await answer.arrayBuffer())
+  }
+  const { origin, logKey } = service.app.get(LogOptions).policy
+  const log = await readTiledLog(overHttp, Buffer.from(logKey.publicKey, 'base64'))
+  expect(log).toMatchObject({ origin, size: 300 })
+  expect(log.paths).toEqual(['checkpoint', 'tile/entries/000', 'tile/entries/001.p/44', 'tile/0/000', 'tile/0/001.p/44', 'tile/1/000.p/1'])
+  const kept = (path: string) => [seen.get(path)?.get('content-type'), seen.get(path)?.get('cache-control')]
+  expect(kept('checkpoint')).toEqual(['text/plain; charset=utf-8', 'public, no-cache'])
+  for (const path of log.paths.slice(1)) expect(kept(path)).toEqual(['application/octet-stream', 'public, max-age=31536000, immutable'])
+  const etag = seen.get('checkpoint')?.get('etag') ?? ''
+  await request(server).get('/log/checkpoint').set('if-none-match', etag).expect(304)
+  expect((await fetch(`${base}tile/0/000`, { method: 'HEAD' })).headers.get('content-length')).toBe('8192')
+  for (const path of ['tile/0/001', 'tile/0/00', 'tile/0/000.p/0', 'tile/data/000', 'events/', 'tile/0/..%2f0%2f000']) {
+    const answer = await fetch(base + path)
+    expect([answer.status, answer.headers.get('cache-control')], path).toEqual([404, 'no-store'])
+  }
 })
 
 test('a client that is slow, idle or one of too many is limited by the server itself', () => {
