@@ -81,7 +81,7 @@ function readOwn(bytes: Uint8Array, policy: CheckpointPolicy, replica: string): 
   try {
     return openCheckpoint(bytes, policy)
   } catch (cause) {
-    const words = `replica ${replica} shows a checkpoint that this log has not signed with its key; was the key or the origin changed?`
+    const words = `replica ${replica} shows a checkpoint that this log has not signed with its key: put the right log key and origin back. Nothing was signed`
     throw new EscrowError('CHECKPOINT_INVALID', words, { cause })
   }
 }
