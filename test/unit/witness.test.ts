@@ -12,6 +12,7 @@ import { serveWitness, type WitnessServer } from '../../src/log/witness-server.j
 import { Witness } from '../../src/log/witness.js'
 import { ManualClock } from '../doubles/manual-clock.js'
 import { NaiveMerkle } from '../doubles/naive-merkle.js'
+import requests from '../vectors/add-checkpoint.json' with { type: 'json' }
 import published from '../vectors/checkpoint.json' with { type: 'json' }
 
 const logKey = signingKeyFromSeed(new Uint8Array(32).fill(1))
@@ -70,6 +71,20 @@ test('it accepts the published log of the reference witness, and its consistency
   expect((await ask(5, proof, eight!.note)).status).toBe(200)
   expect(await ask(5, proof, eight!.note)).toMatchObject({ status: 409, body: '8\n', contentType: 'text/x.tlog.size' })
 })
+
+test.for(requests.requests)(
+  'it answers a published request of $origin as the reference witness does',
+  async ({ origin: name, publicKey, body }) => {
+    const key = noteKey(name, signatureType.ed25519, Buffer.from(publicKey, 'hex').toString('base64'))
+    const witness = new Witness(await WitnessMemory.open(folder), [{ origin: name, key }], { name: 'witness.example', signer }, clock)
+    expect((await witness.addCheckpoint(Buffer.from(body.replace('\n1\n', '\n2\n')))).status).toBe(403)
+    const { status, body: line } = await witness.addCheckpoint(Buffer.from(body))
+    expect(status).toBe(200)
+    const { text } = parseNote(parseAddCheckpoint(Buffer.from(body)).checkpoint)
+    expect(verifyCosignatures(parseNote(Buffer.from(`${text}\n${line}`)), [own])).toHaveLength(1)
+    expect(await witness.addCheckpoint(Buffer.from(body))).toMatchObject({ status: 409, body: '1\n' })
+  },
+)
 
 test.for([
   ['an unknown log', 404, () => request(0, 3, { origin: 'log.example/2' })],

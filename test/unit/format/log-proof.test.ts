@@ -63,6 +63,21 @@ test('a tree of one leaf has a proof without hashes', () => {
   expect(parseProof(`${zero}\nindex 0\n\nrest`)).toMatchObject({ index: 0, hashes: [] })
 })
 
+test.for(sample.published.proofs)('published: $name reads, and is written as it was', ({ index, extra, hashes, checkpoint, text }) => {
+  const proof = parseProof(text)
+  expect(proof).toEqual({
+    index,
+    hashes: hashes.map((hash) => new Uint8Array(Buffer.from(hash, 'base64'))),
+    checkpoint: encode(checkpoint),
+    ...(extra === null ? {} : { extra: new Uint8Array(Buffer.from(extra, 'base64')) }),
+  })
+  expect(formatProof(proof)).toBe(text)
+})
+
+test.for(sample.published.refused)('published: a proof with $name is refused', ({ text }) => {
+  expect(() => parseProof(text)).toThrow(refused('FORMAT_INVALID'))
+})
+
 const hashLine = `${Buffer.alloc(32).toString('base64')}\n`
 test.for([
   ['is empty', ''],
