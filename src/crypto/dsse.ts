@@ -1,7 +1,7 @@
 import { documentBytesMax, documentSignatureChecksMax, documentSignaturesMax, signedDocumentBytesMax } from '../core/limits.js'
 import { EscrowError, unreachable } from '../core/errors.js'
 import { decodeBase64, encodeBase64 } from './base64.js'
-import { ed25519Verifier, fingerprintOf, type SigningKey, type Verifier } from './signature.js'
+import { ed25519Verifier, fingerprintOf, type SignatureClaim, type SigningKey, type Verifier } from './signature.js'
 import { fingerprintOfSshKey, sshVerifier, statementNamespace } from './sshsig.js'
 
 /**
@@ -112,6 +112,19 @@ export function payloadSignedBy(document: SignedDocument, keys: readonly Verifyi
     throw new EscrowError('SIGNATURE_INVALID', `expected a valid signature by ${expected || 'a pinned key'}, got none`)
   }
   return document.payload
+}
+
+/**
+ * What to give `verifyAhead` for a document.
+ *
+ * @returns signatures whose keyid is that of one of the keys; those of SSH keys are left out, they are verified when asked for.
+ */
+export function claimsOf(document: SignedDocument, keys: readonly VerifyingKey[]): readonly SignatureClaim[] {
+  const message = preAuthEncoding(document.payloadType, document.payload)
+  return document.signatures.flatMap(({ keyid, signature }) => {
+    const key = keys.find((one) => one.kind === 'ed25519' && keyidOf(one) === keyid)
+    return key === undefined ? [] : [{ publicKey: key.publicKey, message, signature }]
+  })
 }
 
 function verifierOf(key: VerifyingKey): Verifier {

@@ -77,6 +77,7 @@ export function parsePublicKey(publicKey: string): Uint8Array {
 interface UsableKey {
   readonly raw: Uint8Array
   readonly object: KeyObject
+  readonly fingerprint: string
 }
 
 /**
@@ -90,7 +91,8 @@ function usableKey(publicKey: string): UsableKey {
   const known = usableKeys.get(publicKey)
   if (known !== undefined) return known
   const raw = checkPublicKey(publicKey)
-  const key = { raw, object: ed25519KeyObject(raw) }
+  const fingerprint = fingerprintOfSshBlob(Buffer.concat([sshString('ssh-ed25519'), sshString(raw)]))
+  const key = { raw, object: ed25519KeyObject(raw), fingerprint }
   const [oldest] = usableKeys.keys()
   if (usableKeys.size >= usableKeysMax && oldest !== undefined) usableKeys.delete(oldest)
   usableKeys.set(publicKey, key)
@@ -124,7 +126,64 @@ export type Verifier = (message: Uint8Array, signature: Uint8Array) => boolean
  */
 export function ed25519Verifier(publicKey: string): Verifier {
   const { object: key } = usableKey(publicKey)
-  return (message, signature) => signature.byteLength === signatureBytes && verifyBytes(null, message, key, signature)
+  return (message, signature) =>
+    signature.byteLength === signatureBytes &&
+    (foundGood.take({ publicKey, message, signature }) || verifyBytes(null, message, key, signature))
+}
+
+/** Somebody's word that a key has signed a message. */
+export interface SignatureClaim {
+  /** 32 bytes in base64. */
+  readonly publicKey: string
+  readonly message: Uint8Array
+  /** From anybody. */
+  readonly signature: Uint8Array
+}
+
+/** Claims that were found true and not asked for yet, by signature. Bounded, because whoever looked ahead may have been stopped. */
+class FoundGood {
+  readonly #claims = new Map<string, SignatureClaim>()
+
+  add(claim: SignatureClaim): void {
+    const [oldest] = this.#claims.keys()
+    if (this.#claims.size >= foundGoodMax && oldest !== undefined) this.#claims.delete(oldest)
+    this.#claims.set(encodeBase64(claim.signature), claim)
+  }
+
+  /** Whether this very claim was found true; each finding is good for one answer. */
+  take({ publicKey, message, signature }: SignatureClaim): boolean {
+    if (this.#claims.size === 0) return false
+    const name = encodeBase64(signature)
+    const found = this.#claims.get(name)
+    if (found === undefined || found.publicKey !== publicKey || Buffer.compare(found.message, message) !== 0) return false
+    return this.#claims.delete(name)
+  }
+}
+
+const foundGoodMax = 1024
+const foundGood = new FoundGood()
+
+/**
+ * Verify signatures on other threads, before somebody asks: a verifier that is asked for the same ones next answers at once. Nothing else
+ * changes: what is not found true here, for whatever reason, is verified when it is asked for.
+ *
+ * Worth it for many: a signature takes 0.2 ms, and a folder of evidence has tens of thousands.
+ */
+export async function verifyAhead(claims: readonly SignatureClaim[]): Promise<void> {
+  const verify = async ({ publicKey, message, signature }: SignatureClaim) => {
+    // What is remembered must be what was verified, whatever the caller does with its bytes meanwhile.
+    const own = { publicKey, message: Uint8Array.from(message), signature: Uint8Array.from(signature) }
+    if (await isTrue(own)) foundGood.add(own)
+  }
+  await Promise.all(claims.map((claim) => verify(claim)))
+}
+
+function isTrue({ publicKey, message, signature }: SignatureClaim): Promise<boolean> {
+  const { object: key } = usableKey(publicKey)
+  return new Promise((resolve) => {
+    if (signature.byteLength !== signatureBytes) return resolve(false)
+    verifyBytes(null, message, key, signature, (error, valid) => resolve(error === null && valid))
+  })
 }
 
 /**
@@ -133,11 +192,7 @@ export function ed25519Verifier(publicKey: string): Verifier {
  * @param options.signature - from anybody; anything but 64 bytes is simply not valid.
  * @throws EscrowError `KEY_INVALID` when the public key, which ought to be pinned, is not one.
  */
-export function verifySignature(options: {
-  readonly publicKey: string
-  readonly message: Uint8Array
-  readonly signature: Uint8Array
-}): boolean {
+export function verifySignature(options: SignatureClaim): boolean {
   return ed25519Verifier(options.publicKey)(options.message, options.signature)
 }
 
@@ -154,7 +209,7 @@ export function ed25519KeyObject(raw: Uint8Array): KeyObject {
  * @throws EscrowError `KEY_INVALID`
  */
 export function fingerprintOf(publicKey: string): string {
-  return fingerprintOfSshBlob(Buffer.concat([sshString('ssh-ed25519'), sshString(parsePublicKey(publicKey))]))
+  return usableKey(publicKey).fingerprint
 }
 
 /** The fingerprint of a public key that is already in OpenSSH's wire form. */

@@ -78,9 +78,12 @@ export function moment(instant: string): Html {
   return html`<time datetime="${instant}">${instant.slice(0, 10)} ${instant.slice(11, 16)}</time>`
 }
 
+/** Made once: a new one for each number took a fifth of a report's time. */
+const wholeNumber = new Intl.NumberFormat('en-US')
+
 /** A whole number as people write it. */
 export function count(value: number): string {
-  return value.toLocaleString('en-US')
+  return wholeNumber.format(value)
 }
 
 /** So many of something. @param plural - when it is not the singular with an s. */

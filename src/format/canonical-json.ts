@@ -37,6 +37,25 @@ export function parseCanonical(bytes: Uint8Array, bytesMax = documentBytesMax): 
   return value as JsonValue
 }
 
+/**
+ * Whether two values have the same canonical form, without writing either.
+ *
+ * @param left - has a canonical form, as what `parseCanonical` gives.
+ * @returns false also when the other has none.
+ */
+export function sameJson(left: JsonValue, right: unknown): boolean {
+  if (left === right) return true
+  if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null) return false
+  if (isList(left) || Array.isArray(right)) {
+    return isList(left) && Array.isArray(right) && left.length === right.length && left.every((one, at) => sameJson(one, right[at]))
+  }
+  const keys = Object.keys(left)
+  if (keys.length !== Object.keys(right).length) return false
+  return keys.every((key) => Object.hasOwn(right, key) && sameJson(left[key] ?? null, (right as Record<string, unknown>)[key]))
+}
+
+const isList = (value: JsonValue): value is readonly JsonValue[] => Array.isArray(value)
+
 function write(value: unknown, depth: number): string {
   if (depth > jsonDepthMax) throw invalid(`expected JSON nested at most ${jsonDepthMax} deep, got more`)
   if (typeof value === 'string') return writeString(value)

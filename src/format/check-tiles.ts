@@ -6,6 +6,7 @@ import { tileWidth } from '../core/limits.js'
 import { EscrowError } from '../core/errors.js'
 import type { Checkpoint } from './checkpoint.js'
 import { leafHashes, sameHash } from './merkle.js'
+import { readAhead } from './read-ahead.js'
 import { parseEntryBundle, parseHashTile, tileOf, tilePath, type Tile } from './tile.js'
 import type { ReadTile } from './tile-proof.js'
 import { TreeEdge, type HashTile } from './tree-edge.js'
@@ -29,11 +30,9 @@ export interface LogCheck {
 /** Whom to show the entries as they pass; `entries[0]` has the index `first`. They are views: copy what is to be kept. */
 export type VisitEntries = (first: number, entries: readonly Uint8Array[]) => void | Promise<void>
 
-/** Files asked for ahead of the one that is being hashed. */
-const readAhead = 16
-
 /** 256 leaves as two files tell them. */
 interface Stretch {
+  readonly tile: Tile
   readonly entries: readonly Uint8Array[] | null
   readonly hashes: Uint8Array | null
 }
@@ -53,11 +52,11 @@ export async function checkTiles(
   const { size } = checkpoint
   const check = new Findings(options.findingsMax ?? 1000)
   const edge = new TreeEdge()
-  for await (const { tile, bytes } of inOrder(stretches(size), (next) => readStretch(next, read, check))) {
-    if (bytes.entries !== null) await options.visit?.(tile.index * tileWidth, bytes.entries)
+  for await (const { tile, entries, hashes } of readAhead(stretches(size), (next) => readStretch(next, read, check))) {
+    if (entries !== null) await options.visit?.(tile.index * tileWidth, entries)
     // With neither file there is nothing to go on from: what lies behind cannot be placed.
-    if (bytes.hashes === null) return { leaves: edge.size, findings: check.list }
-    for (const upper of grow(edge, bytes.hashes, tile.width)) await check.compare(upper, read)
+    if (hashes === null) return { leaves: edge.size, findings: check.list }
+    for (const upper of grow(edge, hashes, tile.width)) await check.compare(upper, read)
   }
   for (const partial of edge.partialTiles()) if (partial.tile.level > 0) await check.compare(partial, read)
   if (!sameHash(edge.root(), checkpoint.root))
@@ -75,22 +74,6 @@ function grow(edge: TreeEdge, hashes: Uint8Array, width: number): readonly HashT
   return []
 }
 
-/** Read ahead, give in order. */
-async function* inOrder<T extends Tile, R>(tiles: Iterable<T>, read: (tile: T) => Promise<R>): AsyncGenerator<{ tile: T; bytes: R }> {
-  const waiting: { readonly tile: T; readonly bytes: Promise<R> }[] = []
-  for (const tile of tiles) {
-    const bytes = read(tile)
-    // Its turn will come; until then a rejection must not count as unhandled.
-    bytes.catch(() => undefined)
-    waiting.push({ tile, bytes })
-    const [first] = waiting
-    if (waiting.length < readAhead || first === undefined) continue
-    waiting.shift()
-    yield { tile: first.tile, bytes: await first.bytes }
-  }
-  for (const { tile, bytes } of waiting) yield { tile, bytes: await bytes }
-}
-
 /** The entries and their hashes; what only one of the two files gives is taken from it. */
 async function readStretch(tile: Tile & { readonly level: number }, read: ReadTile, check: Findings): Promise<Stretch> {
   const bundle: Tile = { ...tile, level: 'entries' }
@@ -102,12 +85,12 @@ async function readStretch(tile: Tile & { readonly level: number }, read: ReadTi
     }),
     check.attempt(bundle, async () => parseEntryBundle(await read(bundle), tile.width)),
   ])
-  if (entries === null) return { entries, hashes: stored }
+  if (entries === null) return { tile, entries, hashes: stored }
   const hashes = leafHashes(entries)
-  if (stored === null || sameHash(hashes, stored)) return { entries, hashes }
+  if (stored === null || sameHash(hashes, stored)) return { tile, entries, hashes }
   check.add(tilePath(tile), 'mismatch', `the leaf hashes differ from those of the entries in ${tilePath(bundle)}`)
   // One of the two is wrong; the tile goes on to the root, which decides.
-  return { entries, hashes: stored }
+  return { tile, entries, hashes: stored }
 }
 
 class Findings {

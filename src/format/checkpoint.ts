@@ -2,13 +2,13 @@
  * Checkpoints (c2sp.org/tlog-checkpoint): a signed note that says how many leaves a log has and their root. A log never signs two
  * that contradict each other; whoever holds two such notes can prove that it did.
  */
-import { EscrowError } from '../core/errors.js'
+import { EscrowError, isEscrowError } from '../core/errors.js'
 import { decodeBase64, encodeBase64 } from '../crypto/base64.js'
-import type { SigningKey } from '../crypto/signature.js'
+import type { SignatureClaim, SigningKey } from '../crypto/signature.js'
 import type { LogPolicy } from './agreement.js'
-import { verifyCosignatures, type Cosignature } from './cosignature.js'
+import { cosignatureClaims, verifyCosignatures, type Cosignature } from './cosignature.js'
 import { hashBytes } from './merkle.js'
-import { formatNote, parseNote, parseNoteKey, signNote, signatureType, verifyNote, type Note, type NoteKey } from './note.js'
+import { formatNote, noteClaims, parseNote, parseNoteKey, signNote, signatureType, verifyNote, type Note, type NoteKey } from './note.js'
 
 /** What a log claims about itself. */
 export interface Checkpoint {
@@ -114,6 +114,22 @@ export function openCheckpoint(bytes: Uint8Array, policy: CheckpointPolicy): Ope
     return { ...checkpoint, note, cosignatures, witnessed: cosignatures.length >= policy.witnessQuorum }
   } catch (cause) {
     throw untrusted(cause)
+  }
+}
+
+/**
+ * What to give `verifyAhead` for a checkpoint.
+ *
+ * @param bytes - attacker-controlled.
+ * @returns nothing for what is no note.
+ */
+export function checkpointClaims(bytes: Uint8Array, policy: CheckpointPolicy): readonly SignatureClaim[] {
+  try {
+    const note = parseNote(bytes)
+    return [...noteClaims(note, policy.logKey), ...cosignatureClaims(note, policy.witnesses)]
+  } catch (error) {
+    if (isEscrowError(error)) return []
+    throw error
   }
 }
 

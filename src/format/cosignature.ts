@@ -3,7 +3,7 @@
  * it had seen of the log. The moment is inside the signed message and beside the signature.
  */
 import { EscrowError, assert } from '../core/errors.js'
-import { verifySignature, type SigningKey } from '../crypto/signature.js'
+import { verifySignature, type SignatureClaim, type SigningKey } from '../crypto/signature.js'
 import { noteKey, signaturesBy, signatureType, type Note, type NoteKey, type NoteSignature } from './note.js'
 
 /** A verified cosignature. */
@@ -44,14 +44,27 @@ export function cosign(text: string, name: string, signer: SigningKey, timestamp
  * @returns null when it does not verify, or claims no time that a safe integer can hold: then it is of no use as a time.
  */
 export function readCosignature(text: string, signature: NoteSignature, key: NoteKey): Cosignature | null {
-  assert(key.type === signatureType.cosignature, 'a key of type 4')
-  const bytes = Buffer.from(signature.signature)
+  const claim = claimOf(text, signature, key)
+  return claim !== null && verifySignature(claim) ? { witness: key.name, timestamp: claim.timestamp } : null
+}
+
+/** Null when the line cannot be a cosignature. */
+function claimOf(
+  text: string,
+  { signature }: NoteSignature,
+  { type, publicKey }: NoteKey,
+): (SignatureClaim & { readonly timestamp: number }) | null {
+  assert(type === signatureType.cosignature, 'a key of type 4')
+  const bytes = Buffer.from(signature)
   if (bytes.length !== cosignatureBytes) return null
   const timestamp = Number(bytes.readBigUInt64BE())
   if (!Number.isSafeInteger(timestamp) || timestamp < 1) return null
-  const message = cosignedMessage(text, timestamp)
-  const valid = verifySignature({ publicKey: key.publicKey, message, signature: bytes.subarray(timestampBytes) })
-  return valid ? { witness: key.name, timestamp } : null
+  return { publicKey, message: cosignedMessage(text, timestamp), signature: bytes.subarray(timestampBytes), timestamp }
+}
+
+/** What to give `verifyAhead` for the cosignatures of the witnesses one knows. */
+export function cosignatureClaims(note: Note, witnesses: readonly NoteKey[]): readonly SignatureClaim[] {
+  return witnesses.flatMap((key) => signaturesBy(note, key).flatMap((line) => claimOf(note.text, line, key) ?? []))
 }
 
 /**

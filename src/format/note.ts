@@ -6,7 +6,7 @@ import { EscrowError, assert } from '../core/errors.js'
 import { noteBytesMax, noteSignaturesMax } from '../core/limits.js'
 import { decodeBase64, encodeBase64 } from '../crypto/base64.js'
 import { sha256Hex } from '../crypto/digest.js'
-import { parsePublicKey, verifySignature, type SigningKey } from '../crypto/signature.js'
+import { parsePublicKey, verifySignature, type SignatureClaim, type SigningKey } from '../crypto/signature.js'
 
 /** Signature types that we know: Ed25519 over the text; Ed25519 over a cosignature/v1 message (c2sp.org/tlog-cosignature). */
 export const signatureType = { ed25519: 0x01, cosignature: 0x04 } as const
@@ -164,12 +164,17 @@ export function signaturesBy(note: Note, key: NoteKey): NoteSignature[] {
  */
 export function verifyNote(note: Note, key: NoteKey): void {
   assert(key.type === signatureType.ed25519, 'an Ed25519 key of type 1')
-  const claims = signaturesBy(note, key)
+  const claims = noteClaims(note, key)
   if (claims.length === 0) throw new EscrowError('SIGNATURE_INVALID', `expected a signature by ${key.name}+${key.keyId}, found none`)
-  const message = new TextEncoder().encode(note.text)
-  if (!claims.every((one) => verifySignature({ publicKey: key.publicKey, message, signature: one.signature }))) {
+  if (!claims.every((claim) => verifySignature(claim))) {
     throw new EscrowError('SIGNATURE_INVALID', `a signature that claims to be by ${key.name}+${key.keyId} does not verify`)
   }
+}
+
+/** What to give `verifyAhead` for a note that a key of type 1 may have signed. */
+export function noteClaims(note: Note, key: NoteKey): readonly SignatureClaim[] {
+  const message = new TextEncoder().encode(note.text)
+  return signaturesBy(note, key).map(({ signature }) => ({ publicKey: key.publicKey, message, signature }))
 }
 
 function malformed(what: string): EscrowError {

@@ -11,10 +11,11 @@ import {
   parseSignedDocument,
   signDocument as signPayload,
   verifySignatures,
+  type SignedDocument,
   type VerifyingKey,
 } from '../crypto/dsse.js'
 import type { SigningKey } from '../crypto/signature.js'
-import { canonicalize, parseCanonical } from './canonical-json.js'
+import { canonicalize, parseCanonical, sameJson } from './canonical-json.js'
 import { parseBody } from './parse-body.js'
 
 /** A document that at least one of the expected keys has signed. */
@@ -77,15 +78,15 @@ export function countersign(bytes: Uint8Array, key: SigningKey): Uint8Array {
 /**
  * Read a document that somebody else made.
  *
- * @param bytes - attacker-controlled.
+ * @param bytes - attacker-controlled; or what `parseSignedDocument` has made of them.
  * @returns the body with who signed it; at least one of the expected keys did.
  * @throws EscrowError `FORMAT_INVALID` when it is not canonical or does not fit the schema; `SIGNATURE_INVALID` when none of the expected
  *   keys signed it; `KEY_INVALID` when an expected key is malformed.
  *
  * Source: DESIGN section 6; docs/formats/signed-document.md.
  */
-export function openDocument<Body>(bytes: Uint8Array, expected: Expectation<Body>): OpenedDocument<Body> {
-  const document = parseSignedDocument(bytes)
+export function openDocument<Body>(bytes: Uint8Array | SignedDocument, expected: Expectation<Body>): OpenedDocument<Body> {
+  const document = bytes instanceof Uint8Array ? parseSignedDocument(bytes) : bytes
   const { payload } = document
   if (typeof expected.keys !== 'function') {
     // Keys that are known beforehand are asked before a single byte of the payload is looked at.
@@ -116,8 +117,8 @@ function requireSigner(signedBy: readonly VerifyingKey[], keys: readonly Verifyi
 
 /** What the schema gives must be all that was signed: a parser that drops a field would show less than the signature covers. */
 function readPayload<Body>(payload: Uint8Array, schema: z.ZodType<Body>, what: string): Body {
-  const body = parseBody(parseCanonical(payload, documentBytesMax), schema, what)
-  if (Buffer.compare(canonicalize(body), payload) !== 0)
-    throw new EscrowError('FORMAT_INVALID', `${what}: expected only fields of its type`)
+  const signed = parseCanonical(payload, documentBytesMax)
+  const body = parseBody(signed, schema, what)
+  if (!sameJson(signed, body)) throw new EscrowError('FORMAT_INVALID', `${what}: expected only fields of its type`)
   return body
 }

@@ -2,8 +2,10 @@
 // manifest, is `checkReceipt`.
 import { EscrowError } from '../core/errors.js'
 import { checkpointsKeptMax } from '../core/limits.js'
+import type { SignedDocument } from '../crypto/dsse.js'
+import type { SignatureClaim } from '../crypto/signature.js'
 import { canonicalize } from './canonical-json.js'
-import { checkpointPolicy, openCheckpoint, type CheckpointPolicy, type OpenedCheckpoint } from './checkpoint.js'
+import { checkpointClaims, checkpointPolicy, openCheckpoint, type CheckpointPolicy, type OpenedCheckpoint } from './checkpoint.js'
 import { eventDigest, formatLogEntry } from './log-entry.js'
 import { leafHash, verifyInclusion } from './merkle.js'
 import { parseProof, type LogProof } from './proof.js'
@@ -30,6 +32,24 @@ export interface VerifiedReceipt {
  *   `CHECKPOINT_INVALID`
  */
 export function verifyReceipt(bytes: Uint8Array, agreement: SignedAgreement): VerifiedReceipt {
+  return proveReceipt(openReceipt(bytes, agreement), agreement)
+}
+
+/** A receipt that the agent has signed; whether it is in the log, only `proveReceipt` says. */
+export interface OpenedReceipt {
+  readonly receipt: Receipt
+  readonly digest: string
+  readonly leaf: Uint8Array
+  readonly proof: LogProof
+}
+
+/**
+ * The first half of `verifyReceipt`: everything but the proof.
+ *
+ * @param bytes - attacker-controlled; or what `parseSignedDocument` has made of them.
+ * @throws EscrowError `FORMAT_INVALID`, `SIGNATURE_INVALID`, `AGREEMENT_DIGEST`; `PROOF_INVALID` when it contradicts itself
+ */
+export function openReceipt(bytes: Uint8Array | SignedDocument, agreement: SignedAgreement): OpenedReceipt {
   const { body } = agreement
   const { body: receipt, digest } = openDocument(bytes, { schema: Receipt, keys: keysOf(body, 'agent'), what: 'receipt' })
   if (receipt.agreement !== agreement.digest || receipt.agreementId !== body.agreement || receipt.origin !== body.origin) {
@@ -40,26 +60,43 @@ export function verifyReceipt(bytes: Uint8Array, agreement: SignedAgreement): Ve
   requireEqual('event', `${log.event.source} ${log.event.sequence}`, `${receipt.source} ${receipt.sequence}`)
   requireEqual('manifest digest in the event', log.event.manifest, receipt.manifest)
   const salted = eventDigest(Buffer.from(log.salt, 'hex'), canonicalize(log.event))
-  const entry = formatLogEntry({ tag: Buffer.from(log.tag, 'hex'), digest: salted })
-  requireEqual('leaf', log.leafHash, Buffer.from(leafHash(entry)).toString('hex'))
+  const leaf = leafHash(formatLogEntry({ tag: Buffer.from(log.tag, 'hex'), digest: salted }))
+  requireEqual('leaf', log.leafHash, Buffer.from(leaf).toString('hex'))
   const proof = parseProof(log.proof)
   requireEqual('index', String(log.index), String(proof.index))
-  const checkpoints = checkpointsOf(agreement)
-  requireEqual('log', log.origin, checkpoints.policy.origin)
+  requireEqual('log', log.origin, body.log.origin)
+  return { receipt, digest, leaf, proof }
+}
+
+/**
+ * The second half of `verifyReceipt`: the log's checkpoint, and the proof that leads to it.
+ *
+ * @throws EscrowError `CHECKPOINT_INVALID`, `PROOF_INVALID`
+ */
+export function proveReceipt({ receipt, digest, leaf, proof }: OpenedReceipt, agreement: SignedAgreement): VerifiedReceipt {
   // The quorum is not demanded but reported: too few witnesses make a receipt degraded, not wrong.
-  const checkpoint = checkpoints.open(proof)
-  verifyInclusion({ index: proof.index, size: checkpoint.size, leafHash: leafHash(entry), root: checkpoint.root }, proof.hashes)
+  const checkpoint = checkpointsOf(agreement).open(proof)
+  verifyInclusion({ index: proof.index, size: checkpoint.size, leafHash: leaf, root: checkpoint.root }, proof.hashes)
   return { receipt, digest, checkpoint, degraded: !checkpoint.witnessed }
+}
+
+/** What to give `verifyAhead` for a receipt's checkpoint; nothing when it was opened lately. */
+export function checkpointClaimsOf({ proof }: OpenedReceipt, agreement: SignedAgreement): readonly SignatureClaim[] {
+  return checkpointsOf(agreement).claims(proof)
 }
 
 /** Opens the checkpoints of one log and remembers the last ones by their bytes: receipts of one day lead to a few. */
 class KnownCheckpoints {
   readonly #opened = new Map<string, OpenedCheckpoint>()
 
-  constructor(readonly policy: CheckpointPolicy) {}
+  constructor(private readonly policy: CheckpointPolicy) {}
+
+  claims({ checkpoint }: LogProof): readonly SignatureClaim[] {
+    return this.#opened.has(nameOf(checkpoint)) ? [] : checkpointClaims(checkpoint, this.policy)
+  }
 
   open({ checkpoint }: LogProof): OpenedCheckpoint {
-    const text = Buffer.from(checkpoint).toString('latin1')
+    const text = nameOf(checkpoint)
     const known = this.#opened.get(text)
     if (known !== undefined) return known
     const opened = openCheckpoint(checkpoint, this.policy)
@@ -70,6 +107,7 @@ class KnownCheckpoints {
   }
 }
 
+const nameOf = (checkpoint: Uint8Array) => Buffer.from(checkpoint).toString('latin1')
 const knownCheckpoints = new WeakMap<SignedAgreement, KnownCheckpoints>()
 
 function checkpointsOf(agreement: SignedAgreement): KnownCheckpoints {

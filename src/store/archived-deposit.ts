@@ -2,7 +2,8 @@
 // attacker-controlled: every byte and every name.
 import { EscrowError, isEscrowError } from '../core/errors.js'
 import { explanationsMax, signedDocumentBytesMax } from '../core/limits.js'
-import type { VerifyingKey } from '../crypto/dsse.js'
+import { claimsOf, parseSignedDocument, type SignedDocument, type VerifyingKey } from '../crypto/dsse.js'
+import { verifyAhead } from '../crypto/signature.js'
 import { checkManifest } from '../format/check-manifest.js'
 import { checkStatement } from '../format/check-statement.js'
 import { Manifest } from '../format/manifest.js'
@@ -10,7 +11,7 @@ import { checkReceipt } from '../format/receipt.js'
 import { epochOf, keysOf, sameKey, type SignedAgreement } from '../format/signed-agreement.js'
 import { openDocument } from '../format/signed-document.js'
 import { FindingExplanation, type StatementOf } from '../format/statement.js'
-import { verifyReceipt, type VerifiedReceipt } from '../format/verify-receipt.js'
+import { checkpointClaimsOf, openReceipt, proveReceipt, type VerifiedReceipt } from '../format/verify-receipt.js'
 import type { ArchiveProblem, TrustedAgreement } from './archive-agreement.js'
 import { depositFileKey, type ArchiveReader, type DepositFolder } from './archive-reader.js'
 import { objectKeys, type DepositPlace } from './object-key.js'
@@ -31,6 +32,7 @@ export interface ArchivedDeposit {
 
 /** What was found in a deposit's folder. */
 export interface DepositReading {
+  readonly place: DepositPlace
   /** Null when no manifest holds. */
   readonly deposit: ArchivedDeposit | null
   readonly problems: readonly ArchiveProblem[]
@@ -60,13 +62,20 @@ export async function readDeposit(
     }
   }
   const read = (name: string) => reader.read(depositFileKey(place, name), signedDocumentBytesMax, signal)
-  const opened = await attempt(objectKeys.manifest(place), async () => openManifest(await read('manifest.json'), place, trusted))
-  if (opened === null) return { deposit: null, problems }
+  const readSigned = async (name: string) => {
+    const document = parseSignedDocument(await read(name))
+    await verifyAhead(claimsOf(document, signersOf(trusted)))
+    return document
+  }
+  const opened = await attempt(objectKeys.manifest(place), async () => openManifest(await readSigned('manifest.json'), place, trusted))
+  if (opened === null) return { place, deposit: null, problems }
   const { manifest, digest, agreement } = opened
   const receipt = !folder.files.has('receipt.json')
     ? null
     : await attempt(objectKeys.receipt(place), async () => {
-        const verified = verifyReceipt(await read('receipt.json'), agreement)
+        const signed = openReceipt(await readSigned('receipt.json'), agreement)
+        await verifyAhead(checkpointClaimsOf(signed, agreement))
+        const verified = proveReceipt(signed, agreement)
         checkReceipt(verified.receipt, manifest, digest)
         return verified
       })
@@ -76,7 +85,7 @@ export async function readDeposit(
     const statement = await attempt(depositFileKey(place, name), open)
     if (statement !== null) explanations.push(statement)
   }
-  return { deposit: { place, manifest, digest, agreement, receipt, explanations }, problems }
+  return { place, deposit: { place, manifest, digest, agreement, receipt, explanations }, problems }
 }
 
 /** Blocking findings of a deposit that its depositor has not explained, by code; empty when it may be opened without a second thought. */
@@ -93,7 +102,7 @@ export function unexplainedFindings(deposit: Pick<ArchivedDeposit, 'manifest' | 
  *   the agreement; `CHAIN_BROKEN` when it belongs elsewhere
  */
 export function openManifest(
-  bytes: Uint8Array,
+  bytes: Uint8Array | SignedDocument,
   place: DepositPlace,
   trusted: TrustedAgreement,
 ): { readonly manifest: Manifest; readonly digest: string; readonly agreement: SignedAgreement } {
@@ -147,6 +156,11 @@ function openExplanation(
   const { place, digest } = of
   if (body.source === place.source && body.sequence === place.sequence && body.manifest === digest) return body
   throw new EscrowError('STATEMENT_INVALID', `explanation: expected one for deposit ${place.sequence} of ${place.source}, got another`)
+}
+
+/** Whose signatures are expected under manifests and receipts. */
+function signersOf({ versions }: TrustedAgreement): readonly VerifyingKey[] {
+  return [...versions.values()].flatMap(({ body }) => [...keysOf(body, 'agent'), ...keysOf(body, 'depositor')])
 }
 
 function versionNamed(trusted: TrustedAgreement, digest: string): SignedAgreement {

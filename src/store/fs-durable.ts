@@ -3,7 +3,7 @@
 // also reached disk").
 import { constants } from 'node:fs'
 import { link, lstat, mkdir, open, opendir, rename, unlink } from 'node:fs/promises'
-import { dirname, join, sep } from 'node:path'
+import { dirname, sep } from 'node:path'
 import { EscrowError } from '../core/errors.js'
 
 /** What the operating system says when the place answers and says no. Everything else is a place that does not answer. */
@@ -127,7 +127,8 @@ export async function isEmptyFolder(folder: string): Promise<boolean> {
   }
 }
 
-/** The path of a checked slash-separated name below a root. */
+/** The path of a checked slash-separated name below a root that was resolved. */
 export function pathBelow(root: string, name: string): string {
-  return join(root, name.split('/').join(sep))
+  const path = sep === '/' ? name : name.replaceAll('/', sep)
+  return root.endsWith(sep) ? `${root}${path}` : `${root}${sep}${path}`
 }

@@ -2,13 +2,15 @@
 // the lock against somebody who may write to the folder (an administrator, a thief with the disk), and says so when inspected.
 // Newest versions lie under their plain keys, read-only; see fs-versions.ts for the rest of the layout.
 import { constants } from 'node:fs'
-import { lstat, open, readdir, type FileHandle } from 'node:fs/promises'
+import { lstat, open, type FileHandle } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Clock, Entropy } from '../core/environment.js'
 import { EscrowError } from '../core/errors.js'
 import { readBlockBytes } from '../core/limits.js'
 import { errnoOf, fsFault, isEmptyFolder, orNull, pathBelow, removeQuietly, translated } from './fs-durable.js'
+import { listFolder } from './fs-listing.js'
 import { inspectFolder } from './fs-store-folder.js'
+import { readAtOnce } from './fs-at-once.js'
 import { FsUpload } from './fs-upload.js'
 import { ObjectPlace, placeVersion, readVersions, recordRetention, type ObjectVersions, type VersionFile } from './fs-versions.js'
 import { KeyedTurns } from './keyed-turns.js'
@@ -24,11 +26,15 @@ export class FsObjectStore extends ObjectStore {
   private readonly root: string
   private readonly active = new Set<string>()
 
-  /** @param folder - made by `makeStoreFolder`; to read a copied tree any folder will do. */
+  /**
+   * @param folder - made by `makeStoreFolder`; to read a copied tree any folder will do.
+   * @param atOnceBytesMax - whole files up to this size are read without leaving the thread: for a program that only reads.
+   */
   constructor(
     folder: string,
     private readonly clock: Clock,
     private readonly entropy: Entropy,
+    private readonly atOnceBytesMax = 0,
   ) {
     super()
     this.root = resolve(folder)
@@ -63,6 +69,11 @@ export class FsObjectStore extends ObjectStore {
   }
 
   async *get(key: ObjectKey, range: ReadRange = {}, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+    const whole = await this.readAtOnce(key, range, signal)
+    if (whole !== null) {
+      yield whole
+      return
+    }
     const handle = await this.openToRead(key, range.versionId)
     try {
       const { size } = await translated(`read ${key}`, () => handle.stat())
@@ -87,7 +98,8 @@ export class FsObjectStore extends ObjectStore {
   async *list(prefix: string, signal?: AbortSignal): AsyncIterable<StoredObject> {
     const { folder, name } = parseKeyPrefix(prefix)
     await this.requireTree('list objects')
-    yield* this.walk(folder, name, signal)
+    const stat = (key: ObjectKey) => this.stat(key, signal)
+    yield* listFolder({ root: this.root, folder, namePrefix: name, atOnce: this.atOnceBytesMax > 0, stat }, signal)
   }
 
   async extendRetention(key: ObjectKey, versionId: string, retainUntil: Date, signal?: AbortSignal): Promise<StoredObject> {
@@ -106,22 +118,11 @@ export class FsObjectStore extends ObjectStore {
     return held
   }
 
-  /** Objects below a folder in key order: a folder sorts as its name with the slash that follows it in every key. */
-  private async *walk(folder: string, namePrefix: string, signal?: AbortSignal): AsyncIterable<StoredObject> {
+  private async readAtOnce(key: ObjectKey, range: ReadRange, signal?: AbortSignal): Promise<Uint8Array | null> {
+    if (this.atOnceBytesMax === 0 || Object.values(range).some((part) => part !== undefined)) return null
     signal?.throwIfAborted()
-    const entries = await translated('list objects', () => orNull(readdir(pathBelow(this.root, folder), { withFileTypes: true })))
-    const names = (entries ?? [])
-      .filter((entry) => entry.name.startsWith(namePrefix) && (entry.isFile() || entry.isDirectory()) && isSegment(entry.name))
-      .map((entry) => (entry.isDirectory() ? `${entry.name}/` : entry.name))
-      .sort()
-    for (const name of names) {
-      if (name.endsWith('/')) {
-        yield* this.walk(`${folder}${name}`, '', signal)
-        continue
-      }
-      const object = await this.stat(parseObjectKey(`${folder}${name}`), signal)
-      if (object !== null) yield object
-    }
+    const { path } = this.placeOf(key)
+    return translated(`read ${key}`, async () => readAtOnce(path, this.atOnceBytesMax))
   }
 
   private async place(
@@ -246,12 +247,3 @@ function requireRetention(held: StoredObject, retainUntil: Date): void {
 const alreadyThere = (key: ObjectKey) => new EscrowError('OBJECT_EXISTS', `${key} is stored already, and objects are written once`)
 const missing = (key: ObjectKey, versionId?: string) =>
   new EscrowError('OBJECT_MISSING', `the store has no ${versionId === undefined ? '' : `version ${versionId} of `}${key}`)
-
-function isSegment(name: string): boolean {
-  try {
-    parseObjectKey(name)
-    return true
-  } catch {
-    return false
-  }
-}

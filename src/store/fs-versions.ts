@@ -23,6 +23,11 @@ const RecordedVersion = z.strictObject({
 const LockRecord = z.strictObject({ versions: z.array(RecordedVersion) })
 type RecordedVersion = z.infer<typeof RecordedVersion>
 
+/** Beside objects that were stored here; a copied tree has none. */
+export const versionsFolderName = '.versions'
+/** What a file is taken for of which no version is on record. */
+export const firstVersionId = 'v0001'
+
 /** One version as it lies in the folder. */
 export interface VersionFile {
   readonly versionId: string
@@ -56,7 +61,7 @@ export class ObjectPlace {
   ) {
     const name = basename(path)
     this.folder = dirname(path)
-    this.versionsFolder = join(this.folder, '.versions')
+    this.versionsFolder = join(this.folder, versionsFolderName)
     this.lockRecord = join(this.versionsFolder, `${name}.lock`)
     this.supersededFolder = join(this.versionsFolder, `${name}.d`)
   }

@@ -7,7 +7,7 @@ declare const brand: unique symbol
 export type ObjectKey = string & { readonly [brand]: 'ObjectKey' }
 
 const keyBytesMax = 900
-const segment = /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/
+const pattern = /^[A-Za-z0-9_-][A-Za-z0-9._-]*(?:\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$/
 
 /**
  * Check a key that came from a manifest, a row or a folder.
@@ -15,7 +15,7 @@ const segment = /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/
  * @throws EscrowError `OBJECT_KEY_INVALID`
  */
 export function parseObjectKey(text: string): ObjectKey {
-  if (text.length > keyBytesMax || !text.split('/').every((part) => segment.test(part))) {
+  if (text.length > keyBytesMax || !pattern.test(text)) {
     throw new EscrowError('OBJECT_KEY_INVALID', 'expected slash-separated segments of letters, digits, dot, dash and underscore', {
       details: { length: text.length },
     })

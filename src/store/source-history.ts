@@ -2,6 +2,7 @@
 // a deposit rests; everything else is an orphan: an attempt that died, or something that somebody put there.
 import { EscrowError } from '../core/errors.js'
 import { checkChain } from '../format/check-manifest.js'
+import { readAhead } from '../format/read-ahead.js'
 import type { ArchiveProblem, TrustedAgreement } from './archive-agreement.js'
 import { readDeposit, unexplainedFindings, type ArchivedDeposit } from './archived-deposit.js'
 import type { ArchiveReader, DepositFolder } from './archive-reader.js'
@@ -45,16 +46,14 @@ export async function readHistory(
   const problems: ArchiveProblem[] = []
   const found: ArchivedDeposit[] = []
   const unpublished: Unpublished[] = []
-  for (const folder of folders) {
-    const { place } = folder
-    if (!folder.files.has('manifest.json')) {
-      unpublished.push({ place, reason: 'it has no manifest', deposit: null })
-      continue
-    }
-    const reading = await readDeposit(reader, folder, trusted, signal)
-    problems.push(...reading.problems)
-    if (reading.deposit === null) unpublished.push({ place, reason: 'its manifest does not hold', deposit: null })
-    else found.push(reading.deposit)
+  const described = folders.filter(({ files }) => files.has('manifest.json'))
+  for (const { place, files } of folders) {
+    if (!files.has('manifest.json')) unpublished.push({ place, reason: 'it has no manifest', deposit: null })
+  }
+  for await (const { place, deposit, problems: own } of readAhead(described, (folder) => readDeposit(reader, folder, trusted, signal))) {
+    problems.push(...own)
+    if (deposit === null) unpublished.push({ place, reason: 'its manifest does not hold', deposit: null })
+    else found.push(deposit)
   }
   const { chain, gaps } = followChain(found)
   problems.push(...gaps.map((gap) => gapProblem(source, gap)))

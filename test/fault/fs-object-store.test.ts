@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { chmod, link, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -152,6 +153,32 @@ test('a symbolic link under a key is not followed', async () => {
   expect(await open().stat(name)).toBeNull()
   expect(await codeOf(collect(open().get(name)))).toBe('OBJECT_MISSING')
   expect(await codeOf(put(open(), name, one))).toBe('OBJECT_EXISTS')
+})
+
+test('a reader that takes small files at once gives the same bytes, and follows no link and opens no folder or pipe', async () => {
+  const reader = new FsObjectStore(folder, new FixedClock(new Date()), new SystemEntropy(), 10)
+  for (const [at, bytes] of [new Uint8Array(0), one, bytesOf(11), bytesOf(3000)].entries()) {
+    await put(open(), key(`a/${at}`), bytes)
+    expect(await collect(reader.get(key(`a/${at}`)))).toEqual(Buffer.from(bytes))
+    expect(await collect(reader.get(key(`a/${at}`), { offset: 0, sizeBytes: Math.min(4, bytes.length) }))).toHaveLength(
+      Math.min(4, bytes.length),
+    )
+  }
+  await symlink('/etc/passwd', join(folder, 'a/link'))
+  execFileSync('mkfifo', [join(folder, 'a/pipe')])
+  for (const none of ['a/link', 'a/pipe', 'a', 'a/0/b', 'b'])
+    expect(await codeOf(collect(reader.get(key(none)))), none).toBe('OBJECT_MISSING')
+  await rm(join(folder, 'a/.versions'), { recursive: true })
+  const listed = async (store: FsObjectStore) => {
+    const found: string[] = []
+    for await (const object of store.list('a/')) found.push(`${object.key} ${object.sizeBytes}`)
+    return found
+  }
+  const expected = ['a/0 0', 'a/1 10', 'a/2 11', 'a/3 3000']
+  expect(await listed(reader)).toEqual(expected)
+  expect(await listed(open())).toEqual(expected)
+  const stop = AbortSignal.abort(new Error('enough'))
+  await expect(collect(reader.get(key('a/1'), {}, stop))).rejects.toThrow('enough')
 })
 
 test('a key below an object, and an object where a folder is, are refused and change nothing', async () => {

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { canonicalize, parseCanonical, type JsonValue } from '../../../src/format/canonical-json.js'
+import { canonicalize, parseCanonical, sameJson, type JsonValue } from '../../../src/format/canonical-json.js'
 
 const text = fc.string({ unit: 'binary' })
 const { value: jsonValue } = fc.letrec<{ value: JsonValue }>((tie) => ({
@@ -51,6 +51,31 @@ test('changing, adding or removing one byte never gives another spelling of the 
       if (parsed !== refused) expect(canonicalize(parsed)).toEqual(changed)
     }),
   )
+})
+
+test('two values are the same exactly if they are written the same', () => {
+  const pair = fc.oneof(
+    fc.tuple(jsonValue, jsonValue),
+    jsonValue.map((value) => [value, shuffled(value)] as const),
+    fc.tuple(jsonValue, text).map(([value, more]) => [{ a: value }, { a: value, [more]: value }] as const),
+  )
+  fc.assert(
+    fc.property(pair, ([left, right]) => {
+      expect(sameJson(left, right)).toBe(Buffer.compare(canonicalize(left), canonicalize(right)) === 0)
+    }),
+  )
+})
+
+test.for([
+  [{}, []],
+  [[], {}],
+  [{ a: null }, {}],
+  [{ a: null }, { b: null }],
+  [{ a: null }, { a: undefined }],
+  [null, undefined],
+  [['1'], [1]],
+] as const)('%j is not the same as %j', ([left, right]) => {
+  expect(sameJson(left, right)).toBe(false)
 })
 
 const refused = Symbol('refused')
