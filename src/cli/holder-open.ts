@@ -12,9 +12,10 @@ import { columns, required, type CommandContext, type CommandResult } from './co
 import { fileFault, readNamedFile } from './files.js'
 import { openableCase } from './holder-open-case.js'
 import { combineFiles, readShareFiles, type CombinedShares, type ShareFile } from './holder-shares.js'
+import type { RestoredAttachments } from './holder-attachments.js'
 import { restoreChain, type Restored } from './holder-restore.js'
 import { openPartyFolder, type PartyFolder } from './party-folder.js'
-import { formatCount } from './terminal.js'
+import { formatBytes, formatCount } from './terminal.js'
 import { openArchive } from './open-archive.js'
 
 interface OpenOptions {
@@ -177,7 +178,7 @@ function presentOpened(done: {
 }): CommandResult {
   const { options, history, chosen, chain, combined, restored } = done
   const { place, digest, receipt, manifest } = chosen.deposit
-  const { refs, objects } = restored
+  const { refs, objects, attachments } = restored
   const lines = [
     `deposit ${place.sequence} of ${place.source} is restored in ${options.to}`,
     ...columns([
@@ -193,6 +194,7 @@ function presentOpened(done: {
       ...combined.refused.map(({ file, reason }): [string, string] => ['left out', `${file}: ${reason}`]),
       ['refs', `${formatCount(refs)}, each as in the inventory`],
       ['objects', `${formatCount(objects)}, everything connected`],
+      ...attachmentRows(attachments),
       ...history.problems.map(({ error, where }): [string, string] => ['problem', `${where}: ${error.message} [${error.code}]`]),
     ]),
   ]
@@ -206,8 +208,22 @@ function presentOpened(done: {
     shares: { used: combined.used, refused: combined.refused },
     refs,
     objects,
+    lfsObjects: attachments.lfsObjects,
+    attachments: attachments.files,
     to: options.to,
-    problems: history.problems.map(({ error, where }) => ({ code: error.code, where, message: error.message })),
+    problems: [...history.problems, ...attachments.problems].map(({ error, where }) => ({
+      code: error.code,
+      where,
+      message: error.message,
+    })),
   }
-  return { json, lines }
+  return { json, lines, exitCode: attachments.problems.length === 0 ? 0 : 3 }
+}
+
+function attachmentRows({ lfsObjects, files, problems }: RestoredAttachments): readonly (readonly [string, string])[] {
+  return [
+    ...(lfsObjects === 0 ? [] : [['LFS objects', `${formatCount(lfsObjects)}, each as its pointer says`] as const]),
+    ...files.map(({ kind, path, sizeBytes }) => [kind, `${path}, ${formatBytes(sizeBytes)}`] as const),
+    ...problems.map(({ where, error }) => ['not restored', `${where}: ${error.message} [${error.code}]`] as const),
+  ]
 }

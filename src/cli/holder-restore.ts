@@ -4,11 +4,10 @@ import { mkdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { SystemEntropy } from '../core/environment.js'
 import { EscrowError, isEscrowError } from '../core/errors.js'
-import { bundleHeaderBytesMax, inventoryBytesMax } from '../core/limits.js'
+import { bundleHeaderBytesMax } from '../core/limits.js'
 import { Digester } from '../crypto/digest.js'
-import { openBytes, openEnvelope } from '../crypto/holder/open-envelope.js'
+import { openEnvelope } from '../crypto/holder/open-envelope.js'
 import { parseBundleHeader, type BundleHeader } from '../format/bundle-header.js'
-import { parseInventory } from '../format/check-inventory.js'
 import type { Inventory } from '../format/manifest.js'
 import { digestRefs, type ListedRefs } from '../format/refs-digest.js'
 import { checkConnectedBeyond, packRefs, startPackRestore } from '../git/restore-pack.js'
@@ -17,6 +16,8 @@ import { initRepository } from '../git/scratch-repository.js'
 import type { ArchivedDeposit } from '../store/archived-deposit.js'
 import { depositFileKey, type ArchiveReader } from '../store/archive-reader.js'
 import { fileFault, syncTree } from './files.js'
+import { restoreAttachments, type RestoredAttachments } from './holder-attachments.js'
+import { openInventory } from './holder-inventory.js'
 import type { Progress } from './terminal.js'
 
 /** What is to be restored, and where. */
@@ -36,6 +37,7 @@ export interface Restored {
   /** In the packs of the chain. */
   readonly objects: number
   readonly inventory: Inventory
+  readonly attachments: RestoredAttachments
 }
 
 /**
@@ -89,19 +91,8 @@ async function build(reader: ArchiveReader, work: Building, signal: AbortSignal)
   await setRefs(gitDir, inventory)
   if (chain.length > 1) await checkConnectedBeyond(gitDir, proven, {}, signal)
   await compare(gitDir, inventory, signal)
-  return { refs: inventory.refs.length, objects, inventory }
-}
-
-/** Names and HEAD, as the deposit's manifest vouches for them. */
-async function openInventory(reader: ArchiveReader, deposit: ArchivedDeposit, identity: string, signal: AbortSignal): Promise<Inventory> {
-  const { manifest, place } = deposit
-  const key = depositFileKey(place, manifest.inventory.key)
-  if (manifest.inventory.sizeBytes > inventoryBytesMax) {
-    throw new EscrowError('FORMAT_INVALID', `${key}: expected at most ${inventoryBytesMax} bytes, got ${manifest.inventory.sizeBytes}`)
-  }
-  const blocks: Uint8Array[] = []
-  for await (const block of reader.open(key, manifest.inventory, signal)) blocks.push(block)
-  return parseInventory(openBytes(Buffer.concat(blocks), identity), manifest, key)
+  const attachments = await restoreAttachments(reader, { ...work, inventory }, signal)
+  return { refs: inventory.refs.length, objects, inventory, attachments }
 }
 
 /** Decrypt one bundle into the repository. @returns its header. */

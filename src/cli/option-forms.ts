@@ -3,6 +3,7 @@
 import { InvalidArgumentError, type Command } from 'commander'
 import { EscrowError } from '../core/errors.js'
 import { pathBytesMax } from '../core/limits.js'
+import { AttachmentName } from '../format/attachment.js'
 import { AgreementId, Country, Instant, Oid, RequestId, Sha256Hex, Slug, Words } from '../format/ids.js'
 import { FindingCode } from '../format/manifest.js'
 import { isKeyName, parseNoteKey } from '../format/note.js'
@@ -53,6 +54,7 @@ export const FORMS: ReadonlyMap<string, Form> = new Map([
   ['token', pattern('the id of a token, tok_ and 20 characters of a-z2-7', /^tok_[a-z2-7]{20}$/)],
   ['order', of('the digest of an order in 64 hex digits', Sha256Hex)],
   ['name', slug],
+  ['file name', of('a file name of letters, digits and ._+@()=,-', AttachmentName)],
   ['party', slug],
   ['name[@sequence]', pattern('a source as name or name@sequence', /^[a-z0-9][a-z0-9-]{0,62}(?:@\d{1,9})?$/)],
   ['code', of('a country code of two capital letters', Country)],

@@ -10,6 +10,9 @@ import { addReleaseCommands } from './program-release.js'
 import { reaching, sendsWhatItSigned, serviceOf } from './reach.js'
 import type { Terminal } from './terminal.js'
 
+/** As in src/format/attachment.ts, which `--help` does not load. */
+const attachedKinds = ['build-environment', 'image', 'documentation', 'sbom', 'other', 'build-secrets']
+
 /** How a run ended, for whoever started it. */
 export interface Ending {
   exitCode: ExitCode
@@ -110,6 +113,15 @@ function addServiceCommands(program: Command, action: Action): void {
     .option('--source <name>', 'only this source')
     .option('--full', 'a full deposit even where an incremental would do', false)
     .action(action(async () => (await import('./agent-mirror.js')).mirror))
+  program
+    .command('attach')
+    .argument('<file...>', 'files that belong to a source: they are sealed at once, and named by its next deposit and those after it')
+    .description('attach files to the deposits of a source; one of the same name takes the place of the one before')
+    .requiredOption('--agreement <id>', 'the agreement')
+    .requiredOption('--source <name>', 'the source')
+    .addOption(new Option('--kind <kind>', 'what they are').choices(attachedKinds).makeOptionMandatory())
+    .option('--name <file name>', 'what parties will see (default: its own name); of build secrets a label, their own name is sealed')
+    .action(action(async () => (await import('./door-attach.js')).attach))
   program
     .command('receive')
     .argument('<folder>', 'what `escrow deposit --sealed --out` made')

@@ -202,6 +202,20 @@ export const largestFilesMax = 100
 export const recipesListedMax = 1000
 /** LFS pointers and submodules listed, of each. */
 export const lfsListedMax = 100_000
+/** Attachments of one deposit: its manifest is a document of 4 MiB at most. */
+export const attachmentsMax = 20_000
+/** Bytes of one attachment: what a store takes in parts. */
+export const attachmentBytesMax = 64 * 1024 * MiB
+/** An attachment that is in no deposit yet is locked for so long; then it must be attached again. */
+export const attachmentWaitDays = 30
+/** The beginning of a compartment: a file name, a digest and a size. */
+export const compartmentHeaderBytesMax = 4 * KiB
+/** Objects asked for by one request to an LFS server: what git-lfs itself asks for. */
+export const lfsBatchMax = 100
+/** LFS objects fetched at the same time. */
+export const lfsAtOnce = 4
+/** An answer of an LFS server to a batch: 100 objects with long signed URLs. */
+export const lfsAnswerBytesMax = 4 * MiB
 /** An LFS pointer is shorter than 1024 bytes (git-lfs, docs/spec.md). */
 export const lfsPointerBytesMax = 1024
 /** A .gitmodules file. The largest known have a few thousand entries. */

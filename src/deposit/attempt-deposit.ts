@@ -10,6 +10,7 @@ import { initRepository } from '../git/scratch-repository.js'
 import { secondOpinion, type Opinion } from '../git/second-opinion.js'
 import { objectKeys } from '../store/object-key.js'
 import type { Attempt, AttemptResult, AttemptWork } from './attempt.js'
+import { collectAttachments, type CollectedAttachments } from './collect-attachments.js'
 import { checkFullPack, checkIncrementalPack, type CheckedPack, type NeedsFull } from './check-pack.js'
 import { CommitGraph } from './commit-graph.js'
 import { completeListing } from './complete-listing.js'
@@ -74,8 +75,9 @@ async function run(attempt: Attempt, signal?: AbortSignal): Promise<AttemptResul
     if (checked.outcome === 'needs-full') return checked
     const complete = listing.pushed === true ? await completePush(attempt, checked, signal) : { attempt, checked }
     if ('outcome' in complete) return complete
-    const description = await describe(complete.attempt, { taken, checked: complete.checked }, signal)
-    const ready = { taken, description, knownObjects, upload, opinion: await opinion }
+    const attachments = await collectAttachments(complete.attempt, signal)
+    const description = await describe(complete.attempt, { taken, checked: complete.checked, attachments }, signal)
+    const ready = { taken, description, attachments, knownObjects, upload, opinion: await opinion }
     return { outcome: 'prepared', deposit: await storeAttempt(complete.attempt, ready, signal) }
   } finally {
     // They read the pack and its index, which go with the folder.
@@ -146,7 +148,11 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
   return () => (made ??= make())
 }
 
-function describe(attempt: Attempt, found: { taken: TakenPack; checked: CheckedPack }, signal?: AbortSignal): Promise<Description> {
+function describe(
+  attempt: Attempt,
+  found: { taken: TakenPack; checked: CheckedPack; attachments: CollectedAttachments | null },
+  signal?: AbortSignal,
+): Promise<Description> {
   const { request, tools, chain, listing, gitDir, folder, findings, space } = attempt
   const sizes = { bundleBytes: found.taken.bundle.sizeBytes, beforeBytes: request.previous?.fullBundleBytes ?? 0 }
   const sources = {
@@ -158,12 +164,12 @@ function describe(attempt: Attempt, found: { taken: TakenPack; checked: CheckedP
     before: request.previous?.inventory ?? null,
     chainInventory: chain?.inventory ?? null,
     full: chain === null ? sizes : null,
+    attachments: found.attachments,
     findings,
     scratchOnDisk: space.kind === 'disk' && !tools.scratch.ephemeral,
     epochExposed: request.vault.exposed,
     superproject: { source: request.source, url: request.url },
     siblings: request.siblings ?? null,
-    attachments: request.attachments ?? [],
   }
   return describeDeposit(sources, signal)
 }

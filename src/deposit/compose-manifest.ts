@@ -4,6 +4,7 @@ import type { ExpectedObject } from '../store/expected-object.js'
 import type { ObjectKey } from '../store/object-key.js'
 import type { DepositKind, Finding, Inventory, Manifest, Severity } from '../format/manifest.js'
 import type { FsckReport } from '../git/fsck-message.js'
+import { attachmentName } from '../format/attachment.js'
 import type { FindingLedger } from './findings.js'
 
 /** Why a full deposit was made where an incremental was due. */
@@ -45,6 +46,8 @@ export interface ManifestParts {
   readonly vault: { readonly recipient: string; readonly epoch: number }
   readonly inventory: ExpectedObject & { readonly key: ObjectKey }
   readonly knownObjects: ExpectedObject & { readonly key: ObjectKey }
+  /** The age files; in any order, each once. */
+  readonly attachments: readonly ExpectedObject[]
   readonly ledger: FindingLedger
   readonly tools: Readonly<Record<string, string>>
 }
@@ -73,7 +76,9 @@ export function composeManifest(parts: ManifestParts): Manifest {
     },
     inventory: belowFolder(parts.inventory),
     knownObjects: belowFolder(parts.knownObjects),
-    attachments: [],
+    attachments: parts.attachments
+      .map(({ sha256, sizeBytes }) => ({ key: attachmentName(sha256), sha256, sizeBytes }))
+      .toSorted((left, right) => (left.key < right.key ? -1 : 1)),
     findings: ledger.counts().map((tally) => ({ ...tally })),
     outcome: ledger.outcome(),
     tools: { ...parts.tools },
@@ -88,17 +93,19 @@ function belowFolder(file: ExpectedObject & { readonly key: ObjectKey }): Manife
 /** An inventory without its type; lists may be read-only. */
 export type InventoryParts = { readonly [Part in keyof Omit<Inventory, 'type'>]: Readonly<Inventory[Part]> }
 
-const listed = <T>(name: 'commits' | 'innerTags', list: readonly T[] | undefined) =>
+const listed = <T>(name: 'commits' | 'innerTags' | 'attachments' | 'lfsMissing', list: readonly T[] | undefined) =>
   list === undefined || list.length === 0 ? {} : { [name]: [...list] }
 
 /** The plain inventory, in the shape that its canonical bytes have. */
 export function composeInventory(parts: InventoryParts): Inventory {
-  const { commits, innerTags, ...rest } = parts
+  const { commits, innerTags, attachments, lfsMissing, ...rest } = parts
   return {
     type: 'escrow/inventory/v1',
     ...rest,
     ...listed('commits', commits),
     ...listed('innerTags', innerTags),
+    ...listed('attachments', attachments),
+    ...listed('lfsMissing', lfsMissing),
     refs: [...parts.refs],
     prerequisites: [...parts.prerequisites],
     haves: [...parts.haves],

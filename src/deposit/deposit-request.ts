@@ -3,13 +3,14 @@ import type { Clock, Entropy } from '../core/environment.js'
 import type { DepositMode } from '../format/agreement.js'
 import type { AgreementId, Sha256Hex } from '../format/ids.js'
 import type { KnownObjectsKey } from '../format/known-objects.js'
+import type { AttachedFile } from '../format/attachment.js'
 import type { DepositKind, Finding, Inventory, Manifest } from '../format/manifest.js'
 import type { GitRemote, RefListing } from '../git/git-remote.js'
 import type { ExpectedObject } from '../store/expected-object.js'
 import type { DepositPlace, ObjectKey } from '../store/object-key.js'
 import type { ReplicaSet } from '../store/replica-set.js'
 import type { Placement } from '../store/replica.js'
-import type { AttachedFile } from './file-findings.js'
+import type { AttachmentArchive } from './keep-attachment.js'
 import type { Siblings } from './match-submodules.js'
 import type { ReportProgress } from './progress.js'
 
@@ -57,10 +58,14 @@ export interface DepositRequest {
   readonly packBytesMax: number
   /** What submodules are matched with; left out when nobody knows the other sources. */
   readonly siblings?: Siblings
-  /** What travels with the deposit beside git; they answer for files of the same kind. */
-  readonly attachments?: readonly AttachedFile[]
   /** Packs up to so many bytes are read a second time, by isomorphic-git; 0 for none. Default `secondOpinionBytesMaxDefault`. */
   readonly secondOpinionBytesMax?: number
+  /** Files that people attached, each with its age file in the archive: those of the deposit before, and those that wait. */
+  readonly attached?: readonly { readonly entry: AttachedFile; readonly sealed: ExpectedObject }[]
+  /** Some of them are in no deposit yet: one is made even when the repository is as it was. */
+  readonly attachmentsWait?: boolean
+  /** What happened to others of them. */
+  readonly attachedFindings?: readonly Finding[]
 }
 
 /** What is known about the envelope before any replica makes it visible. Recorded, it tells an orphan from a deposit after a crash. */
@@ -77,6 +82,8 @@ export interface DepositTools {
   readonly replicas: ReplicaSet
   readonly clock: Clock
   readonly entropy: Entropy
+  /** Left out by whoever seals at home: then nothing but the repository is deposited. */
+  readonly attachments?: AttachmentArchive
   /** One key for each source; losing it costs one full deposit. */
   readonly knownObjectsKey: KnownObjectsKey
   readonly scratch: {

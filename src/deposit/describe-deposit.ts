@@ -3,12 +3,13 @@
 import type { Finding, Inventory, InventoryRef } from '../format/manifest.js'
 import type { GitRemote, RefListing } from '../git/git-remote.js'
 import type { CheckedPack } from './check-pack.js'
+import { withLfsFindings, type CollectedAttachments } from './collect-attachments.js'
 import type { CommitGraph } from './commit-graph.js'
 import { changedRefs, compareDeposits, comparePackSizes, type RefMove } from './compare-deposits.js'
 import { addFsckFindings } from './compose-manifest.js'
 import { describeRefs } from './describe-refs.js'
 import { FindingLedger } from './findings.js'
-import { fileFindings, type AttachedFile } from './file-findings.js'
+import { fileFindings } from './file-findings.js'
 import { inventoryFiles, type FileInventory } from './inventory.js'
 import { matchSubmodules, type Siblings, type Superproject } from './match-submodules.js'
 import { oidBytesOf } from './object-links.js'
@@ -29,6 +30,8 @@ export interface DescriptionSources {
   readonly chainInventory: Inventory | null
   /** Sizes to compare, when both deposits are full. */
   readonly full: { readonly bundleBytes: number; readonly beforeBytes: number } | null
+  /** What travels with the deposit beside git; null when nobody collected it. */
+  readonly attachments: CollectedAttachments | null
   /** Found before the pack was looked at. */
   readonly findings: readonly Finding[]
   readonly scratchOnDisk: boolean
@@ -37,8 +40,6 @@ export interface DescriptionSources {
   readonly superproject: Superproject
   /** Null when nobody knows the other sources of the agreement. */
   readonly siblings: Siblings | null
-  /** What travels with the deposit beside git. */
-  readonly attachments: readonly AttachedFile[]
 }
 
 /** What the documents of a deposit say beside digests and sizes. */
@@ -66,7 +67,7 @@ export async function describeDeposit(sources: DescriptionSources, signal?: Abor
   const found = await inventoryFiles(source, chainInventory, signal)
   const submodules = await matchSubmodules(found.submodules, sources.superproject, sources.siblings)
   const files = { ...found, submodules }
-  ledger.addAll(fileFindings(files, sources.attachments))
+  ledger.addAll(withLfsFindings(fileFindings(files, sources.attachments?.listed), files, sources.attachments))
   return { refs, files, ledger }
 }
 

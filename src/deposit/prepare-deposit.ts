@@ -25,8 +25,8 @@ export async function prepareDeposit(request: DepositRequest, tools: DepositTool
   const takenAt = tools.clock.now()
   const refsDigest = digestRefs(listing)
   // What is sealed to an epoch that is over must be sealed again, changed or not.
-  if (!request.full && isSealedTo(request.vault, request.previous) && request.previous?.manifest.refsDigest === refsDigest)
-    return { outcome: 'unchanged', listing, refsDigest }
+  const asBefore = isSealedTo(request.vault, request.previous) && request.previous?.manifest.refsDigest === refsDigest
+  if (asBefore && !request.full && request.attachmentsWait !== true) return { outcome: 'unchanged', listing, refsDigest }
   const basis = basisOf(request, listing)
   const work = { request, tools, listing, refsDigest, takenAt }
   const first = await attemptDeposit({ ...work, ...basis }, signal)
@@ -51,15 +51,17 @@ interface Basis {
 
 function basisOf(request: DepositRequest, listing: RefListing): Basis {
   const { previous, vault } = request
-  if (previous === null || request.full || request.chainComplete === true) return { chain: null, findings: [] }
+  const findings = request.attachedFindings ?? []
+  if (previous === null || request.full || request.chainComplete === true) return { chain: null, findings }
+  const restarted = (why: string): Basis => ({ chain: null, findings: [...findings, restartFinding(why)] })
   const { inventory, manifest } = previous
-  if (inventory === null) return { chain: null, findings: [restartFinding('the inventory of the deposit before cannot be opened')] }
+  if (inventory === null) return restarted('the inventory of the deposit before cannot be opened')
   if (listing.objectFormat !== inventory.objectFormat) {
-    return { chain: null, findings: [restartFinding(`the object format was ${inventory.objectFormat}, is ${listing.objectFormat}`)] }
+    return restarted(`the object format was ${inventory.objectFormat}, is ${listing.objectFormat}`)
   }
   // A chain opens with one vault key: whoever receives the shares of an epoch must be able to restore from them alone.
   if (!isSealedTo(vault, previous)) {
-    return { chain: null, findings: [restartFinding(`the vault's epoch was ${manifest.envelope.epoch}, is ${vault.epoch}`)] }
+    return restarted(`the vault's epoch was ${manifest.envelope.epoch}, is ${vault.epoch}`)
   }
-  return { chain: { inventory, previous }, findings: [] }
+  return { chain: { inventory, previous }, findings }
 }

@@ -11,6 +11,7 @@ import { objectKeys } from '../store/object-key.js'
 import type { Placement } from '../store/replica.js'
 import type { Attempt } from './attempt.js'
 import { SealCheck } from './check-seal.js'
+import { inventoryOf, type CollectedAttachments } from './collect-attachments.js'
 import { composeInventory, composeManifest } from './compose-manifest.js'
 import type { PreparedDeposit } from './deposit-request.js'
 import type { Description } from './describe-deposit.js'
@@ -22,6 +23,7 @@ import type { TakenPack } from './take-deposit.js'
 export interface ReadyAttempt {
   readonly taken: TakenPack
   readonly description: Description
+  readonly attachments: CollectedAttachments | null
   /** On its way since the pack was indexed. */
   readonly knownObjects: Promise<PreparedDeposit['knownObjects']>
   readonly upload: EnvelopeUpload
@@ -37,7 +39,7 @@ export interface ReadyAttempt {
 export async function storeAttempt(attempt: Attempt, ready: ReadyAttempt, signal?: AbortSignal): Promise<PreparedDeposit> {
   const { tools, place, key, refsDigest, listing, request, takenAt } = attempt
   const { taken, description } = ready
-  const inventory = sealInventory(attempt, description)
+  const inventory = sealInventory(attempt, ready)
   await tools.beforeComplete?.({ place, attempt: attempt.attempt, key, envelope: taken.envelope })
   const placement = await placeAndCheck(attempt, ready, signal)
   const knownObjects = await ready.knownObjects
@@ -58,6 +60,7 @@ export async function storeAttempt(attempt: Attempt, ready: ReadyAttempt, signal
     vault: request.vault,
     inventory: { key: inventory.key, ...expectedOf(inventory.bytes) },
     knownObjects: { key: knownObjects.key, ...expectedOf(knownObjects.bytes) },
+    attachments: ready.attachments?.sealed ?? [],
     ledger: description.ledger,
     tools: await toolsOf(ready, tools.version),
   })
@@ -87,7 +90,8 @@ async function placeAndCheck(attempt: Attempt, { taken, upload }: ReadyAttempt, 
   }
 }
 
-function sealInventory(attempt: Attempt, { refs, files, ledger }: Description): PreparedDeposit['inventory'] {
+function sealInventory(attempt: Attempt, { description, attachments }: ReadyAttempt): PreparedDeposit['inventory'] {
+  const { refs, files, ledger } = description
   const { request, place, listing, plan, tools, push } = attempt
   const plain = composeInventory({
     agreement: request.agreementDigest,
@@ -102,6 +106,7 @@ function sealInventory(attempt: Attempt, { refs, files, ledger }: Description): 
     findings: ledger.listed(),
     ...files,
     ...push,
+    ...inventoryOf(attachments),
   })
   const bytes = sealBytes(canonicalize(plain), request.inventoryRecipients, tools.entropy)
   return { key: objectKeys.inventory(place, attempt.attempt), bytes, plain }

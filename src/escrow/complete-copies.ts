@@ -2,11 +2,14 @@ import { Inject, Injectable } from '@nestjs/common'
 import { Clock } from '../core/environment.js'
 import { EscrowError, isEscrowError } from '../core/errors.js'
 import { Database } from '../db/database.js'
-import { parseObjectKey } from '../store/object-key.js'
+import { parseObjectKey, type ObjectKey } from '../store/object-key.js'
 import type { StoredObject } from '../store/object-store.js'
 import { ReplicaSet } from '../store/replica-set.js'
-import { listCopies, listObjectsOfAttempt, recordCopy, type StoredObjectRow } from './object.table.js'
+import { listCopies, listObjectsOfAttempt, listObjectsUnder, recordCopy, recordRetention, type StoredObjectRow } from './object.table.js'
 import { expectedOfRow } from './read-document.js'
+
+/** Objects looked up at once. */
+const pageSize = 500
 
 interface WantedCopy {
   readonly object: StoredObjectRow
@@ -32,6 +35,39 @@ export class CompleteCopies {
   async ofAttempt(attemptId: string, retainUntil: Date, signal?: AbortSignal): Promise<void> {
     const objects = await this.database.query((db) => listObjectsOfAttempt(db, attemptId))
     for (const object of objects) await this.ofObject(object, retainUntil, signal)
+  }
+
+  /**
+   * Complete the copies of attachments that a deposit names, and keep every copy locked as long as that deposit: an earlier one may have
+   * brought it. Idempotent.
+   *
+   * @param keys - may be empty.
+   * @throws EscrowError as `ofAttempt`; `OBJECT_MISSING` for one that was never recorded
+   */
+  async ofAttachments(keys: readonly ObjectKey[], retainUntil: Date, signal?: AbortSignal): Promise<void> {
+    for (let at = 0; at < keys.length; at += pageSize) {
+      const page = keys.slice(at, at + pageSize)
+      const objects = await this.database.query((db) => listObjectsUnder(db, page))
+      if (objects.length < page.length)
+        throw new EscrowError('OBJECT_MISSING', 'the index does not know an attachment that a manifest names')
+      for (const object of objects) {
+        await this.ofObject(object, retainUntil, signal)
+        await this.lengthen(object, retainUntil, signal)
+      }
+    }
+  }
+
+  private async lengthen(object: StoredObjectRow, retainUntil: Date, signal?: AbortSignal): Promise<void> {
+    const copies = await this.database.query((db) => listCopies(db, object.objectId))
+    for (const copy of copies.filter((one) => one.retainUntil < retainUntil)) {
+      signal?.throwIfAborted()
+      // A copy that is not good is replaced by one that is locked as the row says.
+      const held =
+        copy.state === 'present'
+          ? await this.replicas.named(copy.replica).store.extendRetention(parseObjectKey(object.key), copy.versionId, retainUntil, signal)
+          : null
+      await this.database.query((db) => recordRetention(db, copy.copyId, held?.retainUntil ?? retainUntil))
+    }
   }
 
   private async ofObject(object: StoredObjectRow, retainUntil: Date, signal?: AbortSignal): Promise<void> {

@@ -4,6 +4,7 @@ import { AcceptOffer } from './accept-offer.js'
 import { Agent } from './agent.js'
 import { AgreementShelf } from './agreement-shelf.js'
 import { ArmVault } from './arm-vault.js'
+import { AttachmentKeeper } from './attachment-keeper.js'
 import { BeginService } from './begin-service.js'
 import { CheckCredentials } from './check-credentials.js'
 import { CheckToken } from './check-token.js'
@@ -37,6 +38,8 @@ import { ReportCompleteness } from './report-completeness.js'
 import { ResumeDeposit } from './resume-deposit.js'
 import { RevokeToken } from './revoke-token.js'
 import { SendAcceptances } from './send-acceptances.js'
+import { SourceBasis } from './source-basis.js'
+import { StageAttachment } from './stage-attachment.js'
 import { StoreDeposit } from './store-deposit.js'
 import { StoreDocument } from './store-document.js'
 import { StoreReadme } from './store-readme.js'
@@ -69,13 +72,15 @@ const useCases = [
   ReportCompleteness,
   RevokeToken,
   SendAcceptances,
-  TakeOffer,
+  StageAttachment,
   StoreReadme,
+  TakeOffer,
 ]
 const steps = [
   AcceptOffer,
   Agent,
   AgreementShelf,
+  AttachmentKeeper,
   BeginService,
   CompleteCopies,
   DepositSteps,
@@ -89,6 +94,7 @@ const steps = [
   ReadPreviousDeposit,
   RecordOutcome,
   ResumeDeposit,
+  SourceBasis,
   StoreDeposit,
   StoreDocument,
   TakeSourceDeposit,

@@ -3,6 +3,7 @@ import { EscrowError, isEscrowError } from '../core/errors.js'
 import { inventoryBytesMax } from '../core/limits.js'
 import { Database } from '../db/database.js'
 import type { PreviousDeposit } from '../deposit/deposit-request.js'
+import type { InventoryAttachment } from '../format/attachment.js'
 import { parseCanonical } from '../format/canonical-json.js'
 import { findUnknown } from '../format/known-objects.js'
 import { Inventory } from '../format/manifest.js'
@@ -74,6 +75,27 @@ export class ReadPreviousDeposit {
     const fileOf = ({ depositId }: DepositRow) =>
       objects.find((object) => object.depositId === depositId && object.purpose === 'known-objects')
     return chain.map((deposit) => this.stream(fileOf(deposit), signal))
+  }
+
+  /**
+   * What the inventories of the newest chain list as attachments, deposit by deposit.
+   *
+   * @throws EscrowError `OBJECT_*`, `STORE_*`
+   */
+  async *attachments(
+    known: KnownAgreement,
+    key: SourceKey,
+    signal?: AbortSignal,
+  ): AsyncGenerator<{ readonly epoch: number; readonly entries: readonly InventoryAttachment[] }> {
+    const row = await this.database.query((db) => findLatestDeposit(db, key))
+    if (row === null) return
+    for (const deposit of await this.database.query((db) => listChain(db, key, row.sequence))) {
+      const { body } = await this.documents.manifest(known, deposit, signal)
+      if (body.attachments.length === 0) continue
+      const objects = await this.database.query((db) => listObjectsOfDeposits(db, [deposit.depositId]))
+      const inventory = await this.readInventory(deposit, objects, signal)
+      yield { epoch: body.envelope.epoch, entries: inventory?.attachments ?? [] }
+    }
   }
 
   private async readInventory(row: DepositRow, objects: readonly StoredObjectRow[], signal?: AbortSignal): Promise<Inventory | null> {

@@ -7,6 +7,7 @@ import { EventLog } from '../log/event-log.js'
 import { objectKeys, type DepositPlace } from '../store/object-key.js'
 import { ReplicaSet } from '../store/replica-set.js'
 import type { KnownAgreement } from './agreement-shelf.js'
+import { settleAttachments } from './attachment.table.js'
 import { moveAttempt } from './attempt.table.js'
 import { CompleteCopies } from './complete-copies.js'
 import { insertDeposit, insertFindings, type NewDeposit } from './deposit.table.js'
@@ -51,6 +52,8 @@ export class PublishDeposit {
     const document = { key: objectKeys.manifest(place), bytes: deposit.manifestBytes, purpose: 'manifest' as const }
     await this.store.run({ ...document, agreementId: place.agreement, attemptId, retainUntil }, signal)
     await this.copies.ofAttempt(attemptId, retainUntil, signal)
+    const attachments = manifest.attachments.map((file) => objectKeys.attachment(place.agreement, place.source, file.sha256))
+    await this.copies.ofAttachments(attachments, retainUntil, signal)
     const depositId = depositIdOf(manifestDigest)
     const draft = {
       type: 'escrow/event/deposit-stored/v1' as const,
@@ -73,6 +76,7 @@ export class PublishDeposit {
         await insertDeposit(tx, held, depositRow({ manifest, manifestDigest, leafHash }))
         await insertFindings(tx, depositId, manifest.findings)
         await adoptObjects(tx, deposit.attemptId, depositId)
+        await settleAttachments(tx, depositId, attachments)
         // Fresh deposits are read again soon: a store that keeps badly shows it early.
         await scheduleFirstChecks(tx, depositId, this.clock.now())
         await moveAttempt(tx, held, { attemptId: deposit.attemptId, from: 'stored', to: 'published', at: this.clock.now() })

@@ -87,6 +87,8 @@ function wordsOf({ phase, bytes = 0, bytesTotal = 0, objects = 0, objectsTotal =
   switch (phase) {
     case 'resolving':
       return `resolving deltas: ${objects}/${objectsTotal}`
+    case 'collecting':
+      return `fetching LFS objects: ${objects}/${objectsTotal}`
     case 'storing':
       return `storing ${sizeOf(bytesTotal)} on every replica`
     case 'checking-seal':

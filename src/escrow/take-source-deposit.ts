@@ -1,7 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common'
-import { EscrowError } from '../core/errors.js'
-import { Database } from '../db/database.js'
-import type { DepositRequest, DepositTools, PreviousDeposit } from '../deposit/deposit-request.js'
+import type { DepositRequest, DepositTools } from '../deposit/deposit-request.js'
 import { fullDue } from '../deposit/full-due.js'
 import { inventoryRecipients } from '../deposit/inventory-recipients.js'
 import { prepareDeposit } from '../deposit/prepare-deposit.js'
@@ -11,13 +9,12 @@ import type { GitRemote } from '../git/git-remote.js'
 import { RemoteOpener } from '../git/remote-opener.js'
 import { ReplicaSet } from '../store/replica-set.js'
 import { Agent } from './agent.js'
-import { findCurrentEpoch, type VaultEpochRow } from './agreement.table.js'
 import { DepositSteps } from './deposit-steps.js'
 import type { Lease } from './lease.table.js'
 import type { Mirrored, SourceAtWork } from './source-at-work.js'
 import { requireJurisdiction } from './require-jurisdiction.js'
 import { chainRetainUntil } from './retention.js'
-import { siblingSources } from './sibling-sources.js'
+import { SourceBasis, type DepositBasis } from './source-basis.js'
 
 /** How a deposit is to be taken. */
 export interface TakeWish {
@@ -32,7 +29,7 @@ export interface TakeWish {
 @Injectable()
 export class TakeSourceDeposit {
   constructor(
-    @Inject(Database) private readonly database: Database,
+    @Inject(SourceBasis) private readonly basis: SourceBasis,
     @Inject(ReplicaSet) private readonly replicas: ReplicaSet,
     @Inject(RemoteOpener) private readonly remotes: RemoteOpener,
     @Inject(DepositSteps) private readonly steps: DepositSteps,
@@ -42,14 +39,11 @@ export class TakeSourceDeposit {
   /** @throws EscrowError whatever stops a deposit; nothing is published then */
   async run(lease: Lease, work: SourceAtWork, wish: TakeWish, signal: AbortSignal): Promise<Mirrored> {
     requireJurisdiction(work.known.signed.body, this.replicas.replicas)
-    const epoch = await this.database.query((db) => findCurrentEpoch(db, work.key.agreementId))
-    if (epoch === null) throw new EscrowError('VAULT_NOT_ARMED', `the vault of ${work.key.agreementId} has no armed epoch`)
-    const previous = await this.steps.previous.run(work.known, work.key, signal)
-    const siblings = siblingSources({ database: this.database, deposits: this.steps.previous }, work.key.agreementId, signal)
-    const request = { ...this.request(work, { epoch, previous, full: wish.full }), siblings }
-    const result = await prepareDeposit(request, this.tools(lease, work, { request, wish }), signal)
+    const basis = await this.basis.run(work, signal)
+    const request = this.request(work, basis, wish.full)
+    const result = await prepareDeposit(request, this.tools(lease, work, { request, basis, wish }), signal)
     if (result.outcome === 'unchanged') {
-      return { outcome: 'unchanged', source: work.key, sequence: previous?.manifest.sequence ?? 0 }
+      return { outcome: 'unchanged', source: work.key, sequence: basis.previous?.manifest.sequence ?? 0 }
     }
     const { deposit } = result
     const retainUntil = request.retainUntil(deposit.place.kind)
@@ -62,10 +56,7 @@ export class TakeSourceDeposit {
     return { outcome: 'deposited', source: work.key, depositId, manifest, manifestDigest, findings: deposit.findings, resumed: false, late }
   }
 
-  private request(
-    work: SourceAtWork,
-    basis: { readonly epoch: VaultEpochRow; readonly previous: PreviousDeposit | null; readonly full: boolean },
-  ): DepositRequest {
+  private request(work: SourceAtWork, basis: DepositBasis, full: boolean): DepositRequest {
     const { body, digest } = work.known.signed
     const now = this.agent.clock.now()
     const { epoch, previous } = basis
@@ -79,23 +70,29 @@ export class TakeSourceDeposit {
       vault: { recipient: epoch.recipient, epoch: epoch.epoch, exposed: epoch.state === 'exposed' },
       inventoryRecipients: inventoryRecipients(body, { vault: epoch.recipient, mode: work.row.mode }),
       previous,
-      full: basis.full || due === 'first' || due === 'age',
+      full: full || due === 'first' || due === 'age',
       // A source at rest needs no new base: a full deposit at every look would fill the store with copies.
       chainComplete: due === 'length',
       retainUntil: (kind: DepositKind) =>
         chainRetainUntil(body, work.row, kind === 'full' || work.row.fullAt === null ? now : work.row.fullAt),
       packBytesMax: this.agent.options.packBytesMax,
       secondOpinionBytesMax: this.agent.options.secondOpinionBytesMax,
+      ...basis.beside,
     }
   }
 
-  private tools(lease: Lease, work: SourceAtWork, job: { readonly request: DepositRequest; readonly wish: TakeWish }): DepositTools {
+  private tools(
+    lease: Lease,
+    work: SourceAtWork,
+    job: { readonly request: DepositRequest; readonly basis: DepositBasis; readonly wish: TakeWish },
+  ): DepositTools {
     const { vault, previous, url } = job.request
     const { onProgress, remote } = job.wish
     const record = { epoch: vault.epoch, baseSequence: previous?.manifest.base ?? 1 }
     return {
       remote: remote ?? this.remotes.open(url, work.row.credentialFile ?? undefined),
       replicas: this.replicas,
+      attachments: job.basis.attachments,
       clock: this.agent.clock,
       entropy: this.agent.entropy,
       knownObjectsKey: this.agent.keys.knownObjectsKey(work.key.agreementId, work.key.source),

@@ -131,7 +131,8 @@ async function verifyFiles(
   signal: AbortSignal,
 ): Promise<{ readonly files: number; readonly bytes: number }> {
   const { source, published } = of.history
-  const files = published.flatMap((deposit) => filesOf(deposit))
+  // Deposits may name the same attachment.
+  const files = [...new Map(published.flatMap((deposit) => filesOf(deposit)).map((file) => [file.key, file])).values()]
   const total = files.reduce((sum, { expected }) => sum + expected.sizeBytes, 0)
   let bytes = 0
   const onBytes = (count: number) => {

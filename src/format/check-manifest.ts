@@ -1,6 +1,7 @@
 // The rules between the fields of a manifest, and between the manifests of a chain. A verifier needs nothing else to know that no
 // deposit is missing from a folder but the digest of the newest manifest.
 import { EscrowError } from '../core/errors.js'
+import { attachmentName } from './attachment.js'
 import type { Manifest } from './manifest.js'
 
 /** A manifest with the digest of its payload. */
@@ -38,8 +39,8 @@ function checkFiles({ envelope, inventory, knownObjects, attachments }: Manifest
   for (const file of [envelope, inventory, knownObjects]) {
     if (!fileName.test(file.key)) throw invalid('a file name as key', JSON.stringify(file.key.slice(0, 60)))
   }
-  const attachment = attachments.find((file) => !file.key.split('/').every((segment) => fileName.test(segment)))
-  if (attachment !== undefined) throw invalid('an object key for each attachment', JSON.stringify(attachment.key.slice(0, 60)))
+  const attachment = attachments.find((file) => file.key !== attachmentName(file.sha256))
+  if (attachment !== undefined) throw invalid('attachments to bear their digests', JSON.stringify(attachment.key.slice(0, 100)))
   const keys = [envelope, inventory, knownObjects, ...attachments].map((file) => file.key)
   if (new Set(keys).size !== keys.length) throw invalid('each object key once', 'one of them twice')
   const { sizeBytes, partBytes, partSha256 } = envelope

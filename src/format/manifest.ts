@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import { archivedCommitsMax, archivedParentsMax, innerTagsMax, partsMax } from '../core/limits.js'
+import { archivedCommitsMax, archivedParentsMax, innerTagsMax, lfsListedMax, partsMax } from '../core/limits.js'
 import { DepositMode } from './agreement.js'
+import { InventoryAttachment } from './attachment.js'
 import { Contents } from './contents.js'
 import { AgeRecipient, Instant, Oid, SafeCount, Sha256Hex, Slug } from './ids.js'
 
@@ -29,6 +30,7 @@ export const FindingCode = z.enum([
   'EPOCH_EXPOSED',
   'LFS_POINTER',
   'LFS_OBJECT_MISSING',
+  'ATTACHMENT_OUTDATED',
   'SUBMODULE_UNMATCHED',
   'SUBMODULE_COMMIT_MISSING',
   'HEAD_MISSING',
@@ -86,6 +88,7 @@ export const Manifest = z.strictObject({
   }),
   inventory: SealedFile,
   knownObjects: SealedFile,
+  /** Keys are `attachments/<sha256>.age` below the folder of the source: deposits may name the same one. */
   attachments: z.array(SealedFile).max(100_000),
   findings: z.array(FindingCount).max(100),
   outcome: Outcome,
@@ -162,6 +165,13 @@ export const Inventory = z.strictObject({
   innerTags: z
     .array(z.strictObject({ oid: Oid, peeled: Oid, peeledType: ObjectType.optional() }))
     .max(innerTagsMax)
+    .optional(),
+  /** What the manifest's attachments are, each by the digest of its age file. */
+  attachments: z.array(InventoryAttachment).max(100_000).optional(),
+  /** LFS objects that pointers of the chain stand for and that were not to be had. */
+  lfsMissing: z
+    .array(z.strictObject({ oid: Sha256Hex, sizeBytes: SafeCount }))
+    .max(lfsListedMax)
     .optional(),
 })
 export type Inventory = z.infer<typeof Inventory>

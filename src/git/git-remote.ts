@@ -1,3 +1,5 @@
+import type { LfsRemote } from './lfs-remote.js'
+
 /** Git's object format: decides the length of object ids. */
 export type ObjectFormat = 'sha1' | 'sha256'
 
@@ -44,6 +46,9 @@ export interface FetchRequest {
  * Everything it returns is attacker-controlled, but of the right shape: ids are hex of the right length, names are valid ref names.
  */
 export abstract class GitRemote {
+  /** What git LFS keeps beside it; undefined where there is nobody to ask. */
+  readonly lfs?: LfsRemote
+
   /**
    * List all refs in one round trip (capabilities may cost one more the first time).
    *

@@ -3,6 +3,7 @@ import { Database } from '../db/database.js'
 import type { AgreementRow } from '../escrow/agreement.table.js'
 import { listChain, listExplanations, type DepositRow } from '../escrow/deposit.table.js'
 import { placeOf } from '../escrow/deposit-place.js'
+import { listAttachmentsOfDeposits } from '../escrow/attachment.table.js'
 import { listObjectsOfDeposits, listObjectsUnder, listVaultStatements, type StoredObjectRow } from '../escrow/object.table.js'
 import { AgreementId } from '../format/ids.js'
 import { objectKeys } from '../store/object-key.js'
@@ -55,8 +56,18 @@ export class GrantedObjects {
       const chain = await this.chain(agreement.agreementId, granted)
       const deposit = chain.find((row) => grant.key.startsWith(folderOf(row)))
       if (deposit !== undefined) return (await this.page([deposit])).find((object) => object.key === grant.key) ?? null
+      const attachment = await this.attachment(chain, grant.key)
+      if (attachment !== null) return attachment
     }
     return (await this.documents(agreement)).find((object) => object.key === grant.key) ?? null
+  }
+
+  /** Attachments lie beside the deposits, which may share them: one is granted with a deposit that names it, whichever brought it. */
+  private async attachment(chain: readonly DepositRow[], key: string): Promise<StoredObjectRow | null> {
+    if (!/\/attachments\/[^/]+$/.test(key)) return null
+    const ids = chain.map((deposit) => deposit.depositId)
+    const attachments = await this.database.query((db) => listAttachmentsOfDeposits(db, ids))
+    return attachments.find((object) => object.key === key) ?? null
   }
 
   /** What the attempt wrote belongs to its deposit by number; what came later is found by its name. */
@@ -69,7 +80,8 @@ export class GrantedObjects {
         const place = places.get(depositId)
         if (place !== undefined) later.push(objectKeys.explanation(place, digest))
       }
-      const objects = [...(await listObjectsOfDeposits(db, ids)), ...(await listObjectsUnder(db, later))]
+      const own = await listObjectsOfDeposits(db, ids)
+      const objects = [...own, ...(await listAttachmentsOfDeposits(db, ids)), ...(await listObjectsUnder(db, later))]
       return [...new Map(objects.map((object) => [object.key, object])).values()]
     })
   }

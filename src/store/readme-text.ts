@@ -22,7 +22,7 @@ agreements/<agreement>/sources/<source>/<number>-incremental/    a deposit that 
     <attempt>.bundle.age       a git bundle in an age file: the repository
     <attempt>.inventory.age    names of refs and files in an age file
     <attempt>.known-objects    not needed to restore
-agreements/<agreement>/sources/<source>/attachments/<sha256>.age   large files that git LFS keeps outside of git
+agreements/<agreement>/sources/<source>/attachments/<sha256>.age   files that belong to deposits; the inventory says what each is
 agreements/<agreement>/releases/<request>/           released shares and the statements behind them
 agreements/<agreement>/evidence/<sha256>             documents that those statements name
 events/<leaf>.json                                   what stands behind each entry of the log

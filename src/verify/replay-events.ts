@@ -1,6 +1,7 @@
 import { EscrowError, unreachable } from '../core/errors.js'
 import { PartsDigester } from '../crypto/digest.js'
 import type { Tx } from '../db/database.js'
+import { nameAttachments } from '../escrow/attachment.table.js'
 import type { StoredObjectRow } from '../escrow/object.table.js'
 import { depositRow } from '../escrow/publish-deposit.js'
 import { objectDigests } from '../escrow/store-document.js'
@@ -34,6 +35,8 @@ export class ReplayEvents {
   private readonly chains = new Map<string, { readonly number: number; readonly leafHash: string }>()
   private readonly kinds = new Map<string, DepositPlace['kind']>()
   private readonly replicasSeen = new Set<string>()
+  /** Named by an earlier deposit, whose row they have: they are not read again. */
+  private readonly attachmentsSeen = new Set<string>()
 
   constructor(
     private readonly documents: ArchiveDocuments,
@@ -160,9 +163,12 @@ export class ReplayEvents {
       // A degraded receipt is not the last word: another one is issued when the witnesses are back.
       receiptDigest: receipt !== null && this.isWitnessed(receipt.body) ? receipt.digest : null,
     }
+    const attachments = manifest.body.attachments.map((file) => objectKeys.attachment(place.agreement, place.source, file.sha256))
+    for (const key of attachments) this.attachmentsSeen.add(key)
     return async (tx) => {
       await restoreDeposit(tx, row, manifest.body.findings)
       await restoreObjects(tx, objects)
+      await nameAttachments(tx, depositId, attachments)
     }
   }
 
@@ -175,7 +181,7 @@ export class ReplayEvents {
     { body, digest }: OpenedDocument<Manifest>,
     signal?: AbortSignal,
   ): Promise<Omit<StoredObjectRow, 'objectId'>[]> {
-    const named = objectsOfManifest(place, body, depositIdOf(digest))
+    const named = objectsOfManifest(place, body, depositIdOf(digest)).filter(({ row }) => !this.attachmentsSeen.has(row.key))
     return Promise.all(named.map((one) => this.withParts(one, signal)))
   }
 

@@ -52,6 +52,6 @@ export function objectsOfManifest(place: DepositPlace, manifest: Manifest, depos
     { row: sealed, partsUnknown: false },
     small('inventory', parseObjectKey(folder + inventory.key), inventory),
     small('known-objects', parseObjectKey(folder + knownObjects.key), knownObjects),
-    ...attachments.map((file) => small('attachment', parseObjectKey(folder + file.key), file)),
+    ...attachments.map((file) => small('attachment', objectKeys.attachment(place.agreement, place.source, file.sha256), file)),
   ]
 }

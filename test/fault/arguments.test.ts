@@ -78,6 +78,7 @@ test.for(each.filter(([, command]) => command.arguments.at(-1)?.variadic !== tru
 
 /** What is not of a form. A form that is missing here fails the test below. */
 const malformed: Readonly<Record<string, readonly string[]>> = {
+  'file name': ['', '..', 'a/b', '.hidden', '-rf', 'NUL', 'a\u202eb'],
   id: ['', 'product', 'agr_', `agr_${'A'.repeat(20)}`, `agr_${'a'.repeat(21)}`, `req_${'a'.repeat(20)}`, '../agr_aaaaaaaaaaaaaaaaaaaa'],
   request: ['', 'first', `agr_${'a'.repeat(20)}`, `req_${'a'.repeat(19)}`],
   'request or order': ['', 'first', 'f'.repeat(63), 'F'.repeat(64)],

@@ -38,6 +38,7 @@ const goodWords: ReadonlyMap<string, string> = new Map([
   ['token', `tok_${letters}`],
   ['order', '0a'.repeat(32)],
   ['name', 'product'],
+  ['file name', 'sbom.json'],
   ['party', 'partner'],
   ['name[@sequence]', 'product@1'],
   ['code', 'CH'],

@@ -162,7 +162,7 @@ const leftOut: Readonly<Record<string, readonly string[]>> = {
   log_entry: ['entryId'],
   log_head: ['checkpointAt', 'holder', 'fencingToken', 'leaseExpiresAt'],
 }
-const notBroughtBack = new Set(['lease', 'attempt', 'log_witness', 'log_turn'])
+const notBroughtBack = new Set(['lease', 'attempt', 'log_witness', 'log_turn', 'attachment'])
 
 type Row = Record<string, unknown>
 
@@ -183,6 +183,7 @@ export async function dumpIndex(database: Database): Promise<Record<string, read
     key: keyOf(row['objectId']),
   }))
   tables['stored_object'] = tables['stored_object']!.filter((row) => !isOrphan(row))
+  tables['deposit_attachment'] = tables['deposit_attachment']!.map(({ objectId, ...row }) => ({ ...row, key: keyOf(objectId) }))
   tables['fixity_check'] = tables['fixity_check']!.filter((row) => row['outcome'] !== 'match').map((row) => {
     const copy = copies.get(row['copyId'])!
     return { ...row, versionId: copy['versionId'], key: keyOf(copy['objectId']) }

@@ -1,0 +1,42 @@
+import { Inject, Injectable } from '@nestjs/common'
+import { EscrowError } from '../core/errors.js'
+import { Database } from '../db/database.js'
+import type { DepositRequest, PreviousDeposit } from '../deposit/deposit-request.js'
+import type { AttachmentArchive } from '../deposit/keep-attachment.js'
+import { findCurrentEpoch, type VaultEpochRow } from './agreement.table.js'
+import { attachedFiles } from './attached-files.js'
+import { AttachmentKeeper } from './attachment-keeper.js'
+import { ReadPreviousDeposit } from './previous-deposit.js'
+import { siblingSources } from './sibling-sources.js'
+import type { SourceAtWork } from './source-at-work.js'
+
+/** What the next deposit of a source rests on. */
+export interface DepositBasis {
+  readonly epoch: VaultEpochRow
+  readonly previous: PreviousDeposit | null
+  /** The part of the request that tells of it. */
+  readonly beside: Required<Pick<DepositRequest, 'attached' | 'attachmentsWait' | 'attachedFindings' | 'siblings'>>
+  readonly attachments: AttachmentArchive
+}
+
+/** Finds what the next deposit of a source is sealed to, compared with, and what else belongs to it. */
+@Injectable()
+export class SourceBasis {
+  constructor(
+    @Inject(Database) private readonly database: Database,
+    @Inject(ReadPreviousDeposit) private readonly previous: ReadPreviousDeposit,
+    @Inject(AttachmentKeeper) private readonly attachments: AttachmentKeeper,
+  ) {}
+
+  /** @throws EscrowError `VAULT_NOT_ARMED`; `OBJECT_*`, `STORE_*` when the deposit before cannot be read */
+  async run({ known, key }: SourceAtWork, signal?: AbortSignal): Promise<DepositBasis> {
+    const epoch = await this.database.query((db) => findCurrentEpoch(db, key.agreementId))
+    if (epoch === null) throw new EscrowError('VAULT_NOT_ARMED', `the vault of ${key.agreementId} has no armed epoch`)
+    const previous = await this.previous.run(known, key, signal)
+    const waiting = await this.attachments.waiting({ key, vault: epoch })
+    const { files, findings } = attachedFiles(previous, epoch, waiting)
+    const siblings = siblingSources({ database: this.database, deposits: this.previous }, key.agreementId, signal)
+    const beside = { attached: files, attachmentsWait: waiting.length > 0, attachedFindings: findings, siblings }
+    return { epoch, previous, beside, attachments: this.attachments.archive({ known, key, vault: epoch }) }
+  }
+}
