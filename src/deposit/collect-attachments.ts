@@ -72,6 +72,9 @@ export function withLfsFindings(
   return [...findings.filter((finding) => finding.code !== 'LFS_POINTER'), ...missing]
 }
 
+const notPushed = 'it was not pushed: run `git lfs push --all` with the address of this push, then push again'
+const notAsked = 'LFS objects are fetched over http(s) and from local paths only'
+
 class LfsCollection {
   readonly held: HeldAttachment[] = []
   readonly missing = new Map<string, { readonly sizeBytes: number; readonly reason: string }>()
@@ -101,10 +104,11 @@ class LfsCollection {
 
   private async fetch(objects: readonly LfsObject[]): Promise<void> {
     const { remote } = this.attempt.tools
+    const nobody = this.attempt.listing.pushed === true ? notPushed : notAsked
     for (let at = 0; at < objects.length; at += lfsBatchMax) {
       const batch = objects.slice(at, at + lfsBatchMax)
       if (remote.lfs === undefined) {
-        for (const one of batch) this.miss(one, 'it was not sent, and there is nobody to ask for it')
+        for (const one of batch) this.miss(one, nobody)
         continue
       }
       const places = await remote.lfs.locate(batch, this.signal).catch((error: unknown) => this.reasonOf(error))

@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises'
-import { EscrowError } from '../core/errors.js'
+import { EscrowError, isEscrowError } from '../core/errors.js'
 
 const credentialBytesMax = 4096
 
@@ -39,6 +39,13 @@ export function parseCredential(line: string): Credential {
   const pair = line.includes(':') ? line : `x-access-token:${line}`
   const encoded = Buffer.from(pair, 'utf8').toString('base64')
   return credential(`Basic ${encoded}`, [encoded, pair, pair.slice(pair.indexOf(':') + 1)])
+}
+
+/** A fault without what a server may have repeated of what we sent it. */
+export function redacted(error: unknown, sent: Credential | undefined): unknown {
+  if (sent === undefined || !isEscrowError(error)) return error
+  const message = sent.redact(error.message)
+  return message === error.message ? error : new EscrowError(error.code, message, { details: error.details })
 }
 
 function credential(authorization: string, secrets: readonly string[]): Credential {

@@ -1,5 +1,6 @@
 import { EscrowError, isEscrowError, type ErrorCode } from '../core/errors.js'
-import { readCredential, type Credential } from './credential.js'
+import { readCredential, redacted, type Credential } from './credential.js'
+import { HttpLfs } from './http-lfs.js'
 import { GitRemote, type FetchRequest, type RefListing } from './git-remote.js'
 import { discover, version2, type Discovery } from './http-discovery.js'
 import type { HttpTransport } from './http-transport.js'
@@ -64,11 +65,13 @@ const staleCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
  * first discovery; in the older versions each discovery is a listing. Starts no process.
  */
 export class HttpRemote extends GitRemote {
+  override readonly lfs: HttpLfs
   readonly #options: HttpRemoteOptions
 
   constructor(options: HttpRemoteOptions) {
     super()
     this.#options = options
+    this.lfs = new HttpLfs(options)
   }
 
   async listRefs(signal?: AbortSignal): Promise<RefListing> {
@@ -190,11 +193,4 @@ function withWords(error: unknown, words: Words): unknown {
   const said = words.toString()
   if (!isEscrowError(error, 'REMOTE_BROKEN') || said === '' || error.message.includes(said)) return error
   return new EscrowError('REMOTE_BROKEN', `${error.message}; the remote said: ${JSON.stringify(said)}`, { cause: error })
-}
-
-/** A server may repeat in its words what we sent it. */
-function redacted(error: unknown, credential: Credential | undefined): unknown {
-  if (credential === undefined || !isEscrowError(error)) return error
-  const message = credential.redact(error.message)
-  return message === error.message ? error : new EscrowError(error.code, message, { details: error.details })
 }

@@ -30,8 +30,10 @@ export interface TransportRequest {
   readonly headers: Readonly<Record<string, string>>
   /** Sent only to the origin of `url`. */
   readonly authorization?: string | undefined
-  /** The content type that the answer must have. */
-  readonly contentType: string
+  /** Further headers, sent only to the origin of `url`. */
+  readonly originHeaders?: Readonly<Record<string, string>> | undefined
+  /** The content type that the answer must have; null for any. */
+  readonly contentType: string | null
   readonly body?: Iterable<Uint8Array> | undefined
 }
 
@@ -77,7 +79,7 @@ export class HttpTransport {
       if (hops >= redirectsMax) throw new EscrowError('REMOTE_REDIRECT', `expected at most ${redirectsMax} redirects, got more`)
       const url = redirectTarget(current.url, message.headers.location ?? '', this.#rules)
       const keeps = new URL(url).origin === new URL(current.url).origin
-      current = { ...current, url, authorization: keeps ? current.authorization : undefined }
+      current = { ...current, url, ...(keeps ? {} : { authorization: undefined, originHeaders: undefined }) }
     }
   }
 
@@ -91,6 +93,16 @@ export class HttpTransport {
     if (!isRedirect(message)) return this.#accept(message, request, signal)
     message.destroy()
     throw new EscrowError('REMOTE_REDIRECT', 'expected an answer to the request, got a redirect')
+  }
+
+  /**
+   * An address that a remote has given us, if we go there.
+   *
+   * @param from - what gave it. @param location - attacker-controlled.
+   * @throws EscrowError `REMOTE_REDIRECT`, `REMOTE_ADDRESS_REFUSED`
+   */
+  follow(from: string, location: string): string {
+    return redirectTarget(from, location, this.#rules)
   }
 
   /** Close idle connections. */
@@ -143,7 +155,7 @@ export class HttpTransport {
     const body = this.#body(message, signal)
     if (message.statusCode !== 200) throw await statusFault(message.statusCode ?? 0, body)
     const contentType = (message.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
-    if (contentType !== request.contentType) {
+    if (request.contentType !== null && contentType !== request.contentType) {
       message.destroy()
       throw new EscrowError(
         'REMOTE_PROTOCOL',
@@ -193,8 +205,9 @@ function requestHeaders(request: TransportRequest): Record<string, string> {
   return {
     // Some servers answer git clients only.
     'user-agent': 'git/reduit',
-    accept: request.contentType,
+    accept: request.contentType ?? '*/*',
     ...request.headers,
+    ...request.originHeaders,
     ...(request.authorization === undefined ? {} : { authorization: request.authorization }),
     ...(request.body === undefined ? {} : { 'content-length': String(sizeBytes) }),
   }

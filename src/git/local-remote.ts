@@ -4,6 +4,7 @@ import { EscrowError } from '../core/errors.js'
 import { pathBytesMax, remoteIdleTimeoutMs } from '../core/limits.js'
 import { startGit } from './git-command.js'
 import { GitRemote, type FetchRequest, type RefListing } from './git-remote.js'
+import { LocalLfs } from './local-lfs.js'
 import { beginTalk, fetchOver, listOver, type Talk } from './talk.js'
 
 /** Where the repository is and which git reads it. */
@@ -21,11 +22,13 @@ export interface LocalRemoteOptions {
  * The process lives as long as one call: it is killed when the caller aborts or stops reading.
  */
 export class LocalRemote extends GitRemote {
+  override readonly lfs: LocalLfs
   readonly #options: LocalRemoteOptions
 
   constructor(options: LocalRemoteOptions) {
     super()
     this.#options = options
+    this.lfs = new LocalLfs(() => findGitDir(options.path))
   }
 
   async listRefs(signal?: AbortSignal): Promise<RefListing> {
