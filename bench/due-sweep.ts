@@ -1,9 +1,9 @@
 // Row 8: finding and taking what is due among 100,000 sources.
 import type { BenchRow } from './bench-row.js'
 import { SystemClock, monotonicMs } from '../src/core/environment.js'
-import { rowsMax } from '../src/core/limits.js'
+import { dueSweepMax } from '../src/core/limits.js'
 import { PostgresDatabase } from '../src/db/postgres-database.js'
-import { sweepDueSources } from '../src/escrow/source.table.js'
+import { DueSources } from '../src/escrow/due-sources.js'
 import { measure, median } from './measure.js'
 import { postgres } from './tools.js'
 
@@ -12,7 +12,6 @@ const sources = 100_000
 const duePerTick = Math.ceil(sources / (24 * 60))
 const ticks = 20
 const minuteMs = 60_000
-const dayMs = 1440 * minuteMs
 
 export const row: BenchRow = {
   name: 'due-sweep',
@@ -44,11 +43,17 @@ export const row: BenchRow = {
             unit: 's',
             target: { bound: 'at most', value: 1 },
           },
-          { what: 'a tick in which all are due at once', value: all.wallMs / 1000, unit: 's', target: { bound: 'at most', value: 1 } },
+          {
+            what: `a tick in which all are due: it takes ${dueSweepMax.toLocaleString('en')} (longest)`,
+            value: Math.max(...all.ticksMs) / 1000,
+            unit: 's',
+            target: { bound: 'at most', value: 1 },
+          },
+          { what: `all ${all.ticksMs.length} ticks until every source is taken`, value: all.wallMs / 1000, unit: 's', target: null },
         ],
         measured: [
           { what: `tick, ${duePerTick} due`, wallMs: median(single), cpuMs: Number.NaN },
-          { what: `tick, all ${sources} due, batches of ${rowsMax}`, wallMs: all.wallMs, cpuMs: Number.NaN },
+          { what: `tick, all ${sources} due (median)`, wallMs: median(all.ticksMs), cpuMs: Number.NaN },
         ],
         bound: 'PostgreSQL writes one row version and its index entries for each source that is taken',
       }
@@ -58,14 +63,19 @@ export const row: BenchRow = {
   },
 }
 
-async function drain(database: PostgresDatabase, now: Date): Promise<{ readonly wallMs: number; readonly swept: number }> {
-  const startedMs = monotonicMs()
-  const lookAgainAt = new Date(now.getTime() + dayMs)
-  let swept = 0
-  for (;;) {
-    const found = await database.transaction((tx) => sweepDueSources(tx, { now, lookAgainAt, limit: rowsMax }))
+/** Ticks until nothing is due any more, as the service ticks. */
+async function drain(
+  database: PostgresDatabase,
+  now: Date,
+): Promise<{ readonly wallMs: number; readonly swept: number; readonly ticksMs: readonly number[] }> {
+  const due = new DueSources(database, { now: () => now })
+  const ticksMs: number[] = []
+  for (let swept = 0; ;) {
+    const startedMs = monotonicMs()
+    const found = await due.due()
     swept += found.length
-    if (found.length < rowsMax) return { wallMs: monotonicMs() - startedMs, swept }
+    ticksMs.push(monotonicMs() - startedMs)
+    if (found.length < dueSweepMax) return { wallMs: ticksMs.reduce((sum, ms) => sum + ms, 0), swept, ticksMs }
   }
 }
 

@@ -31,6 +31,7 @@ import { LogModule } from './log/log.module.js'
 import { GrantController } from './release/grant.controller.js'
 import { ReleaseController } from './release/release.controller.js'
 import { ReleaseModule } from './release/release.module.js'
+import { ServiceGauges } from './service-gauges.js'
 import { VerifyController } from './verify/verify.controller.js'
 import { VerifyModule } from './verify/verify.module.js'
 
@@ -82,6 +83,7 @@ export class HttpAppModule {
       controllers: role === 'worker' ? workerControllers : controllers,
       providers: [
         { provide: Metrics, useValue: metrics },
+        ServiceGauges,
         ProblemFilter,
         Readiness,
         IdempotencyInterceptor,

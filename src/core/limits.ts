@@ -268,6 +268,8 @@ export const jobLockMs = 60_000
 export const lookAgainMs = 5 * 60_000
 /** A copy that could not be read in the background is read again after so long before anybody is told. */
 export const unreadableAgainMs = 15 * 60_000
+/** Sources that metrics name, those that were fresh longest ago: a line for each of 100,000 would fill Prometheus. */
+export const sourcesShownMax = 500
 /** Parts of large copies that one round of spot checks reads: 32 MiB a minute. */
 export const spotPartsPerRound = 4
 /** Neighbouring copies among which one round draws. */
@@ -297,8 +299,8 @@ export const noticePauseMs = 60_000
 export const noticePauseMaxMs = 12 * 60 * 60_000
 /** Contacts of one party in one agreement. */
 export const noticeContactsMax = 20
-/** Sources that one tick takes; the others wait for the next tick, a few seconds later. */
-export const dueSweepMax = 20_000
+/** Sources that one tick takes; the others wait for the next tick, five seconds later. A thousand a second is more than any fleet mirrors. */
+export const dueSweepMax = 5000
 
 /** A JSON body over HTTP that is no signed document: the largest of ours has a dozen fields. */
 export const jsonBodyBytesMax = 64 * KiB
@@ -316,6 +318,10 @@ export const httpKeepAliveMs = 65_000
 export const httpShutdownMs = 20_000
 /** Connections of one process; each costs some 50 KiB. */
 export const httpConnectionsMax = 2000
+/** The row of an API token is believed for so long (decision 0015). */
+export const tokenKeptMs = 1000
+/** Tokens that one process keeps. */
+export const tokensKeptMax = 10_000
 /** Clients whose rate is remembered; the oldest is forgotten. */
 export const rateClientsMax = 10_000
 /** A witness's word that a log is silent is believed so long: afterwards the service may be back. */

@@ -26,6 +26,8 @@ export class JobObserver {
   private readonly logger: Logger
   private readonly seconds: Histogram<'job' | 'outcome'>
   private readonly running: Gauge<'job'>
+  private readonly outcomes: Counter<'job' | 'outcome'>
+  private readonly bytes: Counter<'job'>
   private readonly faults: Counter<'where'>
 
   /** @param destination - where lines go; standard error when left out. @param registry - of the process; null for none. */
@@ -40,6 +42,18 @@ export class JobObserver {
       registers,
     })
     this.running = new Gauge({ name: 'escrow_job_running', help: 'Jobs at work in this process.', labelNames: ['job'], registers })
+    this.outcomes = new Counter({
+      name: 'escrow_job_outcomes_total',
+      help: 'What jobs came to: their outcome (deposited, unchanged, ...), done where they name none, or the code of their failure.',
+      labelNames: ['job', 'outcome'],
+      registers,
+    })
+    this.bytes = new Counter({
+      name: 'escrow_job_bytes_total',
+      help: 'Bytes that jobs deposited or read again.',
+      labelNames: ['job'],
+      registers,
+    })
     this.faults = new Counter({
       name: 'escrow_queue_faults_total',
       help: 'Times that the queue or the question what is due failed.',
@@ -56,8 +70,17 @@ export class JobObserver {
       const ms = Math.round(monotonicMs() - startedMs)
       this.running.dec({ job: running.job })
       this.seconds.observe({ job: running.job, outcome: end.kind }, ms / 1000)
+      this.count(running.job, end)
       this.say({ ...running, ms }, end)
     }
+  }
+
+  private count(job: JobName, end: JobEnd): void {
+    if (end.kind === 'done') {
+      const { outcome, bytes } = end.facts
+      this.outcomes.inc({ job, outcome: typeof outcome === 'string' ? outcome : 'done' })
+      if (typeof bytes === 'number') this.bytes.inc({ job }, bytes)
+    } else this.outcomes.inc({ job, outcome: end.kind === 'failed' ? codeOf(end.error) : end.kind })
   }
 
   /** Queue or database could not be asked. The next try comes by itself. */
@@ -72,6 +95,8 @@ export class JobObserver {
     else this.logger[isEscrowError(end.error) ? 'warn' : 'error']({ ...facts, ...wordsOf(end.error) }, 'job failed')
   }
 }
+
+const codeOf = (error: unknown): string => (isEscrowError(error) ? error.code : 'FAULT')
 
 /** Code and words; the stack only where the fault is our own. */
 function wordsOf(error: unknown): object {

@@ -6,6 +6,7 @@ import { CheckFixity } from './check-fixity.js'
 import { CheckLog } from './check-log.js'
 import { CopyReader } from './copy-reader.js'
 import { CollectEvidence } from './collect-evidence.js'
+import { MeasureService } from './measure-service.js'
 import { RebuildIndex } from './rebuild-index.js'
 import { RecordFixity } from './record-fixity.js'
 import { RepairLog } from './repair-log.js'
@@ -24,6 +25,7 @@ import { VisibleFixity } from './visible-fixity.js'
     CheckLog,
     CollectEvidence,
     CopyReader,
+    MeasureService,
     RebuildIndex,
     RecordFixity,
     RepairLog,
@@ -38,6 +40,7 @@ import { VisibleFixity } from './visible-fixity.js'
     CheckFixity,
     CheckLog,
     CollectEvidence,
+    MeasureService,
     RebuildIndex,
     RepairObject,
     ReplicateArchive,
