@@ -27,6 +27,7 @@ import { columns, type CommandContext, type CommandResult } from './command.js'
 import { withFolderLock } from './folder-lock.js'
 import { freshFolder, readNamedFile, writeNamedFile } from './files.js'
 import { isSpent, sendDeposit, type SentDeposit } from './holder-send.js'
+import { siblingsIn } from './holder-siblings.js'
 import { acceptedName, DepositorState } from './holder-state.js'
 import { openPartyFolder, readKnownObjectsSecret, type PartyFolder } from './party-folder.js'
 import { firstFieldsOf } from './statement-fields.js'
@@ -42,6 +43,7 @@ interface GivenOptions {
   readonly full: boolean
   readonly receipt?: string
   readonly epoch?: number
+  readonly annex?: string
 }
 
 /** With the folder for the sealed deposit, and where it goes from there; null for a person's hands. */
@@ -182,7 +184,8 @@ async function seal(context: CommandContext, sealing: Sealing, repository: strin
       version: softwareVersion(),
       onProgress: (progress: DepositProgress) => context.progress(inTerminal(options.source, progress)),
     }
-    const result = await prepareDeposit(requestOf(sealing, { url, now: clock.now() }), tools, context.signal)
+    const request = { ...requestOf(sealing, { url, now: clock.now() }), ...(await siblingsIn(sealing.options.annex, sealing)) }
+    const result = await prepareDeposit(request, tools, context.signal)
     if (result.outcome === 'unchanged') return null
     await offer(sealing, { deposit: result.deposit, replicas, now: clock.now() }, context.signal)
     await state.offered(result.deposit, options.out)

@@ -73,6 +73,7 @@ function addDepositCommands(program: Command, action: Action): void {
     .option('--out <folder>', 'where the sealed deposit will lie, for `escrow receive` (with --url: below --state)')
     .option('--receipt <file>', 'what the agent gave back for the deposit before: accepted.json or its receipt.json')
     .option('--epoch <n>', "epoch of the vault to seal to (default: the agreement's first)", wholeNumber(1, 1_000_000))
+    .option('--annex <file>', 'the annex.age of the agreement, to match submodules with its sources; without it none is')
     .option('--full', 'a full deposit even where an incremental would do', false)
     .action(action(async () => (await import('./holder-deposit.js')).depositSealed))
   reaching(deposit, 'door')

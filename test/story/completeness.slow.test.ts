@@ -16,7 +16,7 @@ beforeAll(async () => {
   library = new GitFixture()
   tip = library.addCommits('refs/heads/main', 2)
   const pulled = (source: string, { path }: GitFixture) => [`  - source: ${source}`, '    mode: pull', `    url: ${path}`]
-  home = await EscrowHome.make([...pulled('library', library), ...pulled('product', product)])
+  home = await EscrowHome.make([...pulled('library', library), ...pulled('product', product), '  - source: sealed', '    mode: sealed'])
   agreement = (await home.json<{ agreements: { agreement: { agreement: string } }[] }>('agreement', 'show')).agreements[0]!.agreement
     .agreement
 }, 120_000)
@@ -92,4 +92,17 @@ test('without keys only the operator asks, and of one place at a time', async ()
   expect(await asked('--agreement', home.agreement, '--from', home.replica)).toContain('ARGUMENT_INVALID')
   expect(await asked('--agreement', home.agreement, '--as', home.party('partner'))).toContain('ARGUMENT_INVALID')
   expect(await asked('--agreement', agreement, '--sequence', '9')).toContain('NOT_FOUND')
+})
+
+test('in sealed mode the depositor matches submodules by the annex, and the operator sees levels and counts alone', async () => {
+  const how = ['--sealed', '--as', home.party('vendor'), '--agreement', home.agreement, '--source', 'sealed', '--state', home.at('state')]
+  await home.must('deposit', product.path, ...how, '--out', home.at('out'), '--annex', home.at('agreement', 'annex.age'))
+  await home.must('receive', home.at('out'))
+  await home.must('log')
+  const own = await home.json<Completeness>('completeness', '--source', 'sealed', ...asParty('vendor'))
+  expect(own.files?.submodules).toEqual([{ path: 'lib', url: library.path, commit: 'd'.repeat(40), source: 'library' }])
+  expect([own.level, failed(own)]).toEqual(['L1', ['dependencies']])
+  const operator = await home.json<Completeness>('completeness', '--source', 'sealed', '--agreement', agreement)
+  expect([operator.level, failed(operator), operator.files]).toEqual(['L1', ['dependencies'], null])
+  expect(JSON.stringify(operator)).not.toMatch(/package\.json|lib"/)
 })
