@@ -12,11 +12,11 @@ import { checkReceipt } from '../format/receipt.js'
 import { openAgreement, requireSignatures, type SignedAgreement } from '../format/signed-agreement.js'
 import { verifyReceipt } from '../format/verify-receipt.js'
 import { trustAgreement } from '../store/archive-agreement.js'
-import { depositFileKey } from '../store/archive-reader.js'
 import { openManifest, type ArchivedDeposit } from '../store/archived-deposit.js'
 import type { DepositPlace } from '../store/object-key.js'
 import { readHistory } from '../store/source-history.js'
 import { readNamedFile } from './files.js'
+import { openInventory } from './holder-inventory.js'
 import { openArchive } from './open-archive.js'
 import { openPartyFolder } from './party-folder.js'
 import { fetchDeposit } from './fetch-deposit.js'
@@ -48,12 +48,8 @@ export async function reportFromArchive(from: string, wish: PartyWish, signal: A
   const now = new SystemClock().now()
   const history = await readHistory(reader, { source: wish.source, folders, trusted, now }, signal)
   const deposit = wished(history.published, wish)
-  const { manifest, digest, place, receipt, explanations } = deposit
-  requireSize(manifest)
-  const key = depositFileKey(place, manifest.inventory.key)
-  const blocks: Uint8Array[] = []
-  for await (const block of reader.open(key, manifest.inventory, signal)) blocks.push(block)
-  const inventory = openInventory(Buffer.concat(blocks), { manifest, identity, where: key })
+  const { manifest, digest, receipt, explanations } = deposit
+  const inventory = await openInventory(reader, deposit, identity, signal).catch(namelessOr)
   const explained = explanations.flatMap((statement) => statement.codes)
   return reportCompleteness({ manifest, manifestDigest: digest, receipted: receipt !== null, inventory, explained, attachments: [] })
 }
@@ -91,20 +87,17 @@ function openGiven(sealed: Uint8Array | null, manifest: Manifest, identity: stri
   const sha256 = sha256Hex(sealed)
   if (sha256 !== manifest.inventory.sha256)
     throw new EscrowError('DIGEST_MISMATCH', `expected the inventory ${manifest.inventory.sha256}, got ${sha256}`)
-  return openInventory(sealed, { manifest, identity, where: 'the inventory' })
+  try {
+    return parseInventory(openOwnBytes(sealed, identity), manifest, 'the inventory')
+  } catch (error) {
+    return namelessOr(error)
+  }
 }
 
 /** Null for who may see no names: it is sealed to others. */
-function openInventory(
-  sealed: Uint8Array,
-  { manifest, identity, where }: { readonly manifest: Manifest; readonly identity: string; readonly where: string },
-): Inventory | null {
-  try {
-    return parseInventory(openOwnBytes(sealed, identity), manifest, where)
-  } catch (error) {
-    if (isEscrowError(error, 'ENVELOPE_RECIPIENT')) return null
-    throw error
-  }
+function namelessOr(error: unknown): null {
+  if (isEscrowError(error, 'ENVELOPE_RECIPIENT')) return null
+  throw error
 }
 
 /** A receipt that does not hold is an answer, not a reason to give none. */

@@ -107,7 +107,7 @@ function checkSections({ checks }: Completeness): Html {
 
 function fileSections({ files }: Completeness): Html {
   if (files === null) return nothing
-  const { submodules, buildRecipes, licences, largestFiles, contents, lfs } = files
+  const { submodules, buildRecipes, licences, largestFiles, contents, lfs, attachments } = files
   const modules = submodules.map(({ path, url, commit, source, held }) => [
     code(path),
     url === '' ? 'none given' : code(url),
@@ -125,6 +125,7 @@ function fileSections({ files }: Completeness): Html {
         ['Licences', names(licences)],
         ['Documentation', names(contents?.documentation ?? [])],
         ['Bills of materials', names((contents?.sboms ?? []).map(({ path }) => path))],
+        ['Attached', names(attachments.map(({ kind, name }) => `${kind}: ${name}`))],
         ['Git LFS pointers', count(lfs)],
       ])}
     </section>

@@ -49,6 +49,7 @@ export const CHECK_LIST: readonly Check[] = [
   check('L1', 'head', 'There is something to check out', { codes: ['HEAD_MISSING', 'REPOSITORY_EMPTY'] }),
   check('L1', 'fsck', 'git finds nothing suspicious in it', { codes: ['FSCK_MESSAGE'], from: 'warning', since: 0 }),
   check('L1', 'lfs', 'Every large file (Git LFS) is there', { codes: ['LFS_POINTER', 'LFS_OBJECT_MISSING'], from: 'warning', since: 0 }),
+  check('L1', 'attachments', 'Every file that was attached opens with this deposit', { codes: ['ATTACHMENT_OUTDATED'] }),
   check('L1', 'submodules', 'Every submodule is a source of the agreement, and its pinned commit is deposited', {
     codes: ['SUBMODULE_UNMATCHED', 'SUBMODULE_COMMIT_MISSING'],
   }),
@@ -73,6 +74,7 @@ export const WHAT_TO_ADD: Partial<Readonly<Record<FindingCode, string>>> = {
   FSCK_MESSAGE: 'look at the objects with `git fsck`; correct what is not as you meant it in a new commit',
   LFS_POINTER: 'send the objects of Git LFS too: a pointer is a name and a size, the file is not in the deposit',
   LFS_OBJECT_MISSING: 'upload the object to the LFS server again: `git lfs push --all <remote>`',
+  ATTACHMENT_OUTDATED: 'attach the file again: it is sealed to an epoch of the vault that later shares do not open',
   SUBMODULE_UNMATCHED: 'make the repository of this submodule a source of the agreement, or put its files into this repository',
   SUBMODULE_COMMIT_MISSING: 'push the pinned commit to the repository of the submodule, and let that source be deposited',
   CONTENTS_CUT: 'nothing by itself: it has more files than are looked through, so what else is missing may not be listed',

@@ -35,6 +35,8 @@ export type ReportedCheck = z.infer<typeof ReportedCheck>
 const ReportedFiles = z.strictObject({
   submodules: z.array(InventorySubmodule).max(recipesListedMax),
   lfs: SafeCount,
+  /** What people attached to the deposit. */
+  attachments: z.array(z.strictObject({ kind: z.string().max(40), name: z.string().max(200) })).max(recipesListedMax),
   buildRecipes: z.array(z.string().max(4096)).max(recipesListedMax),
   licences: z.array(z.string().max(4096)).max(recipesListedMax),
   largestFiles: z.array(z.strictObject({ path: z.string().max(4096), sizeBytes: SafeCount })).max(largestFilesMax),
@@ -151,8 +153,9 @@ function editionOf({ tools }: Manifest): number {
   return Number.isSafeInteger(edition) && edition > 0 ? edition : 0
 }
 
-function isAboutNothing({ check }: Check, { lfs, submodules, contents }: Inventory): boolean {
+function isAboutNothing({ check }: Check, { lfs, submodules, contents, attachments }: Inventory): boolean {
   if (check === 'lfs') return lfs.length === 0
+  if (check === 'attachments') return attachments === undefined
   if (check === 'submodules') return submodules.length === 0
   return check === 'dependencies' && contents?.dependencies.every((file) => file.role === 'manifest' && file.declared === 0) === true
 }
@@ -167,10 +170,12 @@ function levelOf(checks: readonly ReportedCheck[]): CompletenessLevel | null {
   return reached
 }
 
-function filesOf({ submodules, lfs, buildRecipes, licences, largestFiles, contents }: Inventory): Completeness['files'] {
+function filesOf(inventory: Inventory): Completeness['files'] {
+  const { submodules, lfs, buildRecipes, licences, largestFiles, contents, attachments = [] } = inventory
   return {
     submodules: submodules.slice(0, recipesListedMax),
     lfs: lfs.length,
+    attachments: attachments.flatMap((one) => (one.kind === 'lfs' ? [] : [{ kind: one.kind, name: one.name }])).slice(0, recipesListedMax),
     buildRecipes,
     licences,
     largestFiles,

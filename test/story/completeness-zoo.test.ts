@@ -65,6 +65,13 @@ test('a bill of materials in name only is none, and an empty README tells nobody
   expect(await found({ ...whole, 'bom.json': '{"a": 1}', 'README.md': '' })).toEqual(['DOCUMENTATION_MISSING HEAD', 'SBOM_MISSING HEAD'])
 })
 
+test('what is attached answers for the file that is missing', async () => {
+  const { 'bom.json': _sbom, 'README.md': _readme, ...rest } = whole
+  const { inventory } = await look(rest)
+  expect(fileFindings(inventory, [{ kind: 'sbom' }, { kind: 'documentation' }])).toEqual([])
+  expect(fileFindings(inventory, [{ kind: 'other' }]).map(({ code }) => code)).toEqual(['DOCUMENTATION_MISSING', 'SBOM_MISSING'])
+})
+
 test('compiled files are named, the wrapper of a build tool is not', async () => {
   const files = { ...whole, 'lib/driver.dll': 'MZ', 'gradle/wrapper/gradle-wrapper.jar': 'PK' }
   const { inventory, findings } = await look(files)
