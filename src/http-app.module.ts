@@ -8,6 +8,7 @@ import type { Adapters } from './adapters.module.js'
 import { AppModule } from './app.module.js'
 import { Entropy } from './core/environment.js'
 import { httpShutdownMs } from './core/limits.js'
+import { LfsController } from './escrow/lfs.controller.js'
 import { OfferController } from './escrow/offer.controller.js'
 import { PushController } from './escrow/push.controller.js'
 import { AgreementController } from './escrow/agreement.controller.js'
@@ -43,6 +44,7 @@ const controllers = [
   ReleaseController,
   GrantController,
   LogController,
+  LfsController,
   OfferController,
   PushController,
   NoticeController,

@@ -216,6 +216,8 @@ export const lfsBatchMax = 100
 export const lfsAtOnce = 4
 /** An answer of an LFS server to a batch: 100 objects with long signed URLs. */
 export const lfsAnswerBytesMax = 4 * MiB
+/** A batch request of git-lfs: a thousand objects. */
+export const lfsRequestBytesMax = MiB
 /** An LFS pointer is shorter than 1024 bytes (git-lfs, docs/spec.md). */
 export const lfsPointerBytesMax = 1024
 /** A .gitmodules file. The largest known have a few thousand entries. */

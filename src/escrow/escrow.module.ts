@@ -28,6 +28,7 @@ import { PublishDeposit } from './publish-deposit.js'
 import { PublishLog } from './publish-log.js'
 import { ReadDocument } from './read-document.js'
 import { PushDoor } from './push-door.js'
+import { ReceiveLfs } from './receive-lfs.js'
 import { ReceivePush } from './receive-push.js'
 import { ReceiveDeposit } from './receive-deposit.js'
 import { RecordExplanation } from './record-explanation.js'
@@ -65,6 +66,7 @@ const useCases = [
   ProveEvent,
   PublishLog,
   ReceiveDeposit,
+  ReceiveLfs,
   ReceivePush,
   RecordExplanation,
   RecordMissed,

@@ -13,7 +13,7 @@ import type { Viewer } from './viewer.js'
 export type Access = 'open' | readonly Role[]
 /** What a route takes: the media type, and how much of it. */
 export interface BodyRule {
-  readonly mediaType: 'application/json' | 'application/octet-stream' | typeof signedDocumentType
+  readonly mediaType: 'application/json' | 'application/octet-stream' | 'application/vnd.git-lfs+json' | typeof signedDocumentType
   readonly bytesMax: number
 }
 

@@ -70,9 +70,9 @@ export class HttpCaller {
   }
 
   /** Send bytes of any type. */
-  bytes(path: string, mediaType: string, bytes: Uint8Array, key = this.freshKey()): Promise<Response> {
+  bytes(path: string, mediaType: string, bytes: Uint8Array, key = this.freshKey(), method: 'post' | 'put' = 'post'): Promise<Response> {
     return this.send(
-      request(this.server).post(path).set('content-type', mediaType).set('idempotency-key', key).send(Buffer.from(bytes)),
+      request(this.server)[method](path).set('content-type', mediaType).set('idempotency-key', key).send(Buffer.from(bytes)),
       path,
     )
   }

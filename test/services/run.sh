@@ -20,6 +20,7 @@ missing_packages() {
   fi
   if [ -z "${ESCROW_TEST_REDIS_URL:-}" ]; then command -v redis-server >/dev/null || echo redis-server; fi
   command -v age >/dev/null || echo age
+  command -v git-lfs >/dev/null || echo git-lfs
   command -v python3 >/dev/null || echo python3
   command -v chromium >/dev/null || echo chromium
   [ -x /usr/sbin/sshd ] || echo openssh-server

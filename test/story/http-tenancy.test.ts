@@ -80,6 +80,7 @@ async function findValues(request: string): Promise<void> {
     attempt: 'a'.repeat(20),
     folder: '0000000001-full',
     name: 'manifest.json',
+    oid: '0a'.repeat(32),
   }
   const { size } = await partner.json<{ size: number }>('/v1/log')
   Object.assign(values, found, { version: '1', key: manifest.key, size: '1', path: `entries/000.p/${size}` })
@@ -92,6 +93,10 @@ async function findValues(request: string): Promise<void> {
   for (const service of ['git-receive-pack', 'git-upload-pack'])
     bodies[`/git/:agreement/:repository/${service}`] = (caller, path) =>
       caller.bytes(path, 'application/x-git-receive-pack-request', Buffer.from('0000'))
+  const lfsObjects = '/git/:agreement/:repository/info/lfs/objects'
+  bodies[`${lfsObjects}/batch`] = (caller, path) =>
+    caller.bytes(path, 'application/vnd.git-lfs+json', Buffer.from('{"operation":"upload","objects":[]}'))
+  bodies[`${lfsObjects}/:oid`] = (caller, path) => caller.bytes(path, 'application/octet-stream', Buffer.from('x'), undefined, 'put')
   bodies['/v1/agreements/:agreement/acceptances'] = (caller, path) => {
     const accept = house.sign('share-accept', 'notary', { index: 2, recipient: house.agreed.signed.body.vault.epochs[0]!.recipient })
     return caller.post(path, { documents: [Buffer.from(accept).toString('base64')] })
@@ -157,7 +162,7 @@ async function call(
 ): Promise<{ readonly status: number; readonly text: string }> {
   if (method === 'get') return caller.get(path)
   const send = bodies[name]
-  if (method !== 'post' || send === undefined) throw new Error(`no body for ${method} ${name}: add one`)
+  if (!['post', 'put'].includes(method) || send === undefined) throw new Error(`no body for ${method} ${name}: add one`)
   return send(caller, path)
 }
 
