@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn, spawnSync, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -27,6 +27,7 @@ export class BuiltEscrow {
     // That types hold is another check's business; here only the program counts.
     if (!existsSync(join(dist, 'src/cli/main.js'))) throw new Error(`tsc: ${built.stdout}${built.stderr}`)
     cpSync(join(project, 'src/db/migrations'), join(dist, 'src/db/migrations'), { recursive: true })
+    cpSync(join(project, 'src/git/second-opinion-worker.mjs'), join(dist, 'src/git/second-opinion-worker.mjs'))
     return new BuiltEscrow(dist)
   }
 
@@ -45,26 +46,40 @@ export class BuiltEscrow {
     return this.run([], argv, { killAfterMs: delayMs })
   }
 
+  /** Run `escrow` with a disk of its own, that is only so large, in the place of a folder. Linux, and whoever may mount. */
+  onSmallDisk(disk: { readonly folder: string; readonly sizeKiB: number }, argv: readonly string[]): Promise<ProcessEnded> {
+    const script = 'mount -t tmpfs -o size="$1"k tmpfs "$2" && shift 2 && exec "$@"'
+    const words = ['-c', script, 'sh', `${disk.sizeKiB}`, disk.folder, process.execPath, join(this.dist, 'src/cli/main.js'), ...argv]
+    return ended(spawn('unshare', ['--map-root-user', '--mount', 'sh', ...words], { env: environment() }))
+  }
+
   private run(
     options: readonly string[],
     argv: readonly string[],
     how: { readonly env?: NodeJS.ProcessEnv; readonly killAfterMs?: number },
   ): Promise<ProcessEnded> {
     const main = join(this.dist, 'src/cli/main.js')
-    const child = spawn(process.execPath, [...options, main, ...argv], { env: { PATH: process.env['PATH'], TZ: 'UTC', ...how.env } })
-    const out: Buffer[] = []
-    const err: Buffer[] = []
-    child.stdout.on('data', (chunk: Buffer) => out.push(chunk))
-    child.stderr.on('data', (chunk: Buffer) => err.push(chunk))
+    const child = spawn(process.execPath, [...options, main, ...argv], { env: environment(how.env) })
     const timer = how.killAfterMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), how.killAfterMs)
-    return new Promise((resolve, reject) => {
-      child.on('error', reject)
-      child.on('close', (code, signal) => {
-        clearTimeout(timer)
-        const [said, words] = [out, err].map((chunks) => Buffer.concat(chunks).toString())
-        const lines = { out: (said ?? '').split('\n'), err: (words ?? '').split('\n') }
-        resolve({ exitCode: code ?? -1, signal, ...lines, text: `${said}${words}` })
-      })
-    })
+    return ended(child).finally(() => clearTimeout(timer))
   }
+}
+
+function environment(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
+  return { PATH: process.env['PATH'], TZ: 'UTC', ...more }
+}
+
+function ended(child: ChildProcessWithoutNullStreams): Promise<ProcessEnded> {
+  const out: Buffer[] = []
+  const err: Buffer[] = []
+  child.stdout.on('data', (chunk: Buffer) => out.push(chunk))
+  child.stderr.on('data', (chunk: Buffer) => err.push(chunk))
+  return new Promise((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', (code, signal) => {
+      const [said, words] = [out, err].map((chunks) => Buffer.concat(chunks).toString())
+      const lines = { out: (said ?? '').split('\n'), err: (words ?? '').split('\n') }
+      resolve({ exitCode: code ?? -1, signal, ...lines, text: `${said}${words}` })
+    })
+  })
 }
