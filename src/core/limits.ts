@@ -301,8 +301,8 @@ export const noticePauseMs = 60_000
 export const noticePauseMaxMs = 12 * 60 * 60_000
 /** Contacts of one party in one agreement. */
 export const noticeContactsMax = 20
-/** Sources that one tick takes; the others wait for the next tick, five seconds later. A thousand a second is more than any fleet mirrors. */
-export const dueSweepMax = 5000
+/** Sources that one tick of one process takes; the others wait for the next, five seconds later. 400 a second are more than a process mirrors. */
+export const dueSweepMax = 2000
 
 /** A JSON body over HTTP that is no signed document: the largest of ours has a dozen fields. */
 export const jsonBodyBytesMax = 64 * KiB

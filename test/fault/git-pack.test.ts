@@ -1,11 +1,12 @@
 import { execFileSync } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { fsckObjects } from '../../src/git/fsck.js'
 import { indexPack, startPackIndexer, type IndexPackOptions, type IndexProgress } from '../../src/git/index-pack.js'
 import { readObjectIds, readPackIndexSummary } from '../../src/git/pack-index.js'
 import { initRepository } from '../../src/git/scratch-repository.js'
+import { withTimeLimit } from '../../src/jobs/time-limit.js'
 import { collect, gitEnvironment, GitFixture, inChunks } from '../doubles/git-fixture.js'
 
 let fixture: GitFixture
@@ -170,6 +171,33 @@ test('an abort ends it with its own reason', async () => {
   await indexer.write(packOf(objects).subarray(0, 2000))
   abort.abort(new Error('enough'))
   await expect(indexer.end()).rejects.toThrow('enough')
+})
+
+/** A git like any other, but that indexing a stream takes it a processor and for ever. */
+function spinningGit(): { readonly program: string; readonly pidFile: string } {
+  const [program, pidFile] = [join(fixture.folder, 'spinning-git'), join(fixture.folder, 'spinning.pid')]
+  const spin = `echo $$ > ${pidFile}; while :; do :; done`
+  writeFileSync(program, `#!/bin/sh\ncase "$*" in *'index-pack --stdin'*) ${spin};; *) exec git "$@";; esac\n`, { mode: 0o755 })
+  return { program, pidFile }
+}
+
+test('a repository that makes git spin is ended by the time limit of its job, and no process is left', async () => {
+  const { program, pidFile } = spinningGit()
+  const limited = withTimeLimit(
+    { timeLimitMs: 3000, stopMs: 20_000 },
+    async (signal) => {
+      const indexer = await startPackIndexer(await options({ gitProgram: program }), signal)
+      await indexer.write(packOf(objects).subarray(0, 2000))
+      return indexer.end()
+    },
+    new AbortController().signal,
+  )
+  await expect(limited).rejects.toMatchObject({ code: 'JOB_TIMEOUT' })
+  const pid = Number(readFileSync(pidFile, 'utf8'))
+  expect(pid).toBeGreaterThan(1)
+  await vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow('ESRCH'), 10_000)
+  // Whoever had that job goes on with the next one.
+  expect((await indexPack(inChunks(packOf(objects), 4096), await options())).objectCount).toBe(objects.length)
 })
 
 test('a git that is not there is GIT_MISSING', async () => {
