@@ -27,6 +27,7 @@ import { RequestLog } from './http/request-log.js'
 import { ContactController, NoticeController } from './notice/notice.controller.js'
 import { NoticeModule } from './notice/notice.module.js'
 import { JobsModule, type JobsWish } from './jobs.module.js'
+import { BeginLog } from './log/begin-log.js'
 import { LogController } from './log/log.controller.js'
 import { LogModule } from './log/log.module.js'
 import { GrantController } from './release/grant.controller.js'
@@ -85,6 +86,7 @@ export class HttpAppModule {
       controllers: role === 'worker' ? workerControllers : controllers,
       providers: [
         { provide: Metrics, useValue: metrics },
+        BeginLog,
         ServiceGauges,
         ProblemFilter,
         Readiness,

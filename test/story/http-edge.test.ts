@@ -4,12 +4,14 @@ import type { NestExpressApplication } from '@nestjs/platform-express'
 import { sql } from 'drizzle-orm'
 import request, { type Response } from 'supertest'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { ERROR_ADVICE } from '../../src/core/errors.js'
 import { httpConnectionsMax, httpHeadersTimeoutMs, httpIdleTimeoutMs, httpKeepAliveMs } from '../../src/core/limits.js'
 import { CreateToken } from '../../src/escrow/create-token.js'
 import { RevokeToken } from '../../src/escrow/revoke-token.js'
 import { LogOptions } from '../../src/log/log-options.js'
 import { seedEntries } from '../doubles/log-fixture.js'
 import { dayMs, ServiceFixture } from '../doubles/service-fixture.js'
+import { testDatabase } from '../doubles/test-database.js'
 import { readTiledLog } from '../doubles/tiles-reader.js'
 
 const lines: string[] = []
@@ -155,6 +157,14 @@ test('any client of tiled logs can read ours over HTTP, and caches keep what nev
     const answer = await fetch(base + path)
     expect([answer.status, answer.headers.get('cache-control')], path).toEqual([404, 'no-store'])
   }
+})
+
+test('a service whose index is older than the log it has published does not begin, and says what to do', async () => {
+  const { database } = service
+  service.database = await testDatabase()
+  await expect(service.start()).rejects.toMatchObject({ code: 'LOG_ROLLED_BACK' })
+  expect(ERROR_ADVICE.LOG_ROLLED_BACK).toContain('run `escrow rebuild`, then start again')
+  service.database = database
 })
 
 test('a client that is slow, idle or one of too many is limited by the server itself', () => {
