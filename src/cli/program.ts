@@ -50,7 +50,7 @@ export function buildProgram(terminal: Terminal, signal: AbortSignal, ending: En
   const program = new Command('escrow')
     .description('Source-code escrow and continuity: mirror, seal, store, prove and release git repositories.')
     .addOption(new Option('--home <folder>', 'the home folder of the service (or ESCROW_HOME)').default(defaultHome()))
-    .option('--url <service url>', 'a service over the network instead of a home folder: show, record, request, vote, download')
+    .option('--url <service url>', 'a service over the network instead of a home folder; --help of a command says whether it takes it')
     .option('--token-file <file>', 'the token for --url, as `escrow token create` wrote it')
     .option('--json', 'print results as JSON on standard output', false)
     .exitOverride()
@@ -222,6 +222,7 @@ function addProofCommands(program: Command, action: Action): void {
 }
 
 function addEveryonesCommands(program: Command, action: Action): void {
+  program.commandsGroup('Witnesses (on a machine of their own):')
   program
     .command('witness')
     .argument('<folder>', 'where it keeps its key and what it has seen; one process at a time')
@@ -264,12 +265,24 @@ function addEveryonesCommands(program: Command, action: Action): void {
     .action(action(async () => (await import('./demo.js')).demo))
 }
 
+/** The commands of each party, in the order in which it meets them. */
+export const beginnings = [
+  ['operator', 'init, agreement register, vault arm, mirror or serve, check, evidence'],
+  ['depositor', 'keygen, vault deal, agreement create, agreement sign, deposit or git push, completeness, explain'],
+  ['beneficiary', 'keygen, agreement sign, verify, completeness, request, download, open'],
+  ['custodian', 'keygen, vault accept, vault health, inbox, approve or refuse, release-share'],
+  ['witness', 'witness, attest-outage'],
+] as const
+
 function epilogue(): string {
   const codes = Object.entries(EXIT_MEANINGS).map(([code, meaning]) => `  ${code.padStart(3)}  ${meaning}`)
   return [
     '',
     'Exit codes:',
     ...codes,
+    '',
+    'Where to begin:',
+    ...beginnings.map(([who, commands]) => `  ${who.padEnd(11)}  ${commands}`),
     '',
     'A first walk: `escrow demo`. Formats and recovery without this program: docs/formats, docs/RECOVERY.md.',
   ].join('\n')

@@ -7,10 +7,17 @@ export type Reach = 'door' | 'sends' | 'service'
 
 const reaches = new WeakMap<Command, Reach>()
 
-/** Note how a command uses --url; those that note nothing refuse it. @returns the command. */
+/** What --help of a command says about a service over the network. */
+const reachWords: Readonly<Record<Reach, string>> = {
+  door: 'With --url and --token-file it asks a service over the network instead of the home folder.',
+  sends: 'With --url and --token-file what it signs is sent to the service, too.',
+  service: 'It works with a service over the network alone: give --url and --token-file.',
+}
+
+/** Note how a command uses --url, and say so in its help; those that note nothing refuse it. @returns the command. */
 export function reaching(command: Command, reach: Reach): Command {
   reaches.set(command, reach)
-  return command
+  return command.addHelpText('after', `\n${reachWords[reach]}`)
 }
 
 /** Whether a command, having signed a file, sends it. */

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { FORMS, formWordOf } from '../../src/cli/option-forms.js'
 import { EXIT_MEANINGS } from '../../src/cli/exit-code.js'
+import { beginnings } from '../../src/cli/program.js'
 import { escrow } from '../doubles/service-home.js'
 import { allCommands, isNumber, lineOf, type CommandLine } from './command-lines.js'
 
@@ -42,6 +43,12 @@ const each = commands.map((command) => [command.name, command] as const)
 test('the tree has all commands', () => {
   expect(commands.length).toBeGreaterThan(35)
   expect(commands.map(({ name }) => name)).toEqual(expect.arrayContaining(['mirror', 'agreement create', 'release record', 'verify']))
+})
+
+test('the help sends each party to commands that there are', () => {
+  const named = beginnings.flatMap(([, line]) => line.split(/, | or /)).filter((name) => name !== 'git push')
+  expect(named.length).toBeGreaterThan(25)
+  expect(named.filter((name) => !commands.some((command) => command.name === name))).toEqual([])
 })
 
 test.for(each)('%s: an unknown option', async ([, command]) => {
