@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { row as againstRestic } from './against-restic.js'
+import { row as attach } from './attach.js'
 import { Bench } from './bench.js'
 import { meets, type BenchRow, type RowOutcome } from './bench-row.js'
 import { row as dueSweep } from './due-sweep.js'
@@ -29,6 +30,7 @@ const rows: readonly BenchRow[] = [
   dueSweep,
   httpReads,
   massRelease,
+  attach,
 ]
 
 const usage = `npm run bench -- --remote <path-or-url> [--rows ${rows.map((row) => row.name).join(',')}] [--rounds n] [--json]`
