@@ -328,6 +328,8 @@ export const tokensKeptMax = 10_000
 export const rateClientsMax = 10_000
 /** A witness's word that a log is silent is believed so long: afterwards the service may be back. */
 export const outageFreshHours = 72
+/** Small documents that are read from the store at once: they wait for the network, not for us. */
+export const documentReadsMax = 8
 /** A download that runs longer is judged again in between: a grant may have ended meanwhile. */
 export const accessRecheckMs = 30_000
 /** Refused downloads of one party and release that the log takes in an hour; each is an object under retention. */

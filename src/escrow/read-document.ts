@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { EscrowError } from '../core/errors.js'
+import { documentReadsMax } from '../core/limits.js'
 import { Database } from '../db/database.js'
 import type { EventRecord } from '../format/event.js'
 import { Manifest } from '../format/manifest.js'
@@ -11,7 +12,7 @@ import type { ExpectedObject } from '../store/expected-object.js'
 import type { KnownAgreement } from './agreement-shelf.js'
 import type { DepositRow } from './deposit.table.js'
 import { manifestKeysOf } from './manifest-keys.js'
-import { findObject, type StoredObjectRow } from './object.table.js'
+import { findObject, listObjectsUnder, type StoredObjectRow } from './object.table.js'
 import { placeOf } from './deposit-place.js'
 
 /** Reads documents that the index knows, from the first replica that has the bytes that were recorded. */
@@ -24,9 +25,22 @@ export class ReadDocument {
 
   /** The bytes under a key. @throws EscrowError `NOT_FOUND` when the index does not know it; `OBJECT_*`, `STORE_*` */
   async bytes(key: string, signal?: AbortSignal): Promise<Uint8Array> {
-    const object = await this.database.query((db) => findObject(db, key))
-    if (object === null) throw new EscrowError('NOT_FOUND', `the index does not know ${key}`)
-    return this.replicas.readVerified(parseObjectKey(object.key), expectedOfRow(object), {}, signal)
+    return this.read(key, (await this.database.query((db) => findObject(db, key))) ?? undefined, signal)
+  }
+
+  /**
+   * The bytes under many keys, a few of them at a time.
+   *
+   * @returns in the order of `keys`. @throws EscrowError as `bytes`, when one cannot be read
+   */
+  async many(keys: readonly string[], signal?: AbortSignal): Promise<readonly Uint8Array[]> {
+    const objects = await this.database.query((db) => listObjectsUnder(db, keys))
+    const known = new Map(objects.map((object) => [object.key, object]))
+    const found: Uint8Array[] = []
+    for (let at = 0; at < keys.length; at += documentReadsMax) {
+      found.push(...(await Promise.all(keys.slice(at, at + documentReadsMax).map((key) => this.read(key, known.get(key), signal)))))
+    }
+    return found
   }
 
   /** The bytes of an object as they are read, every part verified before it is given. Ends with an EscrowError `OBJECT_*`, `STORE_*` */
@@ -40,6 +54,11 @@ export class ReadDocument {
     const opened = openDocument(bytes, { schema: Manifest, keys: manifestKeysOf(known.signed.body), what: 'manifest' })
     if (opened.digest === row.manifestDigest) return opened
     throw new EscrowError('DIGEST_MISMATCH', `expected the manifest ${row.manifestDigest}, got ${opened.digest}`)
+  }
+
+  private read(key: string, object: StoredObjectRow | undefined, signal?: AbortSignal): Promise<Uint8Array> {
+    if (object === undefined) throw new EscrowError('NOT_FOUND', `the index does not know ${key}`)
+    return this.replicas.readVerified(parseObjectKey(object.key), expectedOfRow(object), {}, signal)
   }
 
   /** The event behind a leaf, from the first replica whose file gives this leaf. @throws EscrowError `OBJECT_*`, `STORE_*` */

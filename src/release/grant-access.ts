@@ -67,9 +67,9 @@ export class GrantAccess {
     for (const wanted of requestedDeposits(one)) {
       const { sequence } = await this.pin(one, wanted)
       const deposit = { source: wanted.source, sequence }
-      await this.fixity.run(one.row.agreementId, deposit, signal)
       granted.push(deposit)
     }
+    await this.fixity.run(one.row.agreementId, granted, signal)
     return granted
   }
 

@@ -17,13 +17,17 @@ export class ReadAgain {
   ) {}
 
   /**
-   * Read every object of a deposit and of those that it rests on, receipts and explanations included. A bad copy becomes a finding as always.
+   * Read every object of deposits and of those that they rest on, receipts and explanations included. A bad copy becomes a finding as always.
    *
    * @throws EscrowError `OBJECT_CORRUPT` naming an object of which no replica has a good copy
    */
-  async run(agreementId: string, deposit: GrantedDeposit, signal?: AbortSignal): Promise<void> {
-    const rows = await this.objects.of(await this.objects.chain(agreementId, deposit))
-    const objects = rows.map((object) => object.objectId)
+  async run(agreementId: string, deposits: readonly GrantedDeposit[], signal?: AbortSignal): Promise<void> {
+    const found = new Set<number>()
+    for (const deposit of deposits) {
+      const rows = await this.objects.of(await this.objects.chain(agreementId, deposit))
+      for (const { objectId } of rows) found.add(objectId)
+    }
+    const objects = [...found]
     for (let at = 0; at < objects.length; at += rowsMax) {
       const some = objects.slice(at, at + rowsMax)
       await this.fixity.run({ all: false, replica: null, objects: some }, signal)

@@ -34,7 +34,11 @@ export class ReleaseFiles {
   async about(subject: string, agreementId: string, signal?: AbortSignal): Promise<Map<string, Uint8Array>> {
     const rows = await this.database.query((db) => listStatements(db, subject, agreementId))
     const found = new Map<string, Uint8Array>()
-    for (const row of rows) found.set(row.digest, await this.documents.bytes(row.key, signal))
+    const bytes = await this.documents.many(
+      rows.map((row) => row.key),
+      signal,
+    )
+    for (const [place, row] of rows.entries()) found.set(row.digest, bytes[place] ?? new Uint8Array())
     return found
   }
 

@@ -29,11 +29,16 @@ export class RequestShelf {
     @Inject(ReleaseFiles) private readonly files: ReleaseFiles,
   ) {}
 
-  /** One request. @throws EscrowError `NOT_FOUND`; `SIGNATURE_INVALID`, `STATEMENT_INVALID` when its documents no longer hold; `OBJECT_*` */
-  async get(requestId: string, signal?: AbortSignal): Promise<RequestCase> {
+  /** A request with the agreement that governs it, and no document of its case. @throws EscrowError `NOT_FOUND` */
+  async head(requestId: string): Promise<Pick<RequestCase, 'row' | 'known'>> {
     const row = await this.database.query((db) => findRequest(db, requestId))
     if (row === null) throw new EscrowError('NOT_FOUND', `no release request is named ${requestId}`)
-    const known = await this.agreements.version(row.agreementDigest)
+    return { row, known: await this.agreements.version(row.agreementDigest) }
+  }
+
+  /** One request. @throws EscrowError `NOT_FOUND`; `SIGNATURE_INVALID`, `STATEMENT_INVALID` when its documents no longer hold; `OBJECT_*` */
+  async get(requestId: string, signal?: AbortSignal): Promise<RequestCase> {
+    const { row, known } = await this.head(requestId)
     const documents = await this.files.about(requestId, row.agreementId, signal)
     if (row.orderDigest !== null) {
       for (const [digest, bytes] of await this.files.about(row.orderDigest, row.agreementId, signal)) documents.set(digest, bytes)
