@@ -34,7 +34,7 @@ export const row: BenchRow = {
       return {
         outcome: 'measured',
         ratios: [
-          { what: 'registration to last grant', value: totalMs / 1000, unit: 's', target: { bound: 'at most', value: 60 } },
+          { what: 'registration to last grant', value: totalMs / 1000, unit: 's', target: { bound: 'at most', value: 30 } },
           { what: 'per source', value: totalMs / (agreements * sourcesEach), unit: '', target: null },
         ],
         measured,
@@ -50,9 +50,10 @@ export const row: BenchRow = {
 async function releaseAll(house: MassHouse): Promise<{ readonly measured: readonly Measured[]; readonly totalMs: number }> {
   const measured: Measured[] = []
   const step = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
-    const startedMs = monotonicMs()
+    const [startedMs, before] = [monotonicMs(), process.cpuUsage()]
     const done = await work()
-    measured.push({ what, wallMs: monotonicMs() - startedMs, cpuMs: Number.NaN })
+    const { user, system } = process.cpuUsage(before)
+    measured.push({ what, wallMs: monotonicMs() - startedMs, cpuMs: (user + system) / 1000 })
     return done
   }
   const record = (bytes: Uint8Array) => house.app.get(RecordStatement).run(bytes)
@@ -65,7 +66,11 @@ async function releaseAll(house: MassHouse): Promise<{ readonly measured: readon
     for (const party of holders) await record(approvalOf(house, party, rows))
   })
   await step(`${holders.length * rows.length} shares, sealed and relayed`, async () => {
-    for (const request of rows) for (const [place, party] of holders.entries()) await record(shareOf(house, { request, place, party }))
+    // Each custodian sends one after the other; none waits for the others.
+    const send = async (party: string, place: number) => {
+      for (const request of rows) await record(shareOf(house, { request, place, party }))
+    }
+    await Promise.all(holders.map((party, place) => send(party, place)))
   })
   await step('tick: every object read again, and granted', tick)
   const totalMs = monotonicMs() - startedMs

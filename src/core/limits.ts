@@ -328,6 +328,10 @@ export const tokensKeptMax = 10_000
 export const rateClientsMax = 10_000
 /** A witness's word that a log is silent is believed so long: afterwards the service may be back. */
 export const outageFreshHours = 72
+/** Agreements whose requests and orders are moved at once: each waits for documents and events that are forced to disk. */
+export const agreementsAtOnceMax = 8
+/** Small documents that are written to the store at once. */
+export const documentWritesMax = 8
 /** Small documents that are read from the store at once: they wait for the network, not for us. */
 export const documentReadsMax = 8
 /** A download that runs longer is judged again in between: a grant may have ended meanwhile. */

@@ -39,9 +39,7 @@ export class AgreementShelf {
 
   /** One agreement. @throws EscrowError `NOT_FOUND`; `OBJECT_*`, `STORE_*` when no replica gives its documents */
   async get(agreementId: string): Promise<KnownAgreement> {
-    const row = await this.database.query((db) => findAgreement(db, agreementId))
-    if (row === null) throw new EscrowError('NOT_FOUND', `no agreement is named ${agreementId}`)
-    return this.withDocuments(row)
+    return this.withDocuments(await this.row(agreementId))
   }
 
   /**
@@ -50,13 +48,12 @@ export class AgreementShelf {
    * @throws EscrowError `AGREEMENT_DIGEST` when no agreement here has it; otherwise as `get`
    */
   async version(digest: string): Promise<KnownAgreement> {
+    const before = this.opened.get(digest)
+    if (before !== undefined) return { row: await this.row(before.signed.body.agreement), ...before }
     const version = await this.database.query((db) => findVersionByDigest(db, digest))
     if (version === null) throw new EscrowError('AGREEMENT_DIGEST', `no agreement here has the digest ${digest}`)
-    const row = await this.database.query((db) => findAgreement(db, version.agreementId))
-    if (row === null) throw new EscrowError('NOT_FOUND', `no agreement is named ${version.agreementId}`)
-    const documents = this.opened.get(digest) ?? (await this.read(version))
-    this.opened.set(digest, documents)
-    return { row, ...documents }
+    const row = await this.row(version.agreementId)
+    return { row, ...(await this.open(version)) }
   }
 
   /** A page of agreements by id. @param after - the last id of the page before; '' for the first. */
@@ -72,10 +69,20 @@ export class AgreementShelf {
     if (before !== undefined) return { row, ...before }
     const version = await this.database.query((db) => findVersion(db, row.agreementId, row.version))
     if (version === null) throw new EscrowError('DATABASE_UNAVAILABLE', `the index has no version ${row.version} of ${row.agreementId}`)
+    return { row, ...(await this.open(version)) }
+  }
+
+  private async row(agreementId: string): Promise<AgreementRow> {
+    const row = await this.database.query((db) => findAgreement(db, agreementId))
+    if (row === null) throw new EscrowError('NOT_FOUND', `no agreement is named ${agreementId}`)
+    return row
+  }
+
+  private async open(version: AgreementVersionRow): Promise<Omit<KnownAgreement, 'row'>> {
     const documents = await this.read(version)
     if (this.opened.size >= kept) this.opened.clear()
-    this.opened.set(row.digest, documents)
-    return { row, ...documents }
+    this.opened.set(version.digest, documents)
+    return documents
   }
 
   private async read(version: AgreementVersionRow): Promise<Omit<KnownAgreement, 'row'>> {

@@ -114,11 +114,21 @@ export async function findLatestOpenable(db: Db, key: SourceKey): Promise<Deposi
   return first(await db.select().from(depositTable).where(rule).orderBy(desc(depositTable.sequence)).limit(1))
 }
 
-/** As `findLatestOpenable`, of one epoch: what the shares of that epoch open. */
-export async function findLatestOpenableOf(db: Db, key: SourceKey, epoch: number): Promise<DepositRow | null> {
+/** As `findLatestOpenable`, of several sources and one epoch: what the shares of that epoch open, by source. @param sources - may be empty. */
+export async function listLatestOpenableOf(
+  db: Db,
+  agreementId: string,
+  sources: readonly string[],
+  epoch: number,
+): Promise<readonly DepositRow[]> {
+  if (sources.length === 0) return []
   const open = or(eq(depositTable.blocking, false), sql`${depositTable.explainedAt} is not null`)
-  const rule = and(ofSource(key), eq(depositTable.epoch, epoch), open)
-  return first(await db.select().from(depositTable).where(rule).orderBy(desc(depositTable.sequence)).limit(1))
+  const wanted = and(eq(depositTable.agreementId, agreementId), inArray(depositTable.source, [...sources]))
+  return db
+    .selectDistinctOn([depositTable.source])
+    .from(depositTable)
+    .where(and(wanted, eq(depositTable.epoch, epoch), open))
+    .orderBy(asc(depositTable.source), desc(depositTable.sequence))
 }
 
 /**

@@ -3,7 +3,7 @@ import { index, integer, pgTable, text, uniqueIndex } from 'drizzle-orm/pg-core'
 import { BugError } from '../core/errors.js'
 import { count, digest, digests, instant, oneOf } from '../db/columns.js'
 import type { Db, Tx } from '../db/database.js'
-import { first, only, page } from '../db/rows.js'
+import { first, page } from '../db/rows.js'
 import { agreementTable } from './agreement.table.js'
 import { depositTable } from './deposit.table.js'
 
@@ -112,6 +112,8 @@ export type StoredObjectRow = typeof storedObjectTable.$inferSelect
 export type ReplicaCopyRow = typeof replicaCopyTable.$inferSelect
 /** What is known of an object before it is written. */
 export type NewObject = Omit<StoredObjectRow, 'objectId' | 'depositId'>
+/** A version that a replica holds. */
+export type NewCopy = Pick<ReplicaCopyRow, 'objectId' | 'replica' | 'versionId' | 'retainUntil' | 'storedAt' | 'nextCheckAt'>
 
 /** Add a replica, or record what the configuration now says of it; `addedAt` stays. */
 export async function recordReplica(db: Db, row: Omit<ReplicaRow, 'state'>): Promise<void> {
@@ -138,18 +140,27 @@ export async function listReplicas(db: Db): Promise<readonly ReplicaRow[]> {
  * @throws BugError when the key is taken by other bytes: keys are unique for each attempt.
  */
 export async function recordObject(tx: Db, object: NewObject): Promise<number> {
+  const [objectId] = await recordObjects(tx, [object])
+  if (objectId === undefined) throw new BugError(`object ${object.key} was not recorded`)
+  return objectId
+}
+
+/** As `recordObject`, several at once. @param objects - 1 or more, with distinct keys. @returns their numbers in the same order. */
+export async function recordObjects(tx: Db, objects: readonly NewObject[]): Promise<readonly number[]> {
+  const { objectId, key, digest: sha256, sizeBytes } = storedObjectTable
   const inserted = await tx
     .insert(storedObjectTable)
-    .values(object)
+    .values([...objects])
     .onConflictDoNothing({ target: storedObjectTable.key })
-    .returning({ objectId: storedObjectTable.objectId })
-  const row = first(inserted)
-  if (row !== null) return row.objectId
-  const known = only(await tx.select().from(storedObjectTable).where(eq(storedObjectTable.key, object.key)))
-  if (known.digest !== object.digest || known.sizeBytes !== object.sizeBytes) {
+    .returning({ objectId, key, digest: sha256, sizeBytes })
+  const fresh = new Set(inserted.map((row) => row.key))
+  const others = objects.map((object) => object.key).filter((name) => !fresh.has(name))
+  const known = new Map([...inserted, ...(await listObjectsUnder(tx, others))].map((row) => [row.key, row]))
+  return objects.map((object) => {
+    const row = known.get(object.key)
+    if (row?.digest === object.digest && row.sizeBytes === object.sizeBytes) return row.objectId
     throw new BugError(`object ${object.key} was recorded with other bytes`)
-  }
-  return known.objectId
+  })
 }
 
 /**
@@ -247,13 +258,16 @@ export async function adoptObjects(tx: Tx, attemptId: string, depositId: string)
  * @param copy.nextCheckAt - null while the object is not published.
  * @throws EscrowError `DATABASE_CONFLICT` when the replica has another current version: supersede that first.
  */
-export async function recordCopy(
-  tx: Db,
-  copy: Pick<ReplicaCopyRow, 'objectId' | 'replica' | 'versionId' | 'retainUntil' | 'storedAt' | 'nextCheckAt'>,
-): Promise<void> {
+export async function recordCopy(tx: Db, copy: NewCopy): Promise<void> {
+  await recordCopies(tx, [copy])
+}
+
+/** As `recordCopy`, several at once. @param copies - none: nothing is done; no two of the same version. */
+export async function recordCopies(tx: Db, copies: readonly NewCopy[]): Promise<void> {
+  if (copies.length === 0) return
   await tx
     .insert(replicaCopyTable)
-    .values({ ...copy, state: 'present' })
+    .values(copies.map((copy) => ({ ...copy, state: 'present' as const })))
     .onConflictDoUpdate({
       target: [replicaCopyTable.objectId, replicaCopyTable.replica, replicaCopyTable.versionId],
       set: { retainUntil: sql`greatest(${replicaCopyTable.retainUntil}, excluded.retain_until_at)` },

@@ -8,6 +8,7 @@ import { openDocument, type OpenedDocument } from '../format/signed-document.js'
 import { readEvent } from '../log/read-event.js'
 import { objectKeys, parseObjectKey } from '../store/object-key.js'
 import { ReplicaSet } from '../store/replica-set.js'
+import { someAtOnce } from '../store/at-once.js'
 import type { ExpectedObject } from '../store/expected-object.js'
 import type { KnownAgreement } from './agreement-shelf.js'
 import type { DepositRow } from './deposit.table.js'
@@ -36,11 +37,7 @@ export class ReadDocument {
   async many(keys: readonly string[], signal?: AbortSignal): Promise<readonly Uint8Array[]> {
     const objects = await this.database.query((db) => listObjectsUnder(db, keys))
     const known = new Map(objects.map((object) => [object.key, object]))
-    const found: Uint8Array[] = []
-    for (let at = 0; at < keys.length; at += documentReadsMax) {
-      found.push(...(await Promise.all(keys.slice(at, at + documentReadsMax).map((key) => this.read(key, known.get(key), signal)))))
-    }
-    return found
+    return someAtOnce(keys, documentReadsMax, (key) => this.read(key, known.get(key), signal))
   }
 
   /** The bytes of an object as they are read, every part verified before it is given. Ends with an EscrowError `OBJECT_*`, `STORE_*` */

@@ -1,12 +1,14 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { Clock } from '../core/environment.js'
-import { partBytes } from '../core/limits.js'
+import { assert } from '../core/errors.js'
+import { documentWritesMax, partBytes } from '../core/limits.js'
 import { PartsDigester, type PartsDigest } from '../crypto/digest.js'
 import { Database, type Tx } from '../db/database.js'
+import { someAtOnce } from '../store/at-once.js'
 import type { ObjectKey } from '../store/object-key.js'
 import { ReplicaSet } from '../store/replica-set.js'
 import { requireEvery, type Placement } from '../store/replica.js'
-import { recordCopy, recordObject, replaceObject, type NewObject, type Purpose } from './object.table.js'
+import { recordCopies, recordObjects, replaceObject, type NewCopy, type NewObject, type Purpose } from './object.table.js'
 
 /** A document that is to be stored. */
 export interface DocumentToStore {
@@ -35,14 +37,28 @@ export class StoreDocument {
    * @throws EscrowError the first fault when no replica took it
    */
   async run(document: DocumentToStore, signal?: AbortSignal): Promise<Placement> {
-    const digests = digestParts(document.bytes)
-    const objectId = await this.database.transaction((tx) => recordObject(tx, newObject(document, digests)))
-    const placement = await this.replicas.putBytes(document.key, document.bytes, { retainUntil: document.retainUntil }, signal)
-    if (placement.stored.length === 0) requireEvery(placement)
-    // What no attempt writes is published as it is written; the checks of a deposit's objects begin when it is published.
-    const nextCheckAt = document.attemptId === null ? this.clock.now() : null
-    await this.database.transaction((tx) => recordPlacement(tx, { objectId, placement, nextCheckAt, storedAt: this.clock.now() }))
+    const [placement] = await this.all([document], signal)
+    assert(placement !== undefined, 'one document stored')
     return placement
+  }
+
+  /**
+   * Store several documents with two transactions in all. Idempotent as `run`.
+   *
+   * @returns in the order of `documents`. @throws as `run`, when one of them was taken by no replica; the others may be stored
+   */
+  async all(documents: readonly DocumentToStore[], signal?: AbortSignal): Promise<readonly Placement[]> {
+    const objects = documents.map((document) => newObject(document, digestParts(document.bytes)))
+    const ids = await this.database.transaction((tx) => recordObjects(tx, objects))
+    const placed = await someAtOnce([...documents.entries()], documentWritesMax, async ([place, document]) => ({
+      objectId: ids[place] ?? 0,
+      placement: await this.put(document, signal),
+      // What no attempt writes is published as it is written; the checks of a deposit's objects begin when it is published.
+      nextCheckAt: document.attemptId === null ? this.clock.now() : null,
+      storedAt: this.clock.now(),
+    }))
+    await this.database.transaction((tx) => recordCopies(tx, placed.flatMap(copiesOf)))
+    return placed.map(({ placement }) => placement)
   }
 
   /**
@@ -61,18 +77,31 @@ export class StoreDocument {
       await recordPlacement(tx, { objectId, placement, nextCheckAt: storedAt, storedAt })
     })
   }
+
+  private async put({ key, bytes, retainUntil }: DocumentToStore, signal?: AbortSignal): Promise<Placement> {
+    const placement = await this.replicas.putBytes(key, bytes, { retainUntil }, signal)
+    if (placement.stored.length === 0) requireEvery(placement)
+    return placement
+  }
+}
+
+interface Placed {
+  readonly objectId: number
+  readonly placement: Placement
+  readonly nextCheckAt: Date | null
+  readonly storedAt: Date
 }
 
 /** Record where an object came to lie. */
-export async function recordPlacement(
-  tx: Tx,
-  placed: { readonly objectId: number; readonly placement: Placement; readonly nextCheckAt: Date | null; readonly storedAt: Date },
-): Promise<void> {
-  const { objectId, nextCheckAt, storedAt } = placed
-  for (const { replica, object } of placed.placement.stored) {
-    const retainUntil = object.retainUntil ?? storedAt
-    await recordCopy(tx, { objectId, replica, versionId: object.versionId, retainUntil, storedAt, nextCheckAt })
-  }
+export async function recordPlacement(tx: Tx, placed: Placed): Promise<void> {
+  await recordCopies(tx, copiesOf(placed))
+}
+
+function copiesOf({ objectId, placement, nextCheckAt, storedAt }: Placed): readonly NewCopy[] {
+  return placement.stored.map(({ replica, object }) => {
+    const { versionId, retainUntil } = object
+    return { objectId, replica, versionId, retainUntil: retainUntil ?? storedAt, storedAt, nextCheckAt }
+  })
 }
 
 function newObject(document: DocumentToStore, digests: PartsDigest): NewObject {

@@ -99,7 +99,7 @@ export const StatementRecorded = event('statement-recorded', {
   party: Slug,
   key: ObjectKeyText,
 })
-/** A statement or an elapsed clock moved a request or a shutdown order to another state. */
+/** A statement or an elapsed clock moved a request or a shutdown order to another state. Nothing writes `agent` any more. */
 const step = {
   from: StateName.nullable(),
   to: StateName,

@@ -7,6 +7,7 @@ import { Event, EventRecord } from '../format/event.js'
 import { eventDigest, formatLogEntry, logTag, saltBytes } from '../format/log-entry.js'
 import { leafHash } from '../format/merkle.js'
 import { parseBody } from '../format/parse-body.js'
+import { someAtOnce } from '../store/at-once.js'
 import { KeyedTurns } from '../store/keyed-turns.js'
 import { objectKeys } from '../store/object-key.js'
 import type { ReplicaSet } from '../store/replica-set.js'
@@ -142,17 +143,10 @@ export class EventLog {
 
   /** If we stop here, the files are orphans: locked, harmless, and named by no leaf. */
   async #store(entries: readonly ChainedEntry[], retainUntil: Date, signal?: AbortSignal): Promise<void> {
-    const queue = entries.values()
-    const work = async () => {
-      for (const { recorded } of queue) {
-        const record: EventRecord = { type: 'escrow/event-record/v1', salt: recorded.salt, event: recorded.event }
-        const placement = await this.replicas.putBytes(objectKeys.event(recorded.leafHash), canonicalize(record), { retainUntil }, signal)
-        requireEvery(placement)
-      }
-    }
-    const settled = await Promise.allSettled(Array.from({ length: Math.min(entries.length, eventWritesMax) }, work))
-    const failed = settled.find((outcome) => outcome.status === 'rejected')
-    if (failed !== undefined) throw failed.reason
+    await someAtOnce(entries, eventWritesMax, async ({ recorded }) => {
+      const record: EventRecord = { type: 'escrow/event-record/v1', salt: recorded.salt, event: recorded.event }
+      requireEvery(await this.replicas.putBytes(objectKeys.event(recorded.leafHash), canonicalize(record), { retainUntil }, signal))
+    })
   }
 
   /** @returns false when the numbers were taken and another attempt is worth it. */

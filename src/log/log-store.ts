@@ -5,6 +5,7 @@
 import { EscrowError, isEscrowError } from '../core/errors.js'
 import { logHeadBytesMax, noteBytesMax, tileWidth } from '../core/limits.js'
 import { tilePath, type Tile } from '../format/tile.js'
+import { someAtOnce } from '../store/at-once.js'
 import { parseObjectKey } from '../store/object-key.js'
 import type { ReplicaSet } from '../store/replica-set.js'
 import { atEach, faultOfAll, requireEvery, type Replica, type ReplicaFault } from '../store/replica.js'
@@ -38,13 +39,7 @@ export class LogStore {
    * @throws EscrowError `LOG_INCONSISTENT` when a full tile is there already with other bytes; `STORE_*` and `RETENTION_REFUSED`
    */
   async writeTiles(tiles: readonly TileBytes[], retainUntil: Date, signal?: AbortSignal): Promise<void> {
-    const queue = tiles.values()
-    const work = async () => {
-      for (const one of queue) await this.#writeTile(one, retainUntil, signal)
-    }
-    const settled = await Promise.allSettled(Array.from({ length: concurrentTiles }, work))
-    const failed = settled.find((outcome) => outcome.status === 'rejected')
-    if (failed !== undefined) throw failed.reason
+    await someAtOnce(tiles, concurrentTiles, (one) => this.#writeTile(one, retainUntil, signal))
   }
 
   async #writeTile({ tile, bytes }: TileBytes, retainUntil: Date, signal?: AbortSignal): Promise<void> {

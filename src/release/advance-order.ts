@@ -68,7 +68,7 @@ export class AdvanceOrder {
   ): Promise<void> {
     const { known, order, step, statements } = turn
     const { agreementId, orderDigest } = order
-    for (const { key, bytes } of statements) await this.files.keep(known, key, bytes, signal)
+    await this.files.keepAll(known, statements, signal)
     const agreement = AgreementId.parse(agreementId)
     const subject = { agreement, subject: agreement }
     const drafts: readonly EventDraft[] = [

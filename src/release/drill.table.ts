@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, isNull, lte, max } from 'drizzle-orm'
+import { and, asc, desc, eq, inArray, isNull, lte, max } from 'drizzle-orm'
 import { index, jsonb, pgTable, text } from 'drizzle-orm/pg-core'
 import { EscrowError } from '../core/errors.js'
 import { digest, instant } from '../db/columns.js'
@@ -39,6 +39,13 @@ export async function insertDrill(tx: Tx, row: Omit<DrillRow, 'outcome' | 'repor
 /** One drill, or null. */
 export async function findDrill(db: Db, drillDigest: string): Promise<DrillRow | null> {
   return first(await db.select().from(drillTable).where(eq(drillTable.drillDigest, drillDigest)))
+}
+
+/** The drill that one of these digests names, or null. @param drillDigests - at most `coversMax`; may be empty. */
+export async function findDrillAmong(db: Db, drillDigests: readonly string[]): Promise<DrillRow | null> {
+  if (drillDigests.length === 0) return null
+  const rule = inArray(drillTable.drillDigest, [...drillDigests])
+  return first(await db.select().from(drillTable).where(rule).orderBy(asc(drillTable.drillDigest)).limit(1))
 }
 
 /** Drills of one agreement, or of all with null; the newest first. */

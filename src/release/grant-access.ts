@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common'
 import { Clock } from '../core/environment.js'
 import { EscrowError } from '../core/errors.js'
 import { Database } from '../db/database.js'
-import { findDeposit, findLatestOpenableOf, type DepositRow } from '../escrow/deposit.table.js'
+import { findDeposit, listLatestOpenableOf, type DepositRow } from '../escrow/deposit.table.js'
 import { requireJurisdiction } from '../escrow/require-jurisdiction.js'
 import { AgreementId, RequestId } from '../format/ids.js'
 import type { RequestedDeposit } from '../format/statement.js'
@@ -12,7 +12,7 @@ import { ReadAgain } from './read-again.js'
 import { ReleaseDesk } from './release-desk.js'
 import { parseReleasePolicy } from './release-policy.js'
 import { insertGrant, listGrants, type GrantedDeposit, type GrantRow } from './grant.table.js'
-import { caseVerifier, type RequestCase } from './request-shelf.js'
+import type { RequestCase } from './request-shelf.js'
 
 const dayMs = 86_400_000
 
@@ -63,31 +63,33 @@ export class GrantAccess {
 
   /** Pins each deposit and reads every object of its chain. */
   private async readAgain(one: RequestCase, signal?: AbortSignal): Promise<readonly GrantedDeposit[]> {
-    const granted: GrantedDeposit[] = []
-    for (const wanted of requestedDeposits(one)) {
-      const { sequence } = await this.pin(one, wanted)
-      const deposit = { source: wanted.source, sequence }
-      granted.push(deposit)
-    }
-    await this.fixity.run(one.row.agreementId, granted, signal)
-    return granted
+    const pinned = await this.pin(one, requestedDeposits(one))
+    await this.fixity.run(one.row.agreementId, pinned, signal)
+    return pinned.map(({ source, sequence }) => ({ source, sequence }))
   }
 
-  private async pin(one: RequestCase, wanted: RequestedDeposit): Promise<DepositRow> {
-    const key = { agreementId: one.row.agreementId, source: wanted.source }
-    const { epoch } = one.row
-    const { sequence } = wanted
-    const deposit = await this.database.query((db) =>
-      sequence === null ? findLatestOpenableOf(db, key, epoch) : findDeposit(db, key, sequence),
-    )
-    if (deposit?.epoch === epoch) return deposit
-    const what = sequence === null ? 'a deposit' : `deposit ${sequence}`
-    throw new EscrowError('DEPOSIT_STATE', `expected ${what} of ${wanted.source} under epoch ${epoch}, got none`)
+  private async pin({ row }: RequestCase, wanted: readonly RequestedDeposit[]): Promise<readonly DepositRow[]> {
+    const { agreementId, epoch } = row
+    const open = wanted.filter(({ sequence }) => sequence === null).map(({ source }) => source)
+    const newest = await this.database.query((db) => listLatestOpenableOf(db, agreementId, open, epoch))
+    const pinned: DepositRow[] = []
+    for (const { source, sequence } of wanted) {
+      const deposit =
+        sequence === null
+          ? newest.find((latest) => latest.source === source)
+          : await this.database.query((db) => findDeposit(db, { agreementId, source }, sequence))
+      if (deposit?.epoch !== epoch) {
+        const what = sequence === null ? 'a deposit' : `deposit ${sequence}`
+        throw new EscrowError('DEPOSIT_STATE', `expected ${what} of ${source} under epoch ${epoch}, got none`)
+      }
+      pinned.push(deposit)
+    }
+    return pinned
   }
 }
 
 function requestedDeposits(one: RequestCase): readonly RequestedDeposit[] {
-  const { statement } = caseVerifier(one)(one.row.requestDigest)
+  const { statement } = one.verify(one.row.requestDigest)
   return statement.type === 'escrow/statement/release-request/v1' ? statement.deposits : []
 }
 
@@ -98,7 +100,7 @@ function grantsOf(
   const { licence } = parseReleasePolicy(one.known.signed.body.release)
   const days = licence.returnOrDestroyDays
   const returnByAt = days === null ? null : new Date(what.at.getTime() + days * dayMs)
-  const { statement } = caseVerifier(one)(one.row.requestDigest)
+  const { statement } = one.verify(one.row.requestDigest)
   const beneficiaries = statement.type === 'escrow/statement/release-request/v1' ? statement.beneficiaries : []
   return beneficiaries.map(({ party }) => ({
     requestId: one.row.requestId,

@@ -2,9 +2,9 @@ import { Inject, Injectable } from '@nestjs/common'
 import { EscrowError } from '../core/errors.js'
 import { rowsMax } from '../core/limits.js'
 import { Database } from '../db/database.js'
+import type { DepositRow } from '../escrow/deposit.table.js'
 import { CheckFixity } from '../verify/check-fixity.js'
 import { listWithoutGoodCopy } from '../verify/verify.table.js'
-import type { GrantedDeposit } from './grant.table.js'
 import { GrantedObjects } from './granted-objects.js'
 
 /** The fresh fixity check before a grant: every byte that a beneficiary will need is read at every replica. */
@@ -21,13 +21,13 @@ export class ReadAgain {
    *
    * @throws EscrowError `OBJECT_CORRUPT` naming an object of which no replica has a good copy
    */
-  async run(agreementId: string, deposits: readonly GrantedDeposit[], signal?: AbortSignal): Promise<void> {
-    const found = new Set<number>()
+  async run(agreementId: string, deposits: readonly DepositRow[], signal?: AbortSignal): Promise<void> {
+    const chains = new Map<string, DepositRow>()
     for (const deposit of deposits) {
-      const rows = await this.objects.of(await this.objects.chain(agreementId, deposit))
-      for (const { objectId } of rows) found.add(objectId)
+      const chain = deposit.baseSequence === deposit.sequence ? [deposit] : await this.objects.chain(agreementId, deposit)
+      for (const row of chain) chains.set(row.depositId, row)
     }
-    const objects = [...found]
+    const objects = [...new Set((await this.objects.of([...chains.values()])).map(({ objectId }) => objectId))]
     for (let at = 0; at < objects.length; at += rowsMax) {
       const some = objects.slice(at, at + rowsMax)
       await this.fixity.run({ all: false, replica: null, objects: some }, signal)

@@ -13,7 +13,7 @@ import type { Statement, StatementOf } from '../format/statement.js'
 import { objectKeys } from '../store/object-key.js'
 import { DrillLog } from './drill-log.js'
 import { reportApprovalDrill, reportRestoreDrill, type ApprovalDrillReport, type RestoreDrillReport } from './drill.js'
-import { findDrill, listEndedDrills, type DrillRow } from './drill.table.js'
+import { findDrill, findDrillAmong, listEndedDrills, type DrillRow } from './drill.table.js'
 import { coversRequest, isVote, requireNamedSigner, type VerifiedStatement } from './quorum.js'
 import { outcomeOf, type Outcome } from './register-order.js'
 import { againOnConflict, ReleaseDesk } from './release-desk.js'
@@ -42,13 +42,11 @@ export class RecordDrill {
    * @throws EscrowError `STORE_*`, `DATABASE_*`
    */
   async run(bytes: Uint8Array, statement: Statement, signal?: AbortSignal): Promise<readonly Outcome[]> {
-    for (const digest of drillsOf(statement)) {
-      const row = await this.database.query((db) => findDrill(db, digest))
-      if (row === null) continue
-      const record = () => againOnConflict(() => this.record(digest, bytes, signal))
-      return [await outcomeOf(row.agreementId, digest, async () => ({ subject: digest, state: await record() }))]
-    }
-    return []
+    const row = await this.database.query((db) => findDrillAmong(db, drillsOf(statement)))
+    if (row === null) return []
+    const { drillDigest: digest } = row
+    const record = () => againOnConflict(() => this.record(digest, bytes, signal))
+    return [await outcomeOf(row.agreementId, digest, async () => ({ subject: digest, state: await record() }))]
   }
 
   /** Report on every drill whose time is over. Idempotent. @throws EscrowError `STORE_*`, `DATABASE_*` */

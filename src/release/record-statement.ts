@@ -8,13 +8,22 @@ import { AdvanceOrder } from './advance-order.js'
 import { AdvanceRequest } from './advance-request.js'
 import { isAboutGrant, RecordGrantStatement } from './record-grant-statement.js'
 import { outcomeOf, RegisterOrder, type Outcome } from './register-order.js'
-import { findRequestByDigest, listOrders, listRequests, listSubjects, type OrderRow, type RequestRow } from './release.table.js'
+import {
+  findRequestByDigest,
+  listOrders,
+  listRequests,
+  listRequestsOf,
+  listSubjects,
+  type OrderRow,
+  type RequestRow,
+} from './release.table.js'
 import { LookAfterAgreement } from './look-after-agreement.js'
 import { RecordDrill } from './record-drill.js'
 import { RecordLegalOrder } from './record-legal-order.js'
 import { RecordWord } from './record-word.js'
 import { RelayShare } from './relay-share.js'
 import { peekStatement } from './statement-verifier.js'
+import { sideBySide } from './side-by-side.js'
 import { SubmitRequest } from './submit-request.js'
 
 /** The ways a statement can take. */
@@ -76,17 +85,16 @@ export class RecordStatement {
       return this.standing(document.digest)
     }
     if (statement.type === 'escrow/statement/share-release/v1') {
-      await this.routes.share.run(bytes, signal)
-      return this.standing(statement.requestDigest)
+      const { agreementId, requestId, state } = await this.routes.share.run(bytes, signal)
+      return [{ agreementId, subject: requestId, state, error: null }]
     }
     if (isAboutGrant(statement)) {
       await this.grants.run(bytes, signal)
       return this.standing(statement.requestDigest)
     }
-    const moved: Outcome[] = [...(await this.recordWord(statement, document, signal))]
-    for (const row of await this.requestsOf(statement)) moved.push(await this.moveRequest(row, document, signal))
-    for (const row of await this.ordersOf(statement)) moved.push(await this.moveOrder(row, document, signal))
-    return moved
+    const said = await this.recordWord(statement, document, signal)
+    const requests = await sideBySide(await this.requestsOf(statement), (row) => this.moveRequest(row, document, signal))
+    return [...said, ...requests, ...(await sideBySide(await this.ordersOf(statement), (row) => this.moveOrder(row, document, signal)))]
   }
 
   /** What is said about an agreement as a whole, and whether it shows that the depositor is there. */
@@ -112,8 +120,10 @@ export class RecordStatement {
 
   private moveRequest(row: RequestRow, { digest, bytes }: Document, signal?: AbortSignal): Promise<Outcome> {
     return outcomeOf(row.agreementId, row.requestId, async () => {
-      const state = await this.routes.request.run(row.requestId, { kind: 'statement', digest }, bytes, signal)
-      return { subject: row.requestId, state: state.name }
+      const { name } = await this.routes.request.run(row.requestId, { kind: 'statement', digest }, bytes, signal)
+      // A hold that was lifted: custodians may have delivered meanwhile.
+      const state = name === 'releasing' ? await this.routes.share.passHeld(row.requestId, signal) : name
+      return { subject: row.requestId, state }
     })
   }
 
@@ -130,12 +140,7 @@ export class RecordStatement {
       const version = await this.database.query((db) => findVersionByDigest(db, statement.agreement))
       return version === null ? [] : this.database.query((db) => listRequests(db, version.agreementId, rowsMax))
     }
-    const rows: RequestRow[] = []
-    for (const digest of new Set(digests)) {
-      const row = await this.database.query((db) => findRequestByDigest(db, digest))
-      if (row !== null) rows.push(row)
-    }
-    return rows
+    return this.database.query((db) => listRequestsOf(db, digests))
   }
 
   private async ordersOf(statement: Statement): Promise<readonly OrderRow[]> {

@@ -25,7 +25,9 @@ export interface RequestTurn {
   readonly row: Pick<RequestRow, 'requestId' | 'requestDigest' | 'agreementId'>
   readonly step: Advance
   readonly statements: readonly FreshStatement[]
-  /** What else the log shall show, after the turn's own events. */
+  /** What the log shall show before the turn's own events: what brought them about. */
+  readonly first?: readonly EventDraft[]
+  /** What else the log shall show, after them. */
   readonly drafts?: readonly EventDraft[]
 }
 
@@ -65,9 +67,9 @@ export class RecordTurn {
   /** Record a turn whose rows `change` writes. A turn without events and statements writes nothing. @throws EscrowError as `run` */
   async record(turn: RequestTurn, change: (tx: Tx) => Promise<void>, signal?: AbortSignal): Promise<void> {
     const { known, row, statements } = turn
-    const drafts = [...this.draftsOf(turn), ...(turn.drafts ?? [])]
+    const drafts = [...(turn.first ?? []), ...this.draftsOf(turn), ...(turn.drafts ?? [])]
     if (drafts.length === 0) return
-    for (const { key, bytes } of statements) await this.files.keep(known, key, bytes, signal)
+    await this.files.keepAll(known, statements, signal)
     const recordings = drafts.map((draft): Recording => ({ draft, tagSecret: tagSecretOf(known) }))
     await this.log.recordAll(
       recordings,

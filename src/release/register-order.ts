@@ -11,6 +11,7 @@ import { agreementsInScope, sameOrder } from './order-registration.js'
 import { OrderShelf } from './order-shelf.js'
 import { listOrders, insertOrder, type OrderRow } from './release.table.js'
 import { againOnConflict } from './release-desk.js'
+import { sideBySide } from './side-by-side.js'
 import { registerOrder } from './shutdown-order.js'
 import { peekStatement, verifierOf } from './statement-verifier.js'
 
@@ -47,11 +48,10 @@ export class RegisterOrder {
     if (statement.type !== 'escrow/statement/shutdown-order/v1') {
       throw new EscrowError('STATEMENT_INVALID', `expected a shutdown order, got ${statement.type}`)
     }
-    const outcomes: Outcome[] = []
-    for (const known of await this.inScope(statement)) {
-      outcomes.push(await outcomeOf(known.row.agreementId, digest, () => this.registerIn(known, { digest, bytes, statement }, signal)))
-    }
-    return outcomes
+    const reached = (await this.inScope(statement)).map((known) => ({ agreementId: known.row.agreementId, known }))
+    return sideBySide(reached, ({ agreementId, known }) =>
+      outcomeOf(agreementId, digest, () => this.registerIn(known, { digest, bytes, statement }, signal)),
+    )
   }
 
   private async inScope(statement: StatementOf<'shutdown-order'>): Promise<readonly KnownAgreement[]> {

@@ -12,7 +12,6 @@ import { advance } from './release-request.js'
 import {
   findRequestByDigest,
   insertHeldShare,
-  listHeldShares,
   listUnstoredShares,
   markShareStored,
   releaseShares,
@@ -26,6 +25,7 @@ import { SwitchEpoch } from './switch-epoch.js'
 
 /** What became of a delivered share. */
 export interface Relayed {
+  readonly agreementId: string
   readonly requestId: string
   readonly state: string
   /** How many of how many custodians' shares are held; what was passed on counts. */
@@ -66,9 +66,7 @@ export class RelayShare {
     // A clock that has not run out would change nothing; for hundreds of shares it matters that nothing is opened for that.
     const isDue = row.dueAt !== null && row.dueAt <= this.clock.now()
     if (isDue) await this.advanceRequest.run(row.requestId, { kind: 'clock' }, undefined, signal)
-    const relayed = await againOnConflict(() => this.accept(row.requestId, { digest, bytes }, signal))
-    await this.storeReleased(signal)
-    return relayed
+    return againOnConflict(() => this.accept(row.requestId, { digest, bytes }, signal))
   }
 
   /**
@@ -77,13 +75,42 @@ export class RelayShare {
    * @returns how many were stored.
    */
   async storeReleased(signal?: AbortSignal): Promise<number> {
-    const rows = await this.database.query((db) => listUnstoredShares(db, pageSize))
-    for (const { requestId, digest, document } of rows) {
-      const { known, row } = await this.desk.requests.head(requestId)
-      await this.desk.files.keep(known, keyOf(row, digest), document, signal)
-      await this.database.transaction((tx) => markShareStored(tx, requestId, digest, this.clock.now()))
-    }
+    const rows = await this.database.query((db) => listUnstoredShares(db, null, pageSize))
+    for (const requestId of new Set(rows.map((row) => row.requestId))) await this.storeOf(requestId, signal)
     return rows.length
+  }
+
+  private async storeOf(requestId: string, signal?: AbortSignal): Promise<void> {
+    const shares = await this.database.query((db) => listUnstoredShares(db, requestId, pageSize))
+    const { known, row } = await this.desk.requests.head(requestId)
+    const documents = shares.map(({ digest, document }) => ({ key: keyOf(row, digest), bytes: document }))
+    await this.desk.files.keepAll(known, documents, signal)
+    await this.database.transaction(async (tx) => {
+      for (const { digest } of shares) await markShareStored(tx, requestId, digest, this.clock.now())
+    })
+  }
+
+  /**
+   * Pass on what came while a hold stood in the way, once the request is in releasing again. Idempotent.
+   *
+   * @returns the state afterwards.
+   * @throws EscrowError `NOT_FOUND`; `SIGNATURE_INVALID` when a share no longer verifies
+   */
+  async passHeld(requestId: string, signal?: AbortSignal): Promise<string> {
+    return againOnConflict(async () => {
+      const one = await this.desk.requests.get(requestId, signal)
+      const { progress } = one.row
+      const before = one.shares
+      if (before.length === 0 || progress.state.name !== 'releasing') return progress.state.name
+      const relay = sortShares(
+        before.map((row) => row.digest),
+        progress,
+        { frame: one.frame, now: this.clock.now(), verify: one.verify },
+      )
+      if (relay.releasable.length === 0) return progress.state.name
+      await this.passOn(one, { digests: relay.releasable, hold: () => Promise.resolve(), verify: one.verify }, signal)
+      return 'released'
+    })
   }
 
   private async accept(
@@ -97,7 +124,7 @@ export class RelayShare {
       throw new EscrowError('REQUEST_STATE', `expected the request in releasing, got ${progress.state.name}: no share is kept`)
     }
     const verify = caseVerifier(one, new Map([[share.digest, share.bytes]]))
-    const before = await this.database.query((db) => listHeldShares(db, requestId))
+    const before = one.shares
     const known = before.map((row) => row.digest)
     const relay = sortShares([...known, share.digest], progress, { frame: one.frame, now: this.clock.now(), verify })
     if (!known.includes(share.digest)) requireSound(relay, share.digest)
@@ -105,8 +132,10 @@ export class RelayShare {
     const hold = (tx: Tx) => this.hold(tx, { requestId, ...share, party: verify(share.digest).signer })
     if (waiting.length > 0) await this.passOn(one, { digests: waiting, hold, verify }, signal)
     else if (!known.includes(share.digest)) await this.keep(one.row, hold)
+    // It comes again, because the answer was lost: perhaps we had stopped half way.
+    else if (before.some((row) => row.releasedAt !== null && row.storedAt === null)) await this.storeOf(requestId, signal)
     const after = waiting.length > 0 ? 'released' : progress.state.name
-    return { requestId, state: after, held: relay.held.length, need: one.frame.roster.vault.threshold }
+    return { requestId, agreementId: one.row.agreementId, state: after, held: relay.held.length, need: one.frame.roster.vault.threshold }
   }
 
   private hold(
@@ -150,13 +179,15 @@ export class RelayShare {
       throw new EscrowError('REQUEST_STATE', `expected the votes to suffice still, but the request is ${step.progress.state.name}`)
     }
     const epochs = await this.epochs.run(known, { epoch: frame.epoch, requestId: row.requestId, at })
-    const drafts = [...digests.map((digest) => this.draftOf(row, verify(digest))), ...epochs.drafts]
+    const recorded = digests.map((digest) => this.draftOf(row, verify(digest)))
     const change = async (tx: Tx) => {
       await shares.hold(tx)
       await releaseShares(tx, row.requestId, digests, at)
       await epochs.change(tx)
     }
-    await this.desk.turns.run({ known, row, step, statements: [], drafts }, change, signal)
+    await this.desk.turns.run({ known, row, step, statements: [], first: recorded, drafts: epochs.drafts }, change, signal)
+    // If we stop here, the next sweep stores them.
+    await this.storeOf(row.requestId, signal)
   }
 
   private draftOf(row: RequestRow, verified: VerifiedStatement) {

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { isEscrowError } from '../core/errors.js'
+import { CountAvailability } from './count-availability.js'
 import { RecordTurn } from './record-turn.js'
 import { ReleaseFiles } from './release-files.js'
 import { RequestShelf } from './request-shelf.js'
@@ -14,6 +15,7 @@ export class ReleaseDesk {
     @Inject(RequestShelf) readonly requests: RequestShelf,
     @Inject(ReleaseFiles) readonly files: ReleaseFiles,
     @Inject(RecordTurn) readonly turns: RecordTurn,
+    @Inject(CountAvailability) readonly availability: CountAvailability,
   ) {}
 }
 

@@ -7,7 +7,7 @@ import type { EventCause, ReleaseEvent } from './release-state.js'
 export interface AdvancedFields {
   readonly from: string | null
   readonly to: string
-  readonly cause: 'statement' | 'clock' | 'agent'
+  readonly cause: 'statement' | 'clock'
   readonly statement: string | null
 }
 
@@ -42,8 +42,6 @@ function causeOf(cause: Exclude<EventCause, { readonly kind: 'quorum' }> | Order
       return { cause: 'statement', statement: cause.digest }
     case 'clock':
       return byClock
-    case 'agent':
-      return { cause: 'agent', statement: null }
     default:
       return unreachable(cause)
   }

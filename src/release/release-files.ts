@@ -7,7 +7,7 @@ import { Database } from '../db/database.js'
 import { listObjectsUnder } from '../escrow/object.table.js'
 import { AgreementId } from '../format/ids.js'
 import { objectKeys, type ObjectKey } from '../store/object-key.js'
-import { listHeldShares, listStatements } from './release.table.js'
+import { listHeldShares, listStatements, type HeldShareRow, type StatementRow } from './release.table.js'
 
 /** Signed documents of releases: written once to the store before anything speaks of them, and read back to be verified again. */
 @Injectable()
@@ -20,19 +20,36 @@ export class ReleaseFiles {
 
   /** Put a document on every replica. Idempotent. If we stop afterwards, it is an orphan that no leaf names. @throws EscrowError `STORE_*` */
   async keep(known: KnownAgreement, key: ObjectKey, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
+    await this.keepAll(known, [{ key, bytes }], signal)
+  }
+
+  /** Put several documents of one agreement on every replica. Idempotent as `keep`. @param documents - none: nothing is done. */
+  async keepAll(
+    known: KnownAgreement,
+    documents: readonly { readonly key: ObjectKey; readonly bytes: Uint8Array }[],
+    signal?: AbortSignal,
+  ): Promise<void> {
+    if (documents.length === 0) return
     const { agreementId } = known.row
     const retainUntil = documentRetainUntil(known.signed.body)
-    await this.store.run({ key, bytes, purpose: 'statement', agreementId, attemptId: null, retainUntil }, signal)
+    const all = documents.map(
+      ({ key, bytes }) => ({ key, bytes, purpose: 'statement', agreementId, attemptId: null, retainUntil }) as const,
+    )
+    await this.store.all(all, signal)
   }
 
   /**
-   * Every document that was recorded about a request or an order, by digest.
+   * Every document that was recorded about a request or an order, or several of them, by digest.
    *
-   * @param subject - a request's id, or the digest of an order in hex.
+   * @param subject - requests' ids, or digests of orders in hex.
    * @throws EscrowError `OBJECT_*`, `STORE_*` when no replica gives one: what cannot be read cannot be left out of a count
    */
-  async about(subject: string, agreementId: string, signal?: AbortSignal): Promise<Map<string, Uint8Array>> {
-    const rows = await this.database.query((db) => listStatements(db, subject, agreementId))
+  async about(subject: string | readonly string[], agreementId: string, signal?: AbortSignal): Promise<Map<string, Uint8Array>> {
+    return this.of(await this.database.query((db) => listStatements(db, subject, agreementId)), signal)
+  }
+
+  /** The documents of some statements, by digest. @throws EscrowError `OBJECT_*`, `STORE_*` when no replica gives one */
+  async of(rows: readonly StatementRow[], signal?: AbortSignal): Promise<Map<string, Uint8Array>> {
     const found = new Map<string, Uint8Array>()
     const bytes = await this.documents.many(
       rows.map((row) => row.key),
@@ -58,9 +75,8 @@ export class ReleaseFiles {
     return found
   }
 
-  /** The share releases of a request, held or passed on, by digest in the order in which they came. */
-  async shares(requestId: string): Promise<Map<string, Uint8Array>> {
-    const rows = await this.database.query((db) => listHeldShares(db, requestId))
-    return new Map(rows.map((row) => [row.digest, row.document]))
+  /** The share releases of a request, held or passed on, in the order in which they came. */
+  shares(requestId: string): Promise<readonly HeldShareRow[]> {
+    return this.database.query((db) => listHeldShares(db, requestId))
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The state machine of a release request (DESIGN section 7), as a pure fold over what was recorded: verified signed statements, acts
- * of the agent that the log shows, and elapsed clocks.
+ * The state machine of a release request (DESIGN section 7), as a pure fold over what was recorded: verified signed statements and
+ * elapsed clocks, and nothing else. The agent moves a request by what it signs, like everybody.
  *
  *   submitted -> admitted -> notice -> approval -> coolingOff -> releasing -> released -> closed
  *      |            |-> contested -> (ruling) -> approval | rejected   |-> vetoed -> approval, once
@@ -10,6 +10,7 @@
  * Silence is refusal: no clock leads to `releasing`; only the end of the cooling-off does, and only if the votes still suffice.
  */
 import { assert, EscrowError, unreachable } from '../core/errors.js'
+import type { StatementType } from '../format/statement.js'
 import { requireShares } from './share-relay.js'
 import { recordStatement } from './release-statement.js'
 import {
@@ -22,6 +23,7 @@ import {
   openNotice,
   openReleasing,
   patch,
+  thaw,
   windowOf,
   type Turn,
 } from './release-step.js'
@@ -43,16 +45,15 @@ export type ReleaseInput =
   /** Time has passed. Always safe to give, as often as wanted. */
   | { readonly kind: 'clock' }
   /** Parties that now lack share, key or standing; replaces the list given before. */
-  | { readonly kind: 'unavailable'; readonly parties: readonly string[]; readonly decidedBy?: AvailabilityWord }
-  /** The relay holds these share-release statements; they are verified and counted here. */
+  | { readonly kind: 'unavailable'; readonly parties: readonly string[]; readonly decidedBy: AvailabilityWord }
+  /** The relay holds these share-release statements, the one that came last at the end; they are verified and counted here. */
   | { readonly kind: 'shares'; readonly digests: readonly string[] }
-  /** The beneficiaries have what they came for. */
-  | { readonly kind: 'grant-finished' }
 
-/** The statement that changed who is available; left out where the change is the lapse of an earlier one. */
+/** The statement that changed who is available. */
 export interface AvailabilityWord {
   readonly digest: string
   readonly party: string
+  readonly type: StatementType
 }
 
 /** What an input is judged by. */
@@ -69,10 +70,11 @@ const settleStepsMax = 8
 /**
  * Start a request.
  *
+ * @param unavailable - who cannot vote already; where nobody could reach the quorum without them, the request is frozen at once.
  * @returns the request in its first state that takes time, and the events on the way there; the depositor's own requests and those of
  *   an order begin in `approval`.
  */
-export function submit(surroundings: Surroundings): Advance {
+export function submit(surroundings: Surroundings, unavailable: readonly string[] = []): Advance {
   const { frame, now } = surroundings
   const { terms } = frame
   const at = now.toISOString()
@@ -88,7 +90,7 @@ export function submit(surroundings: Surroundings): Advance {
     vetoedAt: null,
     contested: false,
     heldMs: 0,
-    unavailable: [],
+    unavailable: [...new Set(unavailable)].sort(),
     clock: at,
     endsAt,
     events: 0,
@@ -99,7 +101,7 @@ export function submit(surroundings: Surroundings): Advance {
     type: 'escrow/statement/release-request/v1',
     party: frame.requesters[0] ?? '',
   } as const
-  return settle(note({ progress, events: [] }, cause, surroundings), surroundings)
+  return judgeVotes(settle(note({ progress, events: [] }, cause, surroundings), surroundings), surroundings)
 }
 
 /**
@@ -129,10 +131,10 @@ export function advance(progress: ReleaseProgress, input: ReleaseInput, surround
  */
 export function replay(
   inputs: readonly { readonly input: ReleaseInput; readonly at: Date }[],
-  started: { readonly frame: RequestFrame; readonly at: Date; readonly verify: VerifyStatement },
+  started: { readonly frame: RequestFrame; readonly at: Date; readonly verify: VerifyStatement; readonly unavailable?: readonly string[] },
 ): Advance {
   const { frame, verify } = started
-  let step = submit({ frame, verify, now: started.at })
+  let step = submit({ frame, verify, now: started.at }, started.unavailable)
   for (const { input, at } of inputs) {
     const next = advance(step.progress, input, { frame, verify, now: at })
     step = { progress: next.progress, events: [...step.events, ...next.events] }
@@ -141,7 +143,6 @@ export function replay(
 }
 
 function apply(step: Advance, input: ReleaseInput, turn: Turn): Advance {
-  const { state } = step.progress
   switch (input.kind) {
     case 'clock':
       return step
@@ -151,9 +152,6 @@ function apply(step: Advance, input: ReleaseInput, turn: Turn): Advance {
       return changeAvailability(step, input, turn)
     case 'shares':
       return acceptShares(step, input.digests, turn)
-    case 'grant-finished':
-      if (state.name !== 'released') throw wrongState(step, 'released')
-      return end(step, { name: 'closed', reason: 'grant-over' }, agentAct('grant-finished', null), turn)
     default:
       return unreachable(input)
   }
@@ -237,30 +235,34 @@ function hasNoLength({ state }: ReleaseProgress): boolean {
 
 function changeAvailability(
   step: Advance,
-  { parties, decidedBy }: { readonly parties: readonly string[]; readonly decidedBy?: AvailabilityWord },
+  { parties, decidedBy }: { readonly parties: readonly string[]; readonly decidedBy: AvailabilityWord },
   turn: Turn,
 ): Advance {
-  const cause: EventCause =
-    decidedBy === undefined
-      ? agentAct('availability-changed', null)
-      : { kind: 'statement', type: 'escrow/statement/availability/v1', ...decidedBy }
+  const cause: EventCause = { kind: 'statement', ...decidedBy }
   if (!isOpen(step.progress.state)) throw wrongState(step, 'any open state')
   const unavailable = [...new Set(parties)].sort()
   if (unavailable.join(' ') === step.progress.unavailable.join(' ')) return step
   const changed = note(patch(step, { unavailable }), cause, turn, true)
   const { state } = changed.progress
   const frozen = state.name === 'held' && state.reason === 'quorum-impossible'
-  return frozen ? openApproval(changed, cause, turn) : judgeVotes(changed, turn)
+  return frozen ? thaw(changed, state, cause, turn) : judgeVotes(changed, turn)
 }
 
-/** Votes first, then shares: shares of custodians whose approval no longer stands release nothing. */
+/** Votes first, then shares: shares of custodians whose approval no longer stands release nothing. The last share is what releases. */
 function acceptShares(step: Advance, digests: readonly string[], turn: Turn): Advance {
-  if (step.progress.state.name !== 'releasing') throw wrongState(step, 'releasing')
+  const last = digests.at(-1)
+  if (step.progress.state.name !== 'releasing' || last === undefined) throw wrongState(step, 'releasing')
   const judged = judgeVotes(step, turn)
   if (judged.progress.state.name !== 'releasing') return judged
   requireShares(digests, judged.progress, turn)
   const seen = [...judged.progress.seen, ...digests]
-  return move(patch(judged, { seen }), windowOf('released', turn), agentAct('shares-relayed', null), turn)
+  const { signer, statement } = turn.verify(last)
+  return move(
+    patch(judged, { seen }),
+    windowOf('released', turn),
+    { kind: 'statement', digest: last, type: statement.type, party: signer },
+    turn,
+  )
 }
 
 function alarmDelivery(step: Advance, turn: Turn): Advance {
@@ -271,10 +273,6 @@ function alarmDelivery(step: Advance, turn: Turn): Advance {
 
 function clock(name: Extract<EventCause, { readonly kind: 'clock' }>['clock']): EventCause {
   return { kind: 'clock', clock: name }
-}
-
-function agentAct(act: string, digest: string | null): EventCause {
-  return { kind: 'agent', act, digest }
 }
 
 function wrongState(step: Advance, expected: string): EscrowError {

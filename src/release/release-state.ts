@@ -129,11 +129,10 @@ export interface RequestFrame {
   readonly roster: Roster
 }
 
-/** What moved a request: a signed statement, an elapsed clock, or an act of the agent that the log shows. */
+/** What moved a request: a signed statement or an elapsed clock; a quorum is a count of signed votes. */
 export type EventCause =
   | { readonly kind: 'statement'; readonly digest: Digest; readonly type: StatementType; readonly party: string }
   | { readonly kind: 'clock'; readonly clock: keyof ReleaseClocks | 'hold' }
-  | { readonly kind: 'agent'; readonly act: string; readonly digest: Digest | null }
   | { readonly kind: 'quorum'; readonly verdict: 'approved' | 'refused' | 'impossible' | 'lost' }
 
 /** One entry for the log. `from` equals `to` where something was recorded without moving the request. */

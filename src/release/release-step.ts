@@ -88,19 +88,22 @@ export function openReleasing(step: Advance, cause: EventCause, turn: Turn): Adv
   return move(step, { ...windowOf('releasing', turn), overdueAt }, cause, turn)
 }
 
-/** Votes are counted anew wherever they decide: approval, cooling-off and while shares are handed over. */
+/**
+ * Votes are counted anew wherever they decide: approval, cooling-off and while shares are handed over. Before that nothing is decided, but a
+ * quorum that nobody could reach freezes the request as early as it is known: its people have to be told now, not when they are called to vote.
+ */
 export function judgeVotes(step: Advance, turn: Turn): Advance {
   const { state } = step.progress
-  if (state.name !== 'approval' && state.name !== 'coolingOff' && state.name !== 'releasing') return step
+  if (!isHoldable(state) || state.name === 'vetoed') return step
   const at = state.name === 'releasing' ? new Date(state.since) : turn.now
   const { verdict } = tallyVotes(step.progress, turn.frame, { at, verify: turn.verify })
+  if (verdict === 'impossible') return freeze(step, state, turn)
+  if (state.name !== 'approval' && state.name !== 'coolingOff' && state.name !== 'releasing') return step
   switch (verdict) {
     case 'approved':
       return state.name === 'approval' ? move(step, windowOf('coolingOff', turn), { kind: 'quorum', verdict }, turn) : step
     case 'refused':
       return end(step, { name: 'rejected', reason: 'refused' }, { kind: 'quorum', verdict }, turn)
-    case 'impossible':
-      return freeze(step, turn)
     case 'open':
       // A refusal is final in its round, so this can happen once per voter at most: nobody can keep a request going round.
       return state.name === 'approval' ? step : move(step, windowOf('approval', turn), { kind: 'quorum', verdict: 'lost' }, turn, true)
@@ -109,14 +112,26 @@ export function judgeVotes(step: Advance, turn: Turn): Advance {
   }
 }
 
-/** Hold a request whose quorum nobody could reach, until it is repaired or `freezeDaysMax` ends it. */
-function freeze(step: Advance, turn: Turn): Advance {
+/**
+ * Hold a request whose quorum nobody could reach, until it is repaired or `freezeDaysMax` ends it. Who votes again votes with a whole window;
+ * a notice or a contest goes on where it stood, so that no freeze takes time from the depositor.
+ */
+function freeze(step: Advance, state: HoldableState, turn: Turn): Advance {
   const { clocks, calendar } = turn.frame.terms
   const until = addCalendarDays(turn.now, clocks.freezeDaysMax, calendar).toISOString()
   const since = turn.now.toISOString()
-  const resume = windowOf('approval', turn)
-  const state = { name: 'held', since, until, reason: 'quorum-impossible', hold: null, signer: null, resume } as const
-  return move(step, state, { kind: 'quorum', verdict: 'impossible' }, turn, true)
+  const voting = state.name === 'approval' || state.name === 'coolingOff' || state.name === 'releasing'
+  const resume = voting ? windowOf('approval', turn) : state
+  const held = { name: 'held', since, until, reason: 'quorum-impossible', hold: null, signer: null, resume } as const
+  return move(step, held, { kind: 'quorum', verdict: 'impossible' }, turn, true)
+}
+
+/** End a freeze if the quorum can be reached again; otherwise it goes on, with the end that it had. */
+export function thaw(step: Advance, held: HeldState, cause: EventCause, turn: Turn): Advance {
+  if (tallyVotes(step.progress, turn.frame, { at: turn.now, verify: turn.verify }).verdict === 'impossible') return step
+  if (held.resume.name === 'approval') return openApproval(step, cause, turn)
+  const frozenMs = turn.now.getTime() - Date.parse(held.since)
+  return move(step, shiftWindows(held.resume, frozenMs), cause, turn)
 }
 
 /** Back to where a hold found the request, its windows longer by the hold; a quorum that stayed impossible ends it. */

@@ -4,6 +4,7 @@ import { LogModule } from '../log/log.module.js'
 import { VerifyModule } from '../verify/verify.module.js'
 import { AccessLedger } from './access-ledger.js'
 import { ApplyAvailability } from './apply-availability.js'
+import { CountAvailability } from './count-availability.js'
 import { AmendAgreement } from './amend-agreement.js'
 import { AdvanceOrder } from './advance-order.js'
 import { AdvanceRequest } from './advance-request.js'
@@ -80,6 +81,7 @@ const useCases = [
 ]
 const steps = [
   ApplyAvailability,
+  CountAvailability,
   AccessLedger,
   CustodyRoutes,
   DrillLog,

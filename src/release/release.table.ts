@@ -122,6 +122,16 @@ export async function findRequestByDigest(db: Db, digestHex: string): Promise<Re
   return first(await db.select().from(releaseRequestTable).where(eq(releaseRequestTable.requestDigest, digestHex)))
 }
 
+/** The requests of signed documents, oldest first; those that are not here are left out. @param digestsHex - at most `coversMax`; may be empty. */
+export async function listRequestsOf(db: Db, digestsHex: readonly string[]): Promise<readonly RequestRow[]> {
+  if (digestsHex.length === 0) return []
+  return db
+    .select()
+    .from(releaseRequestTable)
+    .where(inArray(releaseRequestTable.requestDigest, [...digestsHex]))
+    .orderBy(asc(releaseRequestTable.submittedAt), asc(releaseRequestTable.requestId))
+}
+
 /** Requests, oldest first; of one agreement, or of all with null. */
 export async function listRequests(db: Db, agreementId: string | null, limit: number): Promise<readonly RequestRow[]> {
   return db
@@ -208,12 +218,20 @@ export async function insertStatement(tx: Tx, row: StatementRow): Promise<void> 
   await tx.insert(releaseStatementTable).values(row).onConflictDoNothing()
 }
 
-/** Every statement about a request or order of an agreement, in the order in which they were recorded. */
-export async function listStatements(db: Db, subject: string, agreementId: string): Promise<readonly StatementRow[]> {
+/** Every statement about a request, an order or an agreement, or several of them, in the order in which they were recorded. @param types - only these. */
+export async function listStatements(
+  db: Db,
+  subject: string | readonly string[],
+  agreementId: string,
+  types?: readonly StatementType[],
+): Promise<readonly StatementRow[]> {
+  const { type } = releaseStatementTable
+  const subjects = typeof subject === 'string' ? [subject] : [...subject]
+  const about = and(inArray(releaseStatementTable.subject, subjects), eq(releaseStatementTable.agreementId, agreementId))
   return db
     .select()
     .from(releaseStatementTable)
-    .where(and(eq(releaseStatementTable.subject, subject), eq(releaseStatementTable.agreementId, agreementId)))
+    .where(types === undefined ? about : and(about, inArray(type, [...types])))
     .orderBy(asc(releaseStatementTable.recordedAt), asc(releaseStatementTable.digest))
 }
 
@@ -257,12 +275,13 @@ export async function deleteHeldShares(tx: Tx, requestId: string): Promise<void>
   await tx.delete(heldShareTable).where(and(eq(heldShareTable.requestId, requestId), isNull(heldShareTable.releasedAt)))
 }
 
-/** Shares that may be passed on and are not in the store yet: a run has stopped between the two. */
-export async function listUnstoredShares(db: Db, limit: number): Promise<readonly HeldShareRow[]> {
+/** Shares that may be passed on and are not in the store yet, of one request, or of all with null: those where a run has stopped. */
+export async function listUnstoredShares(db: Db, requestId: string | null, limit: number): Promise<readonly HeldShareRow[]> {
+  const unstored = and(sql`${heldShareTable.releasedAt} is not null`, isNull(heldShareTable.storedAt))
   return db
     .select()
     .from(heldShareTable)
-    .where(and(sql`${heldShareTable.releasedAt} is not null`, isNull(heldShareTable.storedAt)))
+    .where(requestId === null ? unstored : and(unstored, eq(heldShareTable.requestId, requestId)))
     .orderBy(asc(heldShareTable.place))
     .limit(page(limit))
 }

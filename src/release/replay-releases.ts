@@ -8,6 +8,7 @@ import type { Event, EventOf } from '../format/event.js'
 import type { StatementOf } from '../format/statement.js'
 import { orderProgressRow } from './advance-order.js'
 import { unavailableParties, type Unavailable } from './availability.js'
+import { changesAvailability } from './count-availability.js'
 import type { GrantRow } from './grant.table.js'
 import { orderDeadlineOf, type OrderFrame } from './order-state.js'
 import { progressRow } from './record-turn.js'
@@ -69,8 +70,8 @@ export class ReplayReleases {
   readonly #shares: NewHeldShare[] = []
   /** Digest of the version in force, by agreement. */
   readonly #inForce = new Map<string, string>()
-  /** Digests of what was said about who can still vote, by agreement. */
-  readonly #availability = new Map<string, string[]>()
+  /** What was said that can change who may vote, by agreement. */
+  readonly #availability = new Map<string, Recorded[]>()
 
   constructor(private readonly library: ReplayLibrary) {}
 
@@ -110,8 +111,7 @@ export class ReplayReleases {
     const { agreement, key, statement: digest, statementType: type, party } = event
     const row = { digest, agreementId: agreement, key, type, party, recordedAt: at }
     if (folder === 'statements') this.#statements.push({ ...row, subject: agreement })
-    if (type === 'escrow/statement/availability/v1')
-      this.#availability.set(agreement, [...(this.#availability.get(agreement) ?? []), digest])
+    if (changesAvailability(type)) this.#availability.set(agreement, [...(this.#availability.get(agreement) ?? []), event])
     if (type === 'escrow/statement/share-release/v1') return this.share(event, about)
     if (folder === 'releases') {
       this.#statements.push({ ...row, subject: about })
@@ -152,7 +152,8 @@ export class ReplayReleases {
     const pinned = { agreement: known.signed.body, agreementDigest: known.signed.digest }
     const order = this.orderBehind(statement, event.agreement, verify)
     const frame = frameRequest({ verified: { ...verified, statement }, ...pinned, epoch: statement.epoch, order, now })
-    const step = submit({ frame, now, verify })
+    const unavailable = (await this.unavailable(event.agreement)).map(({ party }) => party)
+    const step = submit({ frame, now, verify }, unavailable)
     const { order: orderDigest, epoch } = statement
     const which = { requestId, agreementId: event.agreement, requestDigest: event.statement, agreementDigest: known.signed.digest }
     const row = { ...which, epoch, orderDigest, submittedAt: now, ...progressRow(step) }
@@ -170,7 +171,7 @@ export class ReplayReleases {
     return effective
   }
 
-  /** What no statement about the request has brought about is the clock's, that of shares passed on, or of who can still vote. */
+  /** What no statement about the request has brought about, time did, shares passed on, or a word about who can still vote. */
   private async requestAdvanced(event: EventOf<'request-advanced'>): Promise<void> {
     const one = this.#requests.get(event.request)
     if (one === undefined) throw broken(`a step of ${event.request} comes before the request`)
@@ -182,20 +183,21 @@ export class ReplayReleases {
 
   private async inputOf({ request, agreement, to, cause, statement }: EventOf<'request-advanced'>): Promise<ReleaseInput> {
     if (cause === 'clock') return { kind: 'clock' }
-    if (cause === 'agent' && to === 'released') return this.sharesOf(request)
-    const unavailable = await this.unavailable(agreement)
-    const parties = unavailable.map(({ party }) => party).sort()
-    const word = unavailable.find(({ decidedBy }) => decidedBy.digest === statement)?.decidedBy
-    return { kind: 'unavailable', parties, ...(word === undefined ? {} : { decidedBy: { digest: word.digest, party: word.signer } }) }
+    if (to === 'released') return this.sharesOf(request)
+    const parties = (await this.unavailable(agreement)).map(({ party }) => party).sort()
+    const word = this.#availability.get(agreement)?.find((said) => said.statement === statement)
+    if (word === undefined) throw broken(`${request} was moved by a statement that the log does not show`)
+    return { kind: 'unavailable', parties, decidedBy: { digest: word.statement, party: word.party, type: word.statementType } }
   }
 
   /** As it was counted then: with the version that was in force, whose keys may have taken others' places. */
   private async unavailable(agreement: string): Promise<readonly Unavailable[]> {
     const known = await this.library.version(this.#inForce.get(agreement) ?? '')
     const verify = this.verifier(known)
-    const verified = (this.#availability.get(agreement) ?? []).flatMap((digest) => {
+    const said = (this.#availability.get(agreement) ?? []).filter((one) => one.statementType === 'escrow/statement/availability/v1')
+    const verified = said.flatMap((one) => {
       try {
-        return [verify(digest)]
+        return [verify(one.statement)]
       } catch (error) {
         if (isEscrowError(error, 'SIGNATURE_INVALID')) return []
         throw error
@@ -204,13 +206,9 @@ export class ReplayReleases {
     return unavailableParties(verified, known.signed.body.parties)
   }
 
+  /** What had been passed on by then, in the order of the log; the log tells of shares before it tells what they released. */
   private sharesOf(requestId: string): ReleaseInput {
-    const digests = [...this.library.documents].flatMap(([digest, bytes]) => {
-      const { statement } = peekStatement(bytes)
-      const requestDigest = this.#requests.get(requestId)?.row.requestDigest
-      return statement.type === 'escrow/statement/share-release/v1' && statement.requestDigest === requestDigest ? [digest] : []
-    })
-    return { kind: 'shares', digests }
+    return { kind: 'shares', digests: this.#shares.filter((share) => share.requestId === requestId).map((share) => share.digest) }
   }
 
   private advanceRequest(one: RequestReplay, input: ReleaseInput, at: Date): void {

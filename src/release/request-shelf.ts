@@ -3,10 +3,11 @@ import { EscrowError } from '../core/errors.js'
 import { Database } from '../db/database.js'
 import { AgreementShelf, type KnownAgreement } from '../escrow/agreement-shelf.js'
 import type { VerifyStatement } from './quorum.js'
-import { findOrder, findRequest, type RequestRow } from './release.table.js'
+import { findOrder, findRequest, type HeldShareRow, type RequestRow } from './release.table.js'
 import { ReleaseFiles } from './release-files.js'
 import type { RequestFrame } from './release-state.js'
 import { frameRequest, type EffectiveOrder } from './request-frame.js'
+import { keepsShares } from './share-relay.js'
 import { effectiveOrder } from './shutdown-order.js'
 import { verifierOf } from './statement-verifier.js'
 
@@ -18,6 +19,10 @@ export interface RequestCase {
   readonly frame: RequestFrame
   /** What was recorded about the request and the order behind it, by digest. */
   readonly documents: ReadonlyMap<string, Uint8Array>
+  /** The share releases that are held or were passed on, in the order in which they came; empty where the state keeps none. */
+  readonly shares: readonly HeldShareRow[]
+  /** Over `documents`; it remembers its verdicts as long as the case is open, which is one turn. */
+  readonly verify: VerifyStatement
 }
 
 /** Opens release requests: the row says which documents, the documents say what governs. Nothing is kept from one turn to the next. */
@@ -39,11 +44,11 @@ export class RequestShelf {
   /** One request. @throws EscrowError `NOT_FOUND`; `SIGNATURE_INVALID`, `STATEMENT_INVALID` when its documents no longer hold; `OBJECT_*` */
   async get(requestId: string, signal?: AbortSignal): Promise<RequestCase> {
     const { row, known } = await this.head(requestId)
-    const documents = await this.files.about(requestId, row.agreementId, signal)
-    if (row.orderDigest !== null) {
-      for (const [digest, bytes] of await this.files.about(row.orderDigest, row.agreementId, signal)) documents.set(digest, bytes)
-    }
-    for (const [digest, bytes] of await this.files.shares(requestId)) documents.set(digest, bytes)
+    const subjects = row.orderDigest === null ? [requestId] : [requestId, row.orderDigest]
+    const documents = await this.files.about(subjects, row.agreementId, signal)
+    // In every other state none was kept.
+    const shares = keepsShares(row.progress.state) ? await this.files.shares(requestId) : []
+    for (const { digest, document } of shares) documents.set(digest, document)
     const pinned = { body: known.signed.body, digest: row.agreementDigest }
     const verify = verifierOf(pinned, documents)
     const order = row.orderDigest === null ? null : await this.orderOf(row.orderDigest, row.agreementId, verify)
@@ -58,7 +63,7 @@ export class RequestShelf {
       order,
       now: row.submittedAt,
     })
-    return { row, known, frame, documents }
+    return { row, known, frame, documents, shares, verify }
   }
 
   /**
@@ -75,7 +80,8 @@ export class RequestShelf {
   }
 }
 
-/** A verifier over a case and, where a new document came with the turn, that too. */
-export function caseVerifier(one: RequestCase, fresh: ReadonlyMap<string, Uint8Array> = new Map()): VerifyStatement {
-  return verifierOf({ body: one.known.signed.body, digest: one.row.agreementDigest }, new Map([...one.documents, ...fresh]))
+/** A verifier over a case and the documents that came with the turn. */
+export function caseVerifier(one: RequestCase, fresh: ReadonlyMap<string, Uint8Array>): VerifyStatement {
+  const verifyFresh = verifierOf({ body: one.known.signed.body, digest: one.row.agreementDigest }, fresh)
+  return (digest) => (fresh.has(digest) ? verifyFresh(digest) : one.verify(digest))
 }

@@ -68,6 +68,8 @@ export function sortShares(
     }
     const earlier = accepted.get(verified.signer)
     if (earlier !== undefined) refused.push({ digest: earlier.digest, party: earlier.signer, problem: 'replaced' })
+    // At the end again: the order is that of what counts.
+    accepted.delete(verified.signer)
     accepted.set(verified.signer, verified)
   }
   const held = [...accepted.values()].map(({ digest, signer, statement }) => ({ digest, party: signer, index: statement.index }))

@@ -67,7 +67,11 @@ export class SubmitRequest {
     const { epoch } = current
     const agreement = { agreement: known.signed.body, agreementDigest: known.signed.digest }
     const frame = frameRequest({ verified, ...agreement, epoch, order, now })
-    const step = submit({ frame, now, verify: verifierOf(known.signed, new Map([[digest, bytes]])) })
+    const { unavailable } = await this.desk.availability.run(agreementId, signal)
+    const step = submit(
+      { frame, now, verify: verifierOf(known.signed, new Map([[digest, bytes]])) },
+      unavailable.map(({ party }) => party),
+    )
     const row: Omit<RequestRow, 'revision'> = {
       requestId: frame.request,
       agreementId,

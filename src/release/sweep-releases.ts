@@ -7,8 +7,9 @@ import { AdvanceRequest } from './advance-request.js'
 import { GrantAccess } from './grant-access.js'
 import { outcomeOf, type Outcome } from './register-order.js'
 import { listUngranted } from './grant.table.js'
-import { listDueOrders, listDueRequests } from './release.table.js'
+import { listDueOrders, listDueRequests, type OrderRow } from './release.table.js'
 import { RelayShare } from './relay-share.js'
+import { sideBySide } from './side-by-side.js'
 import { SubmitOrderRequest } from './submit-order-request.js'
 import { SweepCustody } from './sweep-custody.js'
 import { TrackReturns } from './track-returns.js'
@@ -53,18 +54,18 @@ export class SweepReleases {
   }
 
   private async orders(signal?: AbortSignal): Promise<readonly Outcome[]> {
-    const outcomes: Outcome[] = []
-    for (const row of await this.database.query((db) => listDueOrders(db, this.clock.now(), rowsMax))) {
-      const { agreementId, orderDigest } = row
-      const move = async () => {
-        const state = await this.work.order.run(row, { kind: 'clock' }, undefined, signal)
-        return { subject: orderDigest, state: state.name }
-      }
-      const moved = await outcomeOf(agreementId, orderDigest, move)
-      if (moved.state !== row.state) outcomes.push(moved)
-      if (moved.state === 'effective') outcomes.push(await outcomeOf(agreementId, orderDigest, () => this.ask(row, signal)))
-    }
-    return outcomes
+    const due = await this.database.query((db) => listDueOrders(db, this.clock.now(), rowsMax))
+    return (await sideBySide(due, (row) => this.order(row, signal))).flat()
+  }
+
+  private async order(row: OrderRow, signal?: AbortSignal): Promise<readonly Outcome[]> {
+    const { agreementId, orderDigest } = row
+    const moved = await outcomeOf(agreementId, orderDigest, async () => {
+      const state = await this.work.order.run(row, { kind: 'clock' }, undefined, signal)
+      return { subject: orderDigest, state: state.name }
+    })
+    const asked = moved.state === 'effective' ? [await outcomeOf(agreementId, orderDigest, () => this.ask(row, signal))] : []
+    return moved.state === row.state ? asked : [moved, ...asked]
   }
 
   private async ask(
@@ -76,26 +77,24 @@ export class SweepReleases {
   }
 
   private async requests(signal?: AbortSignal): Promise<readonly Outcome[]> {
-    const outcomes: Outcome[] = []
-    for (const row of await this.database.query((db) => listDueRequests(db, this.clock.now(), rowsMax))) {
-      const move = async () => {
-        const state = await this.work.request.run(row.requestId, { kind: 'clock' }, undefined, signal)
-        return { subject: row.requestId, state: state.name }
-      }
-      outcomes.push(await outcomeOf(row.agreementId, row.requestId, move))
-    }
-    return outcomes
+    const due = await this.database.query((db) => listDueRequests(db, this.clock.now(), rowsMax))
+    return sideBySide(due, (row) =>
+      outcomeOf(row.agreementId, row.requestId, async () => {
+        const { name } = await this.work.request.run(row.requestId, { kind: 'clock' }, undefined, signal)
+        // A hold that has run out: custodians may have delivered meanwhile.
+        const state = name === 'releasing' ? await this.work.shares.passHeld(row.requestId, signal) : name
+        return { subject: row.requestId, state }
+      }),
+    )
   }
 
   private async grants(signal?: AbortSignal): Promise<readonly Outcome[]> {
-    const outcomes: Outcome[] = []
-    for (const row of await this.database.query((db) => listUngranted(db, rowsMax))) {
-      const give = async () => {
+    const waiting = await this.database.query((db) => listUngranted(db, rowsMax))
+    return sideBySide(waiting, (row) =>
+      outcomeOf(row.agreementId, row.requestId, async () => {
         await this.work.grant.run(row.requestId, signal)
         return { subject: row.requestId, state: 'granted' }
-      }
-      outcomes.push(await outcomeOf(row.agreementId, row.requestId, give))
-    }
-    return outcomes
+      }),
+    )
   }
 }

@@ -106,8 +106,8 @@ export async function placeVersion(
   const recorded = [...before.recorded, { versionId: before.nextVersionId, retainUntil: retainUntil.toISOString() }]
   await writeLockRecord(place, recorded, freeName)
   try {
-    if (before.newest === null) await nameExclusively(temporary, place.path)
-    else await rename(temporary, place.path)
+    if (before.newest === null) return await nameExclusively(temporary, place.path)
+    await rename(temporary, place.path)
   } catch (error) {
     await writeLockRecord(place, before.recorded, freeName)
     if (errnoOf(error) !== 'EEXIST') throw error

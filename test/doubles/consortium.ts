@@ -287,9 +287,10 @@ export class Proceedings {
     readonly house: Consortium,
     readonly frame: RequestFrame,
     readonly started: Date = monday,
+    unavailable: readonly string[] = [],
   ) {
     this.now = started
-    const step = submit({ frame, now: started, verify: house.verify })
+    const step = submit({ frame, now: started, verify: house.verify }, unavailable)
     this.progress = step.progress
     this.events = [...step.events]
   }
@@ -388,6 +389,12 @@ export class Proceedings {
     this.give({ kind: 'shares', digests: parties.map((party) => this.share(party)) })
   }
 
+  /** These and nobody else have lost their shares; the ministry says so. */
+  lose(parties: readonly string[]): void {
+    const decidedBy = { digest: 'ab'.repeat(32), party: 'ministry', type: 'escrow/statement/availability/v1' as const }
+    this.give({ kind: 'unavailable', parties, decidedBy })
+  }
+
   /** From submission to approval, with the notice served and nobody objecting. */
   reachApproval(): void {
     this.check()
@@ -409,8 +416,8 @@ export class Proceedings {
 const everyday = new Consortium()
 
 /** Start a request of alpha; in the everyday consortium, unless a test changes something about it. */
-export function open(house = everyday): Proceedings {
-  return new Proceedings(house, house.frame(house.request()))
+export function open(house = everyday, unavailable: readonly string[] = []): Proceedings {
+  return new Proceedings(house, house.frame(house.request()), monday, unavailable)
 }
 
 /** The code with which an action is refused; null when it is not. */

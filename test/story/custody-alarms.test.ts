@@ -75,11 +75,14 @@ test('three custodians lose their shares: the request is frozen with an alarm, a
   expect(await refusal(house.approve('chamber'))).toBe('SIGNER_REFUSED')
   const events = await house.eventsOf(requestId)
   expect(events.at(-1)).toBe('request-advanced')
-  // A request that comes later is frozen too.
+  // A request that comes later is frozen from its first moment, and goes on where it stood.
   await lost('notary')
   await house.record(await house.ask())
   const later = (await house.requests()).find((row) => row.requestId !== requestId)
   expect(later?.progress.unavailable).toEqual(['chamber', 'notary', 'university'])
+  expect(later?.progress.state).toMatchObject({ name: 'held', reason: 'quorum-impossible', resume: { name: 'submitted' } })
+  await lost('notary', 'notary', true)
+  expect((await house.requests()).find((row) => row.requestId === later?.requestId)?.state).toBe('submitted')
 })
 
 test('shares that nobody has proved for a quarter raise an alarm for every epoch, and t + 1 fresh proofs clear it', async () => {

@@ -13,7 +13,6 @@ function minutes(story: Proceedings): readonly string[] {
     const by = {
       statement: () => (cause.kind === 'statement' ? `${cause.type.split('/')[2]} by ${cause.party}` : ''),
       clock: () => (cause.kind === 'clock' ? `clock ${cause.clock}` : ''),
-      agent: () => (cause.kind === 'agent' ? cause.act : ''),
       quorum: () => (cause.kind === 'quorum' ? `quorum ${cause.verdict}` : ''),
     }[cause.kind]()
     return `${from === to ? to : `${from} > ${to}`}: ${by}${alarm ? ' (alarm)' : ''}`
@@ -43,7 +42,7 @@ test('a bankrupt vendor says nothing, three of five and legal approve, and the s
     'approval: approval by c3',
     'approval > coolingOff: quorum approved',
     'coolingOff > releasing: clock coolingOffHours',
-    'releasing > released: shares-relayed',
+    'releasing > released: share-release by c3',
     'released > closed: clock grantDays',
   ])
   expect(isTerminal(story.progress.state)).toBe(true)
@@ -126,15 +125,47 @@ test('a withdrawal while shares come in leaves nothing that could be passed on',
 test('custodians who lose their shares freeze the request with an alarm; new ones thaw it, silence ends it', () => {
   const story = open()
   story.reachApproval()
-  story.give({ kind: 'unavailable', parties: ['c3', 'c4', 'c5'] })
+  story.lose(['c3', 'c4', 'c5'])
   expect(story.progress.state).toMatchObject({ name: 'held', reason: 'quorum-impossible' })
   expect(story.events.at(-1)?.alarm).toBe(true)
-  story.give({ kind: 'unavailable', parties: ['c4', 'c5'] })
+  story.lose(['c4', 'c5'])
   expect(story.state).toBe('approval')
-  story.give({ kind: 'unavailable', parties: ['c3', 'c4', 'c5'] })
+  story.lose(['c3', 'c4', 'c5'])
   story.waitOut()
   expect(story.progress.state).toMatchObject({ name: 'expired', reason: 'quorum-impossible' })
 })
+
+test('a quorum that is out of reach before anybody votes freezes the request at once, and its notice goes on where it stood', () => {
+  const story = open()
+  story.check()
+  story.serve()
+  const notice = story.progress.state
+  story.wait(86_400_000)
+  story.lose(['c3', 'c4', 'c5'])
+  expect(story.progress.state).toMatchObject({ name: 'held', reason: 'quorum-impossible', resume: { name: 'notice' } })
+  expect(story.events.at(-1)).toMatchObject({ from: 'notice', to: 'held', alarm: true })
+  // One more loss changes nothing: the freeze has the end that it had.
+  const frozen = story.progress.state
+  story.wait(2 * 86_400_000)
+  story.lose(['c2', 'c3', 'c4', 'c5'])
+  expect(story.progress.state).toEqual(frozen)
+  story.lose(['c4', 'c5'])
+  const after = story.progress.state
+  if (notice.name !== 'notice' || after.name !== 'notice') throw new Error('expected notice before and after')
+  expect(Date.parse(after.until) - Date.parse(notice.until)).toBe(2 * 86_400_000)
+  story.object('Now I am heard.')
+  expect(story.state).toBe('contested')
+})
+
+test.for([[['c3', 'c4', 'c5'], 'held'] as const, [['c4', 'c5'], 'submitted'] as const, [['legal1', 'legal2'], 'held'] as const])(
+  'a request that comes when %s are lost is %s from its first moment',
+  ([parties, state]) => {
+    const story = open(undefined, parties)
+    expect(story.state).toBe(state)
+    expect(story.events.map(({ to, alarm }) => [to, alarm])).toEqual([['submitted', false], ...(state === 'held' ? [['held', true]] : [])])
+    expect(story.progress.unavailable).toEqual([...parties])
+  },
+)
 
 test('the history of a request makes the same request again', () => {
   const story = open()

@@ -168,10 +168,11 @@ export const action: fc.Arbitrary<Action> = fc.oneof(
     weight: 3,
     arbitrary: fc.record({
       do: fc.constant('act' as const),
-      input: fc.oneof(
-        fc.constantFrom<ReleaseInput>({ kind: 'grant-finished' }),
-        fc.record({ kind: fc.constant('unavailable' as const), parties: fc.subarray([...voters], { maxLength: 4 }) }),
-      ),
+      input: fc.record({
+        kind: fc.constant('unavailable' as const),
+        parties: fc.subarray([...voters], { maxLength: 4 }),
+        decidedBy: fc.constant({ digest: 'ab'.repeat(32), party: 'ministry', type: 'escrow/statement/availability/v1' as const }),
+      }),
     }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('again' as const), back: fc.nat(20) }) },
@@ -240,6 +241,9 @@ export class History {
     must(deadline === null || deadline >= state.since, 'a window does not end before it begins')
     must(this.progress.clock >= before.clock, 'recorded time does not go back')
     for (const event of events) this.checkTransition(event)
+    const can = (name: string) => !this.progress.unavailable.includes(name)
+    const reachable = custodians.filter(can).length >= 3 && ['legal1', 'legal2'].some(can)
+    must(reachable || isTerminal(state) || state.name === 'held' || state.name === 'released', 'a quorum out of reach stands still')
     if (state.name === before.state.name) return
     if (state.name === 'released') this.checkReleased(input)
     if (keepsShares(state)) return
