@@ -3,7 +3,7 @@ import { EscrowError } from '../core/errors.js'
 import { Database } from '../db/database.js'
 import { listAlarms } from '../release/custody.table.js'
 import type { ApprovalDrillReport, RestoreDrillReport } from '../release/drill.js'
-import { listDrills, type DrillRow } from '../release/drill.table.js'
+import { findDrill, listDrills, type DrillRow } from '../release/drill.table.js'
 import { StartDrill, type DrillWish } from '../release/start-drill.js'
 import { withService } from './agent-context.js'
 import { publishLog } from './agent-log.js'
@@ -71,6 +71,19 @@ export async function listAllDrills(context: CommandContext): Promise<CommandRes
       })),
     }
     return { json, lines: lines.length === 0 ? ['no drill was held here'] : lines, exitCode: overdue.length > 0 ? 3 : 0 }
+  })
+}
+
+/** What one drill came to, answer by answer. Exit 3 unless it has passed. @throws EscrowError `NOT_FOUND` */
+export async function reportDrill(context: CommandContext, _options: object, drill: string): Promise<CommandResult> {
+  return withService(context, async (app) => {
+    const row = await app.get<Database>(Database).query((db) => findDrill(db, drill))
+    if (row === null) throw new EscrowError('NOT_FOUND', `no drill has the digest ${drill}`)
+    const { agreementId, kind, startedAt, endsAt, outcome, report } = row
+    const answers = report !== null && 'answers' in report ? report.answers : []
+    const json = { drill, agreement: agreementId, kind, startedAt, endsAt, outcome, report }
+    const lines = [...linesOf(row), ...columns(answers.map(({ person, vote }) => [person, vote]))]
+    return { json, lines, exitCode: outcome === 'pass' ? 0 : 3 }
   })
 }
 

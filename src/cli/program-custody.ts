@@ -7,6 +7,7 @@ import { signing } from './program-release.js'
 export function addWatchCommands(program: Command, action: Action): void {
   program.commandsGroup('Around an agreement:')
   addLegalCommands(program, action)
+  addKeyCommand(program, action)
   addHoldCommand(program, action)
   addAvailabilityCommand(program, action)
   addDrillCommands(program, action)
@@ -102,6 +103,11 @@ function addDrillCommands(program: Command, action: Action): void {
     .command('list')
     .description('operator: list drills with what they came to and what was measured; exit 3 when one, or proofs of shares, are overdue')
     .action(action(async () => (await import('./agent-drill.js')).listAllDrills))
+  drill
+    .command('report')
+    .argument('<drill>', 'digest of the drill')
+    .description('operator: what one drill came to: who answered when, what was measured; exit 3 unless it passed')
+    .action(action(async () => (await import('./agent-drill.js')).reportDrill))
   signing(drill.command('vote'))
     .argument('<file>', 'the signed summons')
     .description('custodian or group: answer an approval drill as you would a request')
@@ -130,9 +136,18 @@ function addAvailabilityCommand(program: Command, action: Action): void {
     .action(action(async () => (await import('./holder-request.js')).unavailable))
 }
 
+function addKeyCommand(program: Command, action: Action): void {
+  signing(program.command('key-change'))
+    .description('ask for other keys, signed with those you have; they count from the next version of the agreement on')
+    .requiredOption('--to <card>', 'party.json with the new keys and recipients, or the folder that holds it')
+    .option('--party <name>', 'whose keys (default: the signer)')
+    .requiredOption('--reason <words>', 'why')
+    .action(action(async () => (await import('./holder-keys.js')).changeKeys))
+}
+
 function addHoldCommand(program: Command, action: Action): void {
   signing(program.command('hold'))
-    .description('hold signer: let a request, or every request of the agreement, stand still until a day')
+    .description('hold signer: let a request, or every request of the agreement and those to come, stand still until a day')
     .option('--case <folder>', 'the case in the mailbox (default: every request of the agreement)')
     .option('--lift', 'end a hold', false)
     .requiredOption('--until <instant>', 'when it ends by itself')

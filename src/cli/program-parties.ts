@@ -139,6 +139,12 @@ export function addCustodyCommands(program: Command, action: Action): void {
     .option('--share <file>', 'a sealed share; once for each epoch', collect)
     .option('--out <folder>', 'where the proofs will lie')
     .action(action(async () => (await import('./holder-vault.js')).vaultHealth))
+  vault
+    .command('alarms')
+    .description(
+      'operator: list what is wrong with the custody of agreements: quorums out of reach, shares not proved, drills overdue; exit 3 then',
+    )
+    .action(action(async () => (await import('./agent-alarms.js')).listCustodyAlarms))
   const share = program.command('share').description('hand out a share')
   share
     .command('release')

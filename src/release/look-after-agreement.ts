@@ -1,14 +1,16 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { ApplyAvailability } from './apply-availability.js'
+import { PlaceHolds } from './place-holds.js'
 import { RaiseAlarms } from './raise-alarms.js'
 import type { Outcome } from './register-order.js'
 import { WatchDepositor } from './watch-depositor.js'
 
-/** Looks after one agreement: who can no longer vote, what is wrong with its custody, whether its depositor is there. */
+/** Looks after one agreement: who can no longer vote, what a legal hold stops, what is wrong with its custody, whether its depositor is there. */
 @Injectable()
 export class LookAfterAgreement {
   constructor(
     @Inject(ApplyAvailability) private readonly availability: ApplyAvailability,
+    @Inject(PlaceHolds) private readonly holds: PlaceHolds,
     @Inject(RaiseAlarms) private readonly alarms: RaiseAlarms,
     @Inject(WatchDepositor) private readonly depositor: WatchDepositor,
   ) {}
@@ -21,6 +23,7 @@ export class LookAfterAgreement {
    */
   async run(agreementId: string, signal?: AbortSignal): Promise<readonly Outcome[]> {
     const unavailable = (await this.availability.run(agreementId, signal)).map(({ party }) => party)
+    await this.holds.run(agreementId, signal)
     const alarms = await this.alarms.run(agreementId, unavailable, signal)
     // Last: it puts off the next look.
     const { subject, state } = await this.depositor.look(agreementId, signal)

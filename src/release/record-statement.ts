@@ -2,8 +2,8 @@ import { Inject, Injectable } from '@nestjs/common'
 import { EscrowError } from '../core/errors.js'
 import { rowsMax } from '../core/limits.js'
 import { Database } from '../db/database.js'
-import { findVersionByDigest } from '../escrow/agreement.table.js'
-import type { Statement } from '../format/statement.js'
+import { findAgreement, findVersionByDigest } from '../escrow/agreement.table.js'
+import type { Statement, StatementType } from '../format/statement.js'
 import { AdvanceOrder } from './advance-order.js'
 import { AdvanceRequest } from './advance-request.js'
 import { isAboutGrant, RecordGrantStatement } from './record-grant-statement.js'
@@ -103,13 +103,21 @@ export class RecordStatement {
       return [await this.custody.legal.run(bytes, statement, signal)]
     }
     const drilled = await this.custody.drills.run(bytes, statement, signal)
-    if (!isWord(statement)) return drilled
+    if (!isWord(statement) || !(await this.isInForce(statement))) return drilled
     const { known } = await this.custody.word.run(bytes, statement, signal)
     const { agreementId } = known.row
     return [
       { agreementId, subject: agreementId, state: 'recorded', error: null },
       ...(await this.custody.agreement.run(agreementId, signal)),
     ]
+  }
+
+  /** A hold under a version that is no longer in force still holds the requests that were submitted under it, and no others. */
+  private async isInForce(statement: Statement): Promise<boolean> {
+    if (statement.type !== 'escrow/statement/legal-hold/v1') return true
+    const version = await this.database.query((db) => findVersionByDigest(db, statement.agreement))
+    const row = version === null ? null : await this.database.query((db) => findAgreement(db, version.agreementId))
+    return row?.digest === statement.agreement
   }
 
   /** How a request stands now. */
@@ -163,12 +171,21 @@ interface Document {
   readonly bytes: Uint8Array
 }
 
-/** What is said about an agreement as a whole. */
-function isWord({ type }: Statement): boolean {
-  return (
-    type === 'escrow/statement/heartbeat/v1' || type === 'escrow/statement/availability/v1' || type === 'escrow/statement/share-health/v1'
-  )
+/**
+ * What is said about an agreement as a whole. Other keys for a party are said here too, and change nothing: what an agreement pins only an
+ * amendment replaces, so until then votes count under the old keys alone.
+ */
+function isWord(statement: Statement): boolean {
+  if (statement.type === 'escrow/statement/legal-hold/v1') return statement.requestDigest === null
+  return words.includes(statement.type)
 }
+
+const words: readonly StatementType[] = [
+  'escrow/statement/heartbeat/v1',
+  'escrow/statement/availability/v1',
+  'escrow/statement/share-health/v1',
+  'escrow/statement/key-change/v1',
+]
 
 function digestsOfRequests(statement: Statement): readonly string[] | 'every request' {
   if (statement.type === 'escrow/statement/legal-hold/v1') {

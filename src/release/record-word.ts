@@ -16,6 +16,7 @@ import { recordedDraft, statementRow, tagSecretOf } from './record-turn.js'
 import { againOnConflict } from './release-desk.js'
 import { ReleaseFiles } from './release-files.js'
 import { listSubjects, type StatementRow } from './release.table.js'
+import { isAgreementHold, mayHold } from './standing-holds.js'
 import { verifyStatement } from './statement-verifier.js'
 
 /** Records what a party says about an agreement as a whole: a heartbeat, and whatever else no request or order is the subject of. */
@@ -92,5 +93,8 @@ function requireWord(verified: VerifiedStatement, known: KnownAgreement, now: Da
   const role = body.parties.find((party) => party.party === signer)?.role
   if (role === undefined || !maySign(role, statement.type)) {
     throw new EscrowError('SIGNER_REFUSED', `expected a party that may sign ${statement.type}, got ${signer}`)
+  }
+  if (isAgreementHold(verified) && !mayHold(verified, body)) {
+    throw new EscrowError('SIGNER_REFUSED', `expected a hold by a pinned signer, got ${signer}`)
   }
 }

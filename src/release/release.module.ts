@@ -17,6 +17,7 @@ import { OrderShelf } from './order-shelf.js'
 import { KeepEvidence } from './keep-evidence.js'
 import { LastWord } from './last-word.js'
 import { LookAfterAgreement } from './look-after-agreement.js'
+import { PlaceHolds } from './place-holds.js'
 import { RaiseAlarms } from './raise-alarms.js'
 import { LegalOrderFiles } from './legal-order-files.js'
 import { PutInForce } from './put-in-force.js'
@@ -82,6 +83,7 @@ const useCases = [
 const steps = [
   ApplyAvailability,
   CountAvailability,
+  PlaceHolds,
   AccessLedger,
   CustodyRoutes,
   DrillLog,
