@@ -53,6 +53,7 @@ export const FORMS: ReadonlyMap<string, Form> = new Map([
   ],
   ['token', pattern('the id of a token, tok_ and 20 characters of a-z2-7', /^tok_[a-z2-7]{20}$/)],
   ['order', of('the digest of an order in 64 hex digits', Sha256Hex)],
+  ['drill', of('the digest of a drill in 64 hex digits', Sha256Hex)],
   ['name', slug],
   ['file name', of('a file name of letters, digits and ._+@()=,-', AttachmentName)],
   ['party', slug],

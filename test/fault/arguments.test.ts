@@ -91,6 +91,7 @@ const malformed: Readonly<Record<string, readonly string[]>> = {
   'request or order': ['', 'first', 'f'.repeat(63), 'F'.repeat(64)],
   token: ['', 'mine', 'tok_', `tok_${'a'.repeat(20)}.${'A'.repeat(43)}`],
   order: ['', '7', 'f'.repeat(63), 'F'.repeat(64)],
+  drill: ['', '7', 'f'.repeat(63), 'F'.repeat(64)],
   name: ['', '-x', '--upload-pack=touch', 'Product', 'a/b', '../a', 'a'.repeat(64), 'ä'],
   party: ['', '-x', 'Partner', 'a b'],
   'name[@sequence]': ['', 'product@', 'product@-1', 'product@one', 'product@1234567890', '@1'],
