@@ -1,8 +1,8 @@
 import { rm } from 'node:fs/promises'
-import { isAbsolute, join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { SystemClock, SystemEntropy } from '../core/environment.js'
 import { EscrowError, isEscrowError } from '../core/errors.js'
-import { packBytesMaxDefault, remoteIdleTimeoutMs, signedDocumentBytesMax } from '../core/limits.js'
+import { packBytesMaxDefault, signedDocumentBytesMax } from '../core/limits.js'
 import type { DepositProgress } from '../deposit/progress.js'
 import type { DepositRequest, DepositTools, PreparedDeposit, PreviousDeposit } from '../deposit/deposit-request.js'
 import { fullDue } from '../deposit/full-due.js'
@@ -14,9 +14,7 @@ import { Manifest } from '../format/manifest.js'
 import { epochOf, openAgreement, partyOf, requireSignatures, type SignedAgreement } from '../format/signed-agreement.js'
 import { signDocument } from '../format/signed-document.js'
 import { DepositStatement } from '../format/statement.js'
-import { CapabilityCache } from '../git/http-remote.js'
-import { HttpTransport } from '../git/http-transport.js'
-import { openRemote } from '../git/open-remote.js'
+import type { RefListing } from '../git/git-remote.js'
 import { FsLogHeadStore } from '../store/fs-log-head-store.js'
 import { FsObjectStore } from '../store/fs-object-store.js'
 import { makeStoreFolder } from '../store/fs-store-folder.js'
@@ -29,7 +27,10 @@ import { freshFolder, readNamedFile, writeNamedFile } from './files.js'
 import { isSpent, sendDeposit, type SentDeposit } from './holder-send.js'
 import { siblingsIn } from './holder-siblings.js'
 import { acceptedName, DepositorState } from './holder-state.js'
+import { sendStatement } from './http-door.js'
+import { openOwnRemote } from './own-remote.js'
 import { openPartyFolder, readKnownObjectsSecret, type PartyFolder } from './party-folder.js'
+import { signStated } from './holder-stated.js'
 import { firstFieldsOf } from './statement-fields.js'
 import { formatBytes, formatCount, inTerminal } from './terminal.js'
 import { softwareVersion } from './version.js'
@@ -55,6 +56,9 @@ type DepositOptions = GivenOptions & {
 
 /** Days that the operator may take to receive it. */
 const offerDays = 90
+
+/** As `prepareDeposit` says. */
+type SealedOrNot = Awaited<ReturnType<typeof prepareDeposit>>
 
 /** What one sealed deposit is made with. */
 interface Sealing {
@@ -103,19 +107,22 @@ async function sealNext(context: CommandContext, sealing: Omit<Sealing, 'state' 
   // Below the state it is ours, and whatever lies there was accepted or is nothing.
   if (options.isOwnOut) await rm(options.out, { recursive: true, force: true })
   await freshFolder(options.out)
-  const deposit = await sealInto(context, { ...sealing, state, previous }, repository)
-  if (deposit === null) return unchanged(options.source, previous)
+  const result = await sealInto(context, { ...sealing, state, previous }, repository)
+  if (result.outcome === 'unchanged') {
+    const noted = service === null || previous === null ? false : await sayUnchanged(context, { ...sealing, state, previous }, result)
+    return unchanged(options.source, previous, noted)
+  }
   // If we stop after this, the next run sends it.
-  return present(options, deposit, service === null ? null : await send(context, state, { ...service, folder: options.out }))
+  return present(options, result.deposit, service === null ? null : await send(context, state, { ...service, folder: options.out }))
 }
 
-/** @returns null when nothing is new. `--out` is gone then, and when this fails. */
-async function sealInto(context: CommandContext, sealing: Sealing, repository: string): Promise<PreparedDeposit | null> {
+/** `--out` is gone when nothing is new, and when this fails. */
+async function sealInto(context: CommandContext, sealing: Sealing, repository: string): Promise<SealedOrNot> {
   const { out } = sealing.options
   try {
-    const deposit = await seal(context, sealing, repository)
-    if (deposit === null) await rm(out, { recursive: true, force: true })
-    return deposit
+    const result = await seal(context, sealing, repository)
+    if (result.outcome === 'unchanged') await rm(out, { recursive: true, force: true })
+    return result
   } catch (error) {
     await rm(out, { recursive: true, force: true })
     throw error
@@ -146,6 +153,20 @@ async function sendPending(
   await rm(folder, { recursive: true, force: true })
 }
 
+/** Nothing is new, and the service learns it from the depositor alone: it cannot look. @returns true */
+async function sayUnchanged(context: CommandContext, sealing: Sealing, { listing }: { readonly listing: RefListing }): Promise<boolean> {
+  const { options, party, agreement, previous } = sealing
+  if (options.service === null || previous === null) return false
+  const { epoch } = previous.manifest.envelope
+  const bytes = signStated({ party, agreement }, { source: options.source, epoch, takenAt: new SystemClock().now(), listing })
+  const file = join(options.state, 'unchanged.json')
+  await writeNamedFile(file, bytes)
+  const { outcomes } = await sendStatement(options.service, context.signal, { bytes, file })
+  const refused = outcomes.find(({ code }) => code !== null)
+  if (refused === undefined) return true
+  throw new EscrowError('STATEMENT_DIFFERS', refused.words ?? 'the service holds another deposit')
+}
+
 async function send(
   context: CommandContext,
   state: DepositorState,
@@ -159,7 +180,7 @@ async function send(
   return sent
 }
 
-async function seal(context: CommandContext, sealing: Sealing, repository: string): Promise<PreparedDeposit | null> {
+async function seal(context: CommandContext, sealing: Sealing, repository: string): Promise<SealedOrNot> {
   const { options, state } = sealing
   const [clock, entropy] = [new SystemClock(), new SystemEntropy()]
   await makeStoreFolder(options.out)
@@ -167,14 +188,11 @@ async function seal(context: CommandContext, sealing: Sealing, repository: strin
   const replicas = new ReplicaSet([
     { name: 'outbox', store, heads: new FsLogHeadStore(options.out, entropy), country: 'ZZ', control: 'ZZ' },
   ])
-  // Whoever runs this chose the repository: their own machine and network are theirs.
-  const rules = { allowHttp: true, allowPrivateAddresses: true, allowLocalPaths: true }
-  const transport = new HttpTransport({ rules, idleTimeoutMs: remoteIdleTimeoutMs })
-  const url = /^[a-z][a-z0-9+.-]*:/i.test(repository) || isAbsolute(repository) ? repository : resolve(repository)
+  const own = openOwnRemote(repository)
   const secret = await readKnownObjectsSecret(options.as)
   try {
     const tools: DepositTools = {
-      remote: openRemote(url, { rules, transport, cache: new CapabilityCache() }),
+      remote: own.remote,
       replicas,
       clock,
       entropy,
@@ -184,16 +202,16 @@ async function seal(context: CommandContext, sealing: Sealing, repository: strin
       version: softwareVersion(),
       onProgress: (progress: DepositProgress) => context.progress(inTerminal(options.source, progress)),
     }
-    const request = { ...requestOf(sealing, { url, now: clock.now() }), ...(await siblingsIn(sealing.options.annex, sealing)) }
+    const request = { ...requestOf(sealing, { url: own.url, now: clock.now() }), ...(await siblingsIn(sealing.options.annex, sealing)) }
     const result = await prepareDeposit(request, tools, context.signal)
-    if (result.outcome === 'unchanged') return null
+    if (result.outcome === 'unchanged') return result
     await offer(sealing, { deposit: result.deposit, replicas, now: clock.now() }, context.signal)
     await state.offered(result.deposit, options.out)
     await writeManifest(sealing, { deposit: result.deposit, replicas, now: clock.now() }, context.signal)
-    return result.deposit
+    return result
   } finally {
     secret.fill(0)
-    transport.close()
+    own.close()
   }
 }
 
@@ -245,9 +263,12 @@ async function writeManifest({ party }: Sealing, { deposit, replicas, now }: Out
   requireEvery(await replicas.putBytes(objectKeys.manifest(deposit.place), bytes, { retainUntil: now }, signal))
 }
 
-function unchanged(source: string, previous: PreviousDeposit | null): CommandResult {
+function unchanged(source: string, previous: PreviousDeposit | null, noted: boolean): CommandResult {
   const sequence = previous?.manifest.sequence ?? 0
-  return { json: { outcome: 'unchanged', source, sequence }, lines: [`${source}: unchanged since deposit ${sequence}`] }
+  return {
+    json: { outcome: 'unchanged', source, sequence, noted },
+    lines: [`${source}: unchanged since deposit ${sequence}${noted ? '; the service has noted it' : ''}`],
+  }
 }
 
 function present(options: DepositOptions, { manifest, findings }: PreparedDeposit, sent: SentDeposit | null): CommandResult {

@@ -73,6 +73,7 @@ export const ERROR_ADVICE = {
   SHARES_TOO_FEW: 'obtain more valid shares',
   SIGNATURE_INVALID: 'the signature does not verify with the pinned key; do not trust this document',
   SIGNING_FAILED: 'see the words of ssh-keygen above; plug in and touch the security key, or load the key into ssh-agent',
+  STATEMENT_DIFFERS: 'what arrived is not what the depositor says it sent; compare both repositories, and send or push again',
   STATEMENT_EXPIRED: 'ask the signer for a fresh statement',
   STATEMENT_HIDDEN: 'the log does not show what a party sent you: ask the operator to record it, and tell the other parties',
   STATEMENT_INVALID: 'the statement does not fit its agreement or epoch; ask the signer for a correct one',

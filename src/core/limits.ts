@@ -78,6 +78,8 @@ export const jsonDepthMax = 32
 
 /** A statement may be dated this much after our own clock: computers of parties are seldom minutes apart. */
 export const statementClockSkewMs = 5 * 60 * 1000
+/** A depositor's word on what it has now: daily jobs run late, or twice. */
+export const statedAgeMaxMs = 24 * 3_600_000
 /** A statement that nobody used for so long is not what its signer means today. */
 export const statementLifetimeDaysMax = 400
 /** Requests that one approval covers; nobody signs five hundred times. */

@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import { scratchBytesMin, scratchPerPackByte, secondOpinionBytesMaxDefault } from '../core/limits.js'
 import { sealHeader, type SealedHeader } from '../crypto/seal-envelope.js'
 import { encodeBundleHeader } from '../format/bundle-header.js'
+import { differencesFrom } from '../format/check-deposit-statement.js'
 import { newId } from '../format/ids.js'
+import type { Finding } from '../format/manifest.js'
 import { digestRefs } from '../format/refs-digest.js'
 import { initRepository } from '../git/scratch-repository.js'
 import { secondOpinion, type Opinion } from '../git/second-opinion.js'
@@ -148,6 +150,15 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
   return () => (made ??= make())
 }
 
+/** What the depositor says it sent is not what came: it blocks, like every history that somebody must explain. */
+function notAsStated({ request, listing, refsDigest }: Attempt, { pack }: TakenPack): readonly Finding[] {
+  if (request.stated === undefined) return []
+  const { objectFormat, refs } = listing
+  const arrived = { objectFormat, refsDigest, refCount: refs.length, packChecksum: pack.packChecksum }
+  const finding = { code: 'STATEMENT_DIFFERS', severity: 'blocking', subject: 'deposit statement' } as const
+  return differencesFrom(request.stated, arrived).map((detail) => ({ ...finding, detail }))
+}
+
 function describe(
   attempt: Attempt,
   found: { taken: TakenPack; checked: CheckedPack; attachments: CollectedAttachments | null },
@@ -165,7 +176,7 @@ function describe(
     chainInventory: chain?.inventory ?? null,
     full: chain === null ? sizes : null,
     attachments: found.attachments,
-    findings,
+    findings: [...findings, ...notAsStated(attempt, found.taken)],
     scratchOnDisk: space.kind === 'disk' && !tools.scratch.ephemeral,
     epochExposed: request.vault.exposed,
     superproject: { source: request.source, url: request.url },

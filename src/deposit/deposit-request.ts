@@ -5,6 +5,7 @@ import type { AgreementId, Sha256Hex } from '../format/ids.js'
 import type { KnownObjectsKey } from '../format/known-objects.js'
 import type { AttachedFile } from '../format/attachment.js'
 import type { DepositKind, Finding, Inventory, Manifest } from '../format/manifest.js'
+import type { StatementOf } from '../format/statement.js'
 import type { GitRemote, RefListing } from '../git/git-remote.js'
 import type { ExpectedObject } from '../store/expected-object.js'
 import type { DepositPlace, ObjectKey } from '../store/object-key.js'
@@ -66,6 +67,8 @@ export interface DepositRequest {
   readonly attachmentsWait?: boolean
   /** What happened to others of them. */
   readonly attachedFindings?: readonly Finding[]
+  /** What the depositor says it sends, verified; what differs is a finding. */
+  readonly stated?: StatementOf<'deposit-statement'>
 }
 
 /** What is known about the envelope before any replica makes it visible. Recorded, it tells an orphan from a deposit after a crash. */

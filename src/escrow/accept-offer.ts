@@ -95,11 +95,8 @@ export class AcceptOffer {
     const record = { place, attempt, key: offer.envelopeKey, envelope: { ...manifest.envelope } }
     await this.steps.store.recordReceived(lease, record, { baseSequence: manifest.base, epoch: manifest.envelope.epoch })
     const placement = await this.upload.run(work, signal)
-    const kept = { agreementId: known.row.agreementId, attemptId: attempt, retainUntil }
-    const statement = { key: objectKeys.depositStatement(place), bytes: offer.statement, purpose: 'statement' as const, ...kept }
-    await this.documents.store.run(statement, signal)
     const envelope = { key: offer.envelopeKey, placement }
-    const toStore = { place, attempt, manifest, envelope, inventory, knownObjects, signed: offer.signed }
+    const toStore = { place, attempt, manifest, envelope, inventory, knownObjects, signed: offer.signed, statement: offer.statement }
     const stored = await this.steps.store.run(lease, toStore, retainUntil, signal)
     const { manifestDigest, manifestBytes } = stored
     const toPublish = { known, source, place, attemptId: attempt, manifest, manifestDigest, manifestBytes, retainUntil }

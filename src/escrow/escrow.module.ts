@@ -7,6 +7,7 @@ import { ArmVault } from './arm-vault.js'
 import { AttachmentKeeper } from './attachment-keeper.js'
 import { BeginService } from './begin-service.js'
 import { CheckCredentials } from './check-credentials.js'
+import { CompareStatement } from './compare-statement.js'
 import { CheckToken } from './check-token.js'
 import { CompleteCopies } from './complete-copies.js'
 import { CreateToken } from './create-token.js'
@@ -55,6 +56,7 @@ const useCases = [
   ArmVault,
   CheckCredentials,
   CheckToken,
+  CompareStatement,
   CreateToken,
   DescribeAgreement,
   ExtendRetention,

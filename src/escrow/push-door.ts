@@ -80,6 +80,11 @@ export class PushDoor {
     return { known, key, row }
   }
 
+  /** When a push arrives. */
+  now(): Date {
+    return this.agent.clock.now()
+  }
+
   /** What a push is compared with. @throws EscrowError `OBJECT_*`, `STORE_*`, `VAULT_NOT_ARMED` */
   async basis(source: PushSource, signal?: AbortSignal): Promise<PushBasis> {
     const { known, key } = source

@@ -33,6 +33,8 @@ export type PushPlan =
 export const markerName = 'refs/escrow/mirror'
 /** `git push -o head=refs/heads/trunk` says what a checkout begins with; nothing else in a push does. */
 const headOption = 'head='
+/** `git push -o statement=<base64url>`: the depositor's signed word on what it pushes (docs/PUSHING.md). */
+const statementOption = 'statement='
 const usualHeads = ['refs/heads/main', 'refs/heads/master']
 
 /** Refs to show, in order. */
@@ -60,6 +62,15 @@ export function planPush(push: PushRequest, basis: PushBasis): PushPlan {
   checkRefNamesTogether(refs.map((ref) => ref.name))
   const listing = { objectFormat: basis.objectFormat, head: headOf(refs, basis.head, push.options), refs, pushed: true as const }
   return { kind: 'deposit', listing, leansOn, hasPack: commands.some((command) => command.to !== null) }
+}
+
+/** The signed deposit statement that came with a push; null when none did. @throws EscrowError `PUSH_REFUSED` when it is not in base64url, or comes twice */
+export function statementOf(push: Pick<PushRequest, 'options'>): Uint8Array | null {
+  const given = push.options.filter((option) => option.startsWith(statementOption)).map((option) => option.slice(statementOption.length))
+  const [text, ...more] = given
+  if (text === undefined) return null
+  if (more.length > 0 || !/^[A-Za-z0-9_-]+$/.test(text)) throw new EscrowError('PUSH_REFUSED', 'expected one -o statement= in base64url')
+  return Buffer.from(text, 'base64url')
 }
 
 function requireNames(commands: readonly PushCommand[]): void {

@@ -2,16 +2,18 @@ import { Inject, Injectable } from '@nestjs/common'
 import { EscrowError, isEscrowError } from '../core/errors.js'
 import { Database } from '../db/database.js'
 import type { ReportProgress } from '../deposit/progress.js'
+import { openDepositStatement } from '../format/check-deposit-statement.js'
 import { PushedRemote } from '../git/pushed-remote.js'
 import type { PushRequest } from '../git/receive-pack.js'
+import { statementDiffers } from './compare-statement.js'
 import { DepositSteps } from './deposit-steps.js'
 import { LeaseKeeper } from './lease-keeper.js'
 import type { Lease } from './lease.table.js'
 import { PushDoor, type PushSource } from './push-door.js'
-import { planPush } from './push-plan.js'
+import { planPush, statementOf } from './push-plan.js'
 import type { Mirrored, SourceAtWork } from './source-at-work.js'
 import { findSource } from './source.table.js'
-import { TakeSourceDeposit } from './take-source-deposit.js'
+import { TakeSourceDeposit, type StatedDeposit } from './take-source-deposit.js'
 
 /** What somebody pushes. */
 export interface PushToReceive {
@@ -48,23 +50,51 @@ export class ReceivePush {
     const { known, key } = push.source
     // What an earlier run had stored comes first; then this client has seen refs that are not the newest, and is told so.
     await this.steps.resume.run(lease, known, signal)
+    const stated = this.stated(push)
     const plan = planPush(push.request, await this.door.basis(push.source, signal))
     const work = await this.work(push.source)
     if (plan.kind === 'unchanged') {
       const sequence = work.row.nextSequence - 1
+      await this.requireAsStated(lease, work, { stated, signal })
       await this.steps.outcomes.unchanged(lease, work, { sequence })
       return { outcome: 'unchanged', source: key, sequence }
     }
     const { listing, leansOn } = plan
     const remote = new PushedRemote({ listing, leansOn, pack: push.pack })
     try {
-      return await this.take.run(lease, work, { remote, full: leansOn === 'nothing', onProgress: push.onProgress }, signal)
+      const wish = { remote, full: leansOn === 'nothing', onProgress: push.onProgress, ...(stated === null ? {} : { stated }) }
+      const taken = await this.take.run(lease, work, wish, signal)
+      if (taken.outcome === 'unchanged') await this.requireAsStated(lease, work, { stated, signal })
+      return taken
     } catch (error) {
       // A client that is gone says why in the signal; it is recorded all the same.
       const reason: unknown = signal.aborted ? signal.reason : error
       if (isEscrowError(reason)) await this.steps.outcomes.failed(lease, work, reason)
       throw reason
     }
+  }
+
+  /** @throws EscrowError as `openDepositStatement` */
+  private stated({ source, request }: PushToReceive): StatedDeposit | null {
+    const bytes = statementOf(request)
+    if (bytes === null) return null
+    const on = { agreement: source.known.signed, source: source.key.source, now: this.door.now() }
+    return { said: openDepositStatement(bytes, on).body, bytes }
+  }
+
+  /** Nothing was pushed, and the depositor's word must be that of the newest deposit. @throws EscrowError `STATEMENT_DIFFERS` */
+  private async requireAsStated(
+    lease: Lease,
+    work: SourceAtWork,
+    { stated, signal }: { readonly stated: StatedDeposit | null; readonly signal: AbortSignal },
+  ): Promise<void> {
+    const previous = stated === null ? null : await this.steps.previous.run(work.known, work.key, signal)
+    if (stated === null || previous === null) return
+    const { manifest } = previous
+    const error = statementDiffers(stated.said, { ...manifest, packChecksum: manifest.bundle.packChecksum }, `deposit ${manifest.sequence}`)
+    if (error === null) return
+    await this.steps.outcomes.failed(lease, work, error)
+    throw error
   }
 
   /** Read under the lease: nobody else moves it now. */

@@ -82,5 +82,7 @@ export class RecordOutcome {
 
 /** Codes that say something about the remote or what it sent, and not about us. */
 function isClaim(code: string): boolean {
-  return /^(?:PACK_|REF_|REFS_|DEPOSIT_TOO_LARGE|REMOTE_SHALLOW|REMOTE_AUTH|REMOTE_NOT_FOUND|REMOTE_PROTOCOL|REMOTE_VERSION)/.test(code)
+  return /^(?:PACK_|REF_|REFS_|DEPOSIT_TOO_LARGE|REMOTE_SHALLOW|REMOTE_AUTH|REMOTE_NOT_FOUND|REMOTE_PROTOCOL|REMOTE_VERSION|STATEMENT_DIFFERS)/.test(
+    code,
+  )
 }

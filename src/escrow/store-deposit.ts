@@ -5,18 +5,21 @@ import { Database } from '../db/database.js'
 import type { EnvelopeRecord, PreparedDeposit } from '../deposit/deposit-request.js'
 import { Manifest } from '../format/manifest.js'
 import { countersign, digestOf, signDocument } from '../format/signed-document.js'
+import { objectKeys } from '../store/object-key.js'
 import { requireEvery, type ReplicaFault } from '../store/replica.js'
 import { AgentKeys } from './agent-keys.js'
 import { insertAttempt, moveAttempt, reviveAttempt } from './attempt.table.js'
 import { holdLease, type Lease } from './lease.table.js'
 import { findObject, recordObject } from './object.table.js'
-import { objectDigests, recordPlacement, StoreDocument } from './store-document.js'
+import { objectDigests, recordPlacement, StoreDocument, type DocumentToStore } from './store-document.js'
 
 /** What is to be stored: a deposit that was just prepared, or one that its depositor has sealed and signed. */
 export type DepositToStore = Pick<PreparedDeposit, 'place' | 'attempt' | 'manifest' | 'envelope' | 'knownObjects'> & {
   readonly inventory: Pick<PreparedDeposit['inventory'], 'key' | 'bytes'>
   /** The manifest with the signatures that it already has; the agent adds its own. */
   readonly signed?: Uint8Array
+  /** The depositor's signed word on what it sent, where it gave one. */
+  readonly statement?: Uint8Array
 }
 
 /** A deposit whose objects are in the store and whose manifest is signed; what is missing is its publication. */
@@ -97,10 +100,12 @@ export class StoreDeposit {
     const key = this.keys.signingKey
     const { signed } = prepared
     const manifest = signed === undefined ? signDocument({ body: prepared.manifest, schema: Manifest, key }) : countersign(signed, key)
-    const documents = [
+    const documents: Pick<DocumentToStore, 'key' | 'bytes' | 'purpose'>[] = [
       { key: prepared.inventory.key, bytes: prepared.inventory.bytes, purpose: 'inventory' as const },
       { key: prepared.knownObjects.key, bytes: prepared.knownObjects.bytes, purpose: 'known-objects' as const },
     ]
+    const said = prepared.statement
+    if (said !== undefined) documents.push({ key: objectKeys.depositStatement(place), bytes: said, purpose: 'statement' as const })
     const placements = [prepared.envelope.placement]
     for (const document of documents) placements.push(await this.store.run({ ...document, ...kept }, signal))
     await this.database.transaction(async (tx) => {

@@ -6,6 +6,7 @@ import { prepareDeposit } from '../deposit/prepare-deposit.js'
 import type { ReportProgress } from '../deposit/progress.js'
 import type { DepositKind } from '../format/manifest.js'
 import type { GitRemote } from '../git/git-remote.js'
+import type { StatementOf } from '../format/statement.js'
 import { RemoteOpener } from '../git/remote-opener.js'
 import { ReplicaSet } from '../store/replica-set.js'
 import { Agent } from './agent.js'
@@ -16,6 +17,12 @@ import { requireJurisdiction } from './require-jurisdiction.js'
 import { chainRetainUntil } from './retention.js'
 import { SourceBasis, type DepositBasis } from './source-basis.js'
 
+/** A depositor's word that came with a push. */
+export interface StatedDeposit {
+  readonly said: StatementOf<'deposit-statement'>
+  readonly bytes: Uint8Array
+}
+
 /** How a deposit is to be taken. */
 export interface TakeWish {
   /** A full deposit even where an incremental would do. */
@@ -23,6 +30,8 @@ export interface TakeWish {
   readonly onProgress?: ReportProgress
   /** What was pushed; the source's own URL when left out. */
   readonly remote?: GitRemote
+  /** What the depositor says it pushes: verified, and as signed. */
+  readonly stated?: StatedDeposit
 }
 
 /** One deposit of a pulled or pushed source: steps 1 to 7 of DESIGN section 4. */
@@ -40,14 +49,16 @@ export class TakeSourceDeposit {
   async run(lease: Lease, work: SourceAtWork, wish: TakeWish, signal: AbortSignal): Promise<Mirrored> {
     requireJurisdiction(work.known.signed.body, this.replicas.replicas)
     const basis = await this.basis.run(work, signal)
-    const request = this.request(work, basis, wish.full)
+    const { stated } = wish
+    const request = { ...this.request(work, basis, wish.full), ...(stated === undefined ? {} : { stated: stated.said }) }
     const result = await prepareDeposit(request, this.tools(lease, work, { request, basis, wish }), signal)
     if (result.outcome === 'unchanged') {
       return { outcome: 'unchanged', source: work.key, sequence: basis.previous?.manifest.sequence ?? 0 }
     }
     const { deposit } = result
     const retainUntil = request.retainUntil(deposit.place.kind)
-    const stored = await this.steps.store.run(lease, deposit, retainUntil, signal)
+    const toStore = stated === undefined ? deposit : { ...deposit, statement: stated.bytes }
+    const stored = await this.steps.store.run(lease, toStore, retainUntil, signal)
     const { manifest, place, attempt: attemptId } = deposit
     const { manifestDigest, manifestBytes } = stored
     const toPublish = { known: work.known, source: work.row, place, attemptId, manifest, manifestDigest, manifestBytes, retainUntil }

@@ -3,6 +3,7 @@ import { EscrowError } from '../core/errors.js'
 import { rowsMax } from '../core/limits.js'
 import { Database } from '../db/database.js'
 import { findAgreement, findVersionByDigest } from '../escrow/agreement.table.js'
+import { CompareStatement } from '../escrow/compare-statement.js'
 import type { Statement, StatementType } from '../format/statement.js'
 import { AdvanceOrder } from './advance-order.js'
 import { AdvanceRequest } from './advance-request.js'
@@ -46,6 +47,7 @@ export class CustodyRoutes {
     @Inject(LookAfterAgreement) readonly agreement: LookAfterAgreement,
     @Inject(RecordLegalOrder) readonly legal: RecordLegalOrder,
     @Inject(RecordDrill) readonly drills: RecordDrill,
+    @Inject(CompareStatement) readonly deposits: CompareStatement,
   ) {}
 }
 
@@ -102,11 +104,14 @@ export class RecordStatement {
     if (statement.type === 'escrow/statement/legal-order/v1' || statement.type === 'escrow/statement/legal-order-step/v1') {
       return [await this.custody.legal.run(bytes, statement, signal)]
     }
+    const compared =
+      statement.type === 'escrow/statement/deposit-statement/v1' ? [await this.compare(statement.agreement, bytes, signal)] : []
     const drilled = await this.custody.drills.run(bytes, statement, signal)
     if (!isWord(statement) || !(await this.isInForce(statement))) return drilled
     const { known } = await this.custody.word.run(bytes, statement, signal)
     const { agreementId } = known.row
     return [
+      ...compared,
       { agreementId, subject: agreementId, state: 'recorded', error: null },
       ...(await this.custody.agreement.run(agreementId, signal)),
     ]
@@ -118,6 +123,12 @@ export class RecordStatement {
     const version = await this.database.query((db) => findVersionByDigest(db, statement.agreement))
     const row = version === null ? null : await this.database.query((db) => findAgreement(db, version.agreementId))
     return row?.digest === statement.agreement
+  }
+
+  /** What a depositor says that it has, against the newest deposit. */
+  private async compare(agreement: string, bytes: Uint8Array, signal?: AbortSignal): Promise<Outcome> {
+    const { agreementId, source, error } = await this.custody.deposits.run(bytes, agreement, signal)
+    return { agreementId, subject: source, state: error === null ? 'unchanged' : null, error }
   }
 
   /** How a request stands now. */
@@ -182,6 +193,7 @@ function isWord(statement: Statement): boolean {
 
 const words: readonly StatementType[] = [
   'escrow/statement/heartbeat/v1',
+  'escrow/statement/deposit-statement/v1',
   'escrow/statement/availability/v1',
   'escrow/statement/share-health/v1',
   'escrow/statement/key-change/v1',

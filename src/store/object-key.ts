@@ -61,7 +61,7 @@ export const objectKeys = {
   deposits: (agreement: AgreementId, source: string) => `${sourceFolder(agreement, source)}/`,
   manifest: (place: DepositPlace) => join(depositFolder(place), 'manifest.json'),
   receipt: (place: DepositPlace) => join(depositFolder(place), 'receipt.json'),
-  /** The depositor's signed word on what it sent: sealed deposits only. */
+  /** The depositor's signed word on what it sent: sealed deposits, and pushed ones that carried it. */
   depositStatement: (place: DepositPlace) => join(depositFolder(place), 'deposit-statement.json'),
   /** The depositor's signed explanation of findings. @param digest - of the statement. */
   explanation: (place: DepositPlace, digest: string) => join(depositFolder(place), `explanation-${digest}.json`),

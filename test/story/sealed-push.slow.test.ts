@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openAgreement } from '../../src/format/signed-agreement.js'
 import { EscrowHome } from '../doubles/escrow-home.js'
 import { addEveryKindOfRef, GitFixture } from '../doubles/git-fixture.js'
+import { runGit } from '../doubles/push-client.js'
 import { serving } from '../doubles/serving.js'
 import { describeRepository } from '../doubles/test-archive.js'
 
@@ -145,6 +146,79 @@ test('only the depositor finds the door, and only of a sealed source', async () 
     expect([...pieces, (await piece('e')).status]).toEqual([200, 200, 429])
   })
 })
+
+/** Options for `git push`, signed over what a repository holds now. */
+const stated = async (source: string, ...more: readonly string[]) =>
+  home.run(...stating('vendor', source, 'stated.json'), ...more)
+const stating = (party: string, source: string, out: string): readonly string[] => {
+  const what = ['deposit-statement', vendor.path, '--as', home.party(party), '--agreement', home.agreement, '--source', source]
+  return [...what, '--out', home.at(out)]
+}
+
+test('that nothing is new is signed, noted and kept; what differs is told to everybody', async () => {
+  const words = () =>
+    filesBelow(join(home.replica, 'agreements', agreement, 'statements')).filter((name) => /^[0-9a-f]{64}\.json$/.test(name)).length
+  await serving(home.home, async (url) => {
+    const noted = JSON.parse((await send(url)).out) as object
+    expect(noted).toEqual({ outcome: 'unchanged', source: 'product', sequence: 3, noted: true })
+    const before = words()
+    expect(before).toBeGreaterThan(0)
+    // Somebody else at the vendor has a repository that was never sent.
+    vendor.addCommits('refs/heads/main', 1, { label: 'never sent' })
+    const other = await stated('product', '--url', url, '--token-file', token)
+    expect(other.out).toMatch(
+      /product\s+refused: deposit 3 is not what the deposit statement says: digest of refs and HEAD: .*STATEMENT_DIFFERS/,
+    )
+    expect(words()).toBe(before + 1)
+    expect(await eventsOf(url)).toContain('escrow/event/deposit-refused/v1 product')
+    const stranger = await home.run(...stating('partner', 'product', 'strange.json'), '--url', url, '--token-file', token)
+    expect(stranger.err).toContain('SIGNATURE_INVALID')
+    expect((await stated('nowhere')).err).toContain('ARGUMENT_INVALID')
+  })
+})
+
+test('a push says what it brings; what is not so blocks', async () => {
+  await serving(home.home, async (url) => {
+    const address = `${url.replace('//', `//ci:${readFileSync(token, 'utf8').trim()}@`)}/git/${agreement}/pushed.git`
+    const push = async (...options: readonly string[]) =>
+      (await runGit(['--git-dir', vendor.path, 'push', '--mirror', ...options, address])).text
+    const signed = async (source = 'pushed') => (await stated(source)).out.split(' ')
+    const first = await signed()
+    expect(first.slice(0, 3)).toEqual(['-o', 'head=refs/heads/main', '-o'])
+    const pushed = await push(...first)
+    expect(pushed).toMatch(/deposit 1 \(full\)/)
+    expect(pushed).not.toContain('STATEMENT')
+    expect(filesBelow(join(home.replica, 'agreements', agreement, 'sources', 'pushed', '0000000001-full'))).toContain(
+      'deposit-statement.json',
+    )
+    expect(await push(...first)).toContain('nothing is new since deposit 1')
+
+    vendor.addCommits('refs/heads/main', 1, { label: 'behind its back' })
+    const late = await push(...first)
+    expect(late).toMatch(/blocking: STATEMENT_DIFFERS \(1\) deposit statement: digest of refs and HEAD/)
+    expect(late).toMatch(/deposit 2 \(incremental\)/)
+    expect(await push(...first)).toMatch(/deposit 2 is not what the deposit statement says.*STATEMENT_DIFFERS/)
+    vendor.addCommits('refs/heads/main', 1, { label: 'again' })
+    for (const [options, words] of [
+      [['-o', 'statement=%%%'], 'expected one -o statement= in base64url'],
+      [['-o', 'statement=e30'], 'SIGNATURE_INVALID|FORMAT_INVALID'],
+      [await signed('product'), 'expected one about pushed, got one about product'],
+      [[...first.slice(2), ...first.slice(2)], 'expected one -o statement='],
+    ] as const)
+      expect(await push(...options)).toMatch(new RegExp(`nothing was stored: .*(?:${words})`))
+    expect(await push(...(await signed()))).toMatch(/deposit 3 \(incremental\)/)
+  })
+  expect(await home.must('verify', home.replica, '--agreement', home.agreement)).toContain('everything that was looked at holds')
+})
+
+/** What was recorded under the agreement: type and subject. */
+async function eventsOf(url: string): Promise<readonly string[]> {
+  const answer = await fetch(`${url}/v1/agreements/${agreement}/events?limit=200`, {
+    headers: { authorization: `Bearer ${readFileSync(token, 'utf8').trim()}` },
+  })
+  const { items } = (await answer.json()) as { items: { readonly type: string; readonly subject: string }[] }
+  return items.map(({ type, subject }) => `${type} ${subject}`)
+}
 
 test('each deposit is opened as it was sealed, and nothing is left of what was on its way', async () => {
   const shares = await home.release()
