@@ -27,6 +27,7 @@ import { freshFolder, readNamedFile, writeNamedFile } from './files.js'
 import { isSpent, sendDeposit, type SentDeposit } from './holder-send.js'
 import { siblingsIn } from './holder-siblings.js'
 import { acceptedName, DepositorState } from './holder-state.js'
+import { SealDiscloser } from './disclose-seal.js'
 import { sendStatement } from './http-door.js'
 import { openOwnRemote } from './own-remote.js'
 import { openPartyFolder, readKnownObjectsSecret, type PartyFolder } from './party-folder.js'
@@ -42,6 +43,7 @@ interface GivenOptions {
   readonly state: string
   readonly out?: string
   readonly full: boolean
+  readonly discloseTo?: string
   readonly receipt?: string
   readonly epoch?: number
   readonly annex?: string
@@ -190,6 +192,7 @@ async function seal(context: CommandContext, sealing: Sealing, repository: strin
   ])
   const own = openOwnRemote(repository)
   const secret = await readKnownObjectsSecret(options.as)
+  const discloser = options.discloseTo === undefined ? null : await SealDiscloser.open(options.discloseTo, options.state)
   try {
     const tools: DepositTools = {
       remote: own.remote,
@@ -200,6 +203,7 @@ async function seal(context: CommandContext, sealing: Sealing, repository: strin
       // Plaintext may be here: the repository itself is.
       scratch: { root: join(options.state, 'scratch'), ephemeral: true },
       version: softwareVersion(),
+      ...(discloser === null ? {} : { onSealed: (secrets) => discloser.hold(secrets) }),
       onProgress: (progress: DepositProgress) => context.progress(inTerminal(options.source, progress)),
     }
     const request = { ...requestOf(sealing, { url: own.url, now: clock.now() }), ...(await siblingsIn(sealing.options.annex, sealing)) }
@@ -208,9 +212,11 @@ async function seal(context: CommandContext, sealing: Sealing, repository: strin
     await offer(sealing, { deposit: result.deposit, replicas, now: clock.now() }, context.signal)
     await state.offered(result.deposit, options.out)
     await writeManifest(sealing, { deposit: result.deposit, replicas, now: clock.now() }, context.signal)
+    await discloser?.disclose(result.deposit.manifest)
     return result
   } finally {
     secret.fill(0)
+    discloser?.wipe()
     own.close()
   }
 }

@@ -74,9 +74,22 @@ function addDepositCommands(program: Command, action: Action): void {
     .option('--receipt <file>', 'what the agent gave back for the deposit before: accepted.json or its receipt.json')
     .option('--epoch <n>', "epoch of the vault to seal to (default: the agreement's first)", wholeNumber(1, 1_000_000))
     .option('--annex <file>', 'the annex.age of the agreement, to match submodules with its sources; without it none is')
+    .option(
+      '--disclose-to <card>',
+      'party.json of a verifier entitled to the plaintext: what `escrow verify-seal` needs is sealed to it, below --state',
+    )
     .option('--full', 'a full deposit even where an incremental would do', false)
     .action(action(async () => (await import('./holder-deposit.js')).depositSealed))
   reaching(deposit, 'door')
+  program
+    .command('verify-seal')
+    .argument('<file>', 'what the depositor disclosed with `deposit --sealed --disclose-to`')
+    .description('verifier: see without any custodian that the vault opens a sealed deposit')
+    .requiredOption('--as <folder>', 'the keys of the verifier')
+    .requiredOption('--agreement <file>', 'the signed agreement, as pinned')
+    .requiredOption('--from <folder>', 'a copy of the archive')
+    .option('--bundle <file>', 'keep the opened git bundle here')
+    .action(action(async () => (await import('./holder-verify-seal.js')).verifySeal))
   reaching(program.command('deposit-statement'), 'sends')
     .argument('<repository>', 'a local path, or a URL')
     .description('depositor: sign what a repository holds, to be compared with what arrives; prints it as options for git push')

@@ -45,6 +45,11 @@ export const refsMax = 500_000
 export const refNameBytesMax = 4096
 /** One pkt-line, by the protocol (gitprotocol-common). */
 export const pktLineBytesMax = 65_520
+/**
+ * What git may allocate at once (`GIT_ALLOC_LIMIT`). A delta of twenty bytes makes an object of gigabytes, and a chain of them terabytes, each of
+ * which git wants in memory; its table of the objects of a pack takes 88 bytes for each, so that 24 million still fit.
+ */
+export const gitAllocationBytesMax = 2 * 1024 * MiB
 /** Words of a remote that we keep and show. */
 export const remoteWordsBytesMax = 4 * KiB
 /** A pack that is read a second time, by isomorphic-git, unless the configuration says otherwise: that takes four times its size in memory. */
@@ -90,6 +95,8 @@ export const evidenceMax = 200
 export const wordsCharactersMax = 20_000
 /** One document of evidence: a scanned judgment of a few hundred pages. */
 export const evidenceBytesMax = 64 * MiB
+/** What opens one deposit to one verifier: a few digests and keys. */
+export const sealDisclosureBytesMax = 4 * KiB
 /** A share sealed to one recipient is an age file of about 400 bytes. */
 export const sealedShareBytesMax = 4 * KiB
 

@@ -40,6 +40,8 @@ export async function attemptDeposit(work: AttemptWork, signal?: AbortSignal): P
   requireScratchSpace(space, scratchBytesMin + bundleBytes * scratchPerPackByte)
   return withScratch(tools.scratch.root, async (folder) => {
     const sealed = sealHeader([request.vault.recipient], tools.entropy)
+    const [scalar = new Uint8Array()] = sealed.ephemeralScalars
+    tools.onSealed?.({ fileKey: Uint8Array.from(sealed.fileKey), ephemeralScalar: Uint8Array.from(scalar) })
     try {
       return await run(planAttempt(work, { folder, space, sealed }), signal)
     } finally {

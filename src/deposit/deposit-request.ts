@@ -99,6 +99,14 @@ export interface DepositTools {
   /** Awaited before the first replica completes; when it throws nothing becomes visible. */
   readonly beforeComplete?: (record: EnvelopeRecord) => Promise<void>
   readonly onProgress?: ReportProgress
+  /** Gets copies of the secrets of each envelope that is begun, the last one that of the deposit. Only a depositor at home asks for them, and wipes them. */
+  readonly onSealed?: (secrets: SealSecrets) => void
+}
+
+/** What an envelope to one recipient was made with. */
+export interface SealSecrets {
+  readonly fileKey: Uint8Array
+  readonly ephemeralScalar: Uint8Array
 }
 
 /** A deposit whose envelope is stored and checked, and whose documents wait to be signed, stored and published. */

@@ -65,7 +65,7 @@ const states: ReturnType<typeof describeRepository>[] = []
 
 test('what is sealed is sent, countersigned and receipted; what stopped on the way goes on from there', async () => {
   await serving(home.home, async (url) => {
-    const first = await send(url)
+    const first = await send(url, '--disclose-to', join(home.party('partner'), 'party.json'))
     expect(first.exitCode, first.err).toBe(0)
     expect(sent(first)).toMatchObject({
       outcome: 'received',
@@ -148,12 +148,28 @@ test('only the depositor finds the door, and only of a sealed source', async () 
 })
 
 /** Options for `git push`, signed over what a repository holds now. */
-const stated = async (source: string, ...more: readonly string[]) =>
-  home.run(...stating('vendor', source, 'stated.json'), ...more)
+const stated = async (source: string, ...more: readonly string[]) => home.run(...stating('vendor', source, 'stated.json'), ...more)
 const stating = (party: string, source: string, out: string): readonly string[] => {
   const what = ['deposit-statement', vendor.path, '--as', home.party(party), '--agreement', home.agreement, '--source', source]
   return [...what, '--out', home.at(out)]
 }
+
+test('the verifier to whom it was disclosed sees without any custodian that the vault opens it; nobody else does', async () => {
+  const [name = ''] = filesBelow(home.at('state', 'disclosed'))
+  const about = ['--agreement', home.agreement, '--from', home.replica]
+  const verifying = (party: string, ...more: readonly string[]) =>
+    ['verify-seal', home.at('state', 'disclosed', name), '--as', home.party(party)].concat(about, more)
+  const bundle = home.at('disclosed.bundle')
+  expect(await home.must(...verifying('partner', '--bundle', bundle))).toContain('the vault of epoch 1 opens it: age1')
+  const cloned = home.at('disclosed.git')
+  expect((await runGit(['clone', '--mirror', bundle, cloned])).exitCode).toBe(0)
+  expect(describeRepository(cloned).objects).toEqual(states[0]?.objects)
+  expect((await home.run(...verifying('notary'))).err).toContain('ENVELOPE_RECIPIENT')
+  // What is there already is left alone.
+  const size = readFileSync(bundle).length
+  expect((await home.run(...verifying('partner', '--bundle', bundle))).exitCode).not.toBe(0)
+  expect(readFileSync(bundle).length).toBe(size)
+})
 
 test('that nothing is new is signed, noted and kept; what differs is told to everybody', async () => {
   const words = () =>
