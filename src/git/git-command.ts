@@ -1,4 +1,5 @@
 import { EscrowError } from '../core/errors.js'
+import { gitAllocationBytesMax } from '../core/limits.js'
 import { searchPath, startProgram, type ProgramExit, type ProgramRun } from './program-run.js'
 
 /**
@@ -26,6 +27,8 @@ const environment: Readonly<Record<string, string>> = {
   GIT_NO_REPLACE_OBJECTS: '1',
   GIT_NO_LAZY_FETCH: '1',
   GIT_ALLOW_PROTOCOL: 'file',
+  // What a pack unfolds to is its sender's choice.
+  GIT_ALLOC_LIMIT: String(gitAllocationBytesMax),
 }
 
 /** How to start git. */
