@@ -2,6 +2,7 @@
 // A key whose safe value only the operator knows has no default. Secrets are never here, only the paths of their files.
 import { z } from 'zod'
 import {
+  bytesPerDayMaxDefault,
   chainLengthMaxDefault,
   fullEveryDaysDefault,
   packBytesMaxDefault,
@@ -119,6 +120,14 @@ export const ConfigFile = z.strictObject({
           'packs up to this are read a second time, by isomorphic-git. Too high: each takes four times its size in memory',
         ),
         secondOpinionBytesMaxDefault,
+      ),
+      bytesPerDayMax: withDefault(
+        key(
+          whole(1, Number.MAX_SAFE_INTEGER),
+          'bytes',
+          'of bundles that one agreement pushes or seals within 24 hours. Too low: pushes are refused; too high: one depositor can fill the stores',
+        ),
+        bytesPerDayMaxDefault,
       ),
       refsMax: withDefault(key(whole(1, refsMax), 'count', 'too low: deposits fail and are reported'), refsMax),
       fullEveryDays: withDefault(

@@ -73,6 +73,7 @@ function escrowOptions(config: Config, own: { readonly logKey: string; readonly 
     scratch: { root: config.scratch.folder, ephemeral: config.scratch.ephemeral },
     packBytesMax: config.deposit.packBytesMax,
     secondOpinionBytesMax: config.deposit.secondOpinionBytesMax,
+    bytesPerDayMax: config.deposit.bytesPerDayMax,
     remoteRules: config.remotes,
     hosts: { atOnce: config.jobs.hostAtOnce, perMinute: config.jobs.hostPerMinute },
     leaseMs,

@@ -156,7 +156,8 @@ class Desk {
     const words = refusal.success ? `${refusal.data.detail} [${refusal.data.code}]` : `status ${answer.status}`
     // Somebody else, or our own request before whose answer was lost, is at work on it; or the service is not well.
     const code = refusal.success ? refusal.data.code : ''
-    const later = answer.status >= 500 || (answer.status === 429 && code !== 'OFFERS_TOO_MANY') || code === 'LEASE_HELD'
+    const later =
+      answer.status >= 500 || (answer.status === 429 && !/^(?:OFFERS_TOO_MANY|QUOTA_EXCEEDED)$/.test(code)) || code === 'LEASE_HELD'
     throw new EscrowError('REMOTE_REFUSED', `the service refused: ${words}`, { details: { again: later, code } })
   }
 }

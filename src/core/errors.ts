@@ -39,6 +39,7 @@ export const ERROR_ADVICE = {
   PACK_INCOMPLETE: 'objects are missing at the remote; nothing was stored. Run `git fsck` at the remote',
   OFFERS_TOO_MANY: 'finish one of the offers that have begun, or wait until they are forgotten',
   OFFER_OFFSET: 'ask what has arrived, and go on from there',
+  QUOTA_EXCEEDED: 'wait until older deposits are a day old, or ask the operator to raise `deposit.bytesPerDayMax`; nothing was stored',
   PUSH_REFUSED: 'the message says why, and what to push instead; nothing was stored',
   PUSH_STALE: 'push again: another deposit of this source was made since this push began',
   REF_NAME_INVALID: 'a ref name is not one that git allows; rename it at the remote',

@@ -61,6 +61,8 @@ export const secondOpinionUnpackedBytesMax = 2048 * MiB
 export const secondOpinionTimeMaxMs = 180_000
 /** A pack, unless the configuration says otherwise. */
 export const packBytesMaxDefault = 64 * 1024 * MiB
+/** Bundles that one agreement pushes or seals within 24 hours, unless the configuration says otherwise: four packs of the largest size. */
+export const bytesPerDayMaxDefault = 4 * packBytesMaxDefault
 
 /** Any signed document: manifest, receipt, statement, agreement. */
 export const documentBytesMax = 4 * MiB

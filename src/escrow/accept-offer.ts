@@ -13,6 +13,7 @@ import { findDeposit, findLatestDeposit } from './deposit.table.js'
 import { Documents } from './documents.js'
 import type { Lease, SourceKey } from './lease.table.js'
 import type { Offer } from './read-offer.js'
+import { requireQuota } from './require-quota.js'
 import { chainRetainUntil } from './retention.js'
 import { findSource, type SourceRow } from './source.table.js'
 import { UploadReceived, type ReportReceived } from './upload-received.js'
@@ -40,11 +41,11 @@ export interface Received {
 @Injectable()
 export class AcceptOffer {
   constructor(
-    @Inject(Database) private readonly database: Database,
+    @Inject(Database) readonly database: Database,
     @Inject(DepositSteps) private readonly steps: DepositSteps,
     @Inject(Documents) private readonly documents: Documents,
     @Inject(UploadReceived) private readonly upload: UploadReceived,
-    @Inject(Agent) private readonly agent: Agent,
+    @Inject(Agent) readonly agent: Agent,
   ) {}
 
   /**
@@ -66,6 +67,7 @@ export class AcceptOffer {
     if (source === null || epoch === null) throw new EscrowError('VAULT_NOT_ARMED', `the vault of ${key.agreementId} has no armed epoch`)
     const previous = latest === null ? null : await this.steps.previous.run(offer.known, key, signal)
     checkOffer(offer, { previous, epoch, source, now: this.agent.clock.now(), opensHere: (bytes) => this.opens(bytes) })
+    await requireQuota(this, key.agreementId)
     const retainUntil = this.retainUntil(offer.known, source, manifest.kind === 'full')
     return this.publish(lease, { ...work, source, retainUntil }, signal)
   }

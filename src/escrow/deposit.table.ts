@@ -108,6 +108,16 @@ export async function findLatestDeposit(db: Db, key: SourceKey): Promise<Deposit
   return first(await db.select().from(depositTable).where(ofSource(key)).orderBy(desc(depositTable.sequence)).limit(1))
 }
 
+/** Bytes of the bundles that an agreement has deposited since a moment; 0 for none. */
+export async function bundleBytesSince(db: Db, agreementId: string, since: Date): Promise<number> {
+  const total = sql<string>`coalesce(sum(${depositTable.bundleBytes}), 0)`
+  const found = await db
+    .select({ total })
+    .from(depositTable)
+    .where(and(eq(depositTable.agreementId, agreementId), gte(depositTable.takenAt, since)))
+  return Number(found[0]?.total ?? 0)
+}
+
 /** The newest deposit without a blocking finding that nobody has explained, or null: what `open` takes by default. */
 export async function findLatestOpenable(db: Db, key: SourceKey): Promise<DepositRow | null> {
   const rule = and(ofSource(key), or(eq(depositTable.blocking, false), sql`${depositTable.explainedAt} is not null`))

@@ -15,6 +15,7 @@ import { findCurrentEpoch } from './agreement.table.js'
 import type { SourceKey } from './lease.table.js'
 import { ReadPreviousDeposit } from './previous-deposit.js'
 import type { PushBasis } from './push-plan.js'
+import { requireQuota } from './require-quota.js'
 import { findSource, type SourceRow } from './source.table.js'
 
 /** What the address of a push names: `/git/<agreement>/<source>.git`. */
@@ -78,6 +79,11 @@ export class PushDoor {
       throw new EscrowError('VAULT_NOT_ARMED', `expected the vault of ${agreement} to be armed, it is ${known.row.state}`)
     if (row.state !== 'active') throw new EscrowError('PUSH_REFUSED', `source ${source} takes no deposits: it is ${row.state}`)
     return { known, key, row }
+  }
+
+  /** Whether the agreement may deposit more today. @throws EscrowError `QUOTA_EXCEEDED` */
+  async requireRoom({ agreementId }: Pick<SourceKey, 'agreementId'>): Promise<void> {
+    await requireQuota({ database: this.database, agent: this.agent }, agreementId)
   }
 
   /** When a push arrives. */

@@ -59,6 +59,7 @@ export class ReceivePush {
       await this.steps.outcomes.unchanged(lease, work, { sequence })
       return { outcome: 'unchanged', source: key, sequence }
     }
+    await this.door.requireRoom(push.source.key)
     const { listing, leansOn } = plan
     const remote = new PushedRemote({ listing, leansOn, pack: push.pack })
     try {

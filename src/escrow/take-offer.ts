@@ -99,6 +99,7 @@ export class TakeOffer {
 
   /** A depositor that has lost its record begins again with another attempt; one that fills our disk is stopped. */
   private async makeRoom(address: OfferAddress, offer: string): Promise<void> {
+    await this.door.requireRoom({ agreementId: address.agreement })
     await this.inbox.sweep(new Date(this.agent.clock.now().getTime() - uploadLeaseMs), offer)
     if ((await this.others(address, offer)).length < offersPerSourceMax) return
     const { source } = address

@@ -129,6 +129,25 @@ test.for<[string, (pack: Buffer) => Buffer | null, RegExp]>([
   expect(await house.latest('odd')).toBeNull()
 })
 
+test('an agreement whose day is full is told when it may push again, and may then', async () => {
+  const full = await PushHouse.open(['product'], { deposit: { bytesPerDayMax: 1000 } })
+  try {
+    const push = () => full.git(vendor.path, 'push', '--mirror', full.address())
+    expect((await push()).exitCode).toBe(0)
+    expect((await push()).text).toContain('nothing is new')
+    vendor.addCommits('refs/heads/main', 1, { label: 'too much' })
+    const refused = await push()
+    expect([refused.exitCode, refused.text]).toEqual([
+      1,
+      expect.stringMatching(/nothing was stored: .* bytes since .*; expected less than 1000 in 24 hours \[QUOTA_EXCEEDED\]/) as string,
+    ])
+    full.service.clock.advance(25 * 3_600_000)
+    expect((await push()).text).toMatch(/deposit 2 \(incremental\)/)
+  } finally {
+    await full.close()
+  }
+})
+
 test('what is no push at all is refused before anything is read', async () => {
   const url = `${house.origin}/git/${house.agreed.id}/odd.git/git-receive-pack`
   const post = (body: string, headers: Record<string, string>) =>

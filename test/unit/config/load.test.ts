@@ -4,7 +4,14 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { laptopConfig } from '../../../config/laptop.js'
 import { defaultHome, loadConfig, parseConfig, readSecretFile, type Environment } from '../../../config/load.js'
-import { configBytesMax, packBytesMaxDefault, refsMax, secondOpinionBytesMaxDefault, secretBytesMax } from '../../../src/core/limits.js'
+import {
+  bytesPerDayMaxDefault,
+  configBytesMax,
+  packBytesMaxDefault,
+  refsMax,
+  secondOpinionBytesMaxDefault,
+  secretBytesMax,
+} from '../../../src/core/limits.js'
 
 const laptop = laptopConfig({ origin: 'escrow.example/1', country: 'CH', control: 'DE' })
 const parse = (text: string, environment: Environment = {}) => parseConfig(text, { file: 'escrow.yaml', home: '/home', environment })
@@ -33,6 +40,7 @@ describe('what a configuration file may say', () => {
       deposit: {
         packBytesMax: packBytesMaxDefault,
         secondOpinionBytesMax: secondOpinionBytesMaxDefault,
+        bytesPerDayMax: bytesPerDayMaxDefault,
         refsMax,
         fullEveryDays: 30,
         chainLengthMax: 120,
