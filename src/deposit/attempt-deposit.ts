@@ -20,6 +20,7 @@ import type { PreviousDeposit } from './deposit-request.js'
 import { describeDeposit, type Description } from './describe-deposit.js'
 import { emptyPack } from './empty-pack.js'
 import { EnvelopeUpload } from './place-envelope.js'
+import { scanLfsPointers } from './lfs-scan.js'
 import { planDeposit } from './plan-deposit.js'
 import { readCommits } from './prove-history.js'
 import { inspectScratch, requireScratchSpace, withScratch, type ScratchReport } from './scratch.js'
@@ -66,6 +67,7 @@ async function run(attempt: Attempt, signal?: AbortSignal): Promise<AttemptResul
   const upload = new EnvelopeUpload(tools.replicas, file.growing, { key, retainUntil: request.retainUntil(attempt.plan.kind) }, signal)
   let knownObjects: ReturnType<typeof listKnownObjects> | undefined
   let opinion: Promise<Opinion> | undefined
+  let pointers: ReturnType<typeof scanLfsPointers> | undefined
   const stop = new AbortController()
   try {
     const taken = await takeDeposit(takeRequestOf(attempt), file, signal)
@@ -75,18 +77,20 @@ async function run(attempt: Attempt, signal?: AbortSignal): Promise<AttemptResul
     knownObjects.catch(() => undefined)
     opinion = askAgain(attempt, taken, AbortSignal.any([stop.signal, ...(signal === undefined ? [] : [signal])]))
     opinion.catch(() => undefined)
+    pointers = tools.attachments === undefined ? undefined : scanLfsPointers(gitDir, signal)
+    pointers?.catch(() => undefined)
     const checked = await check(attempt, taken, signal)
     if (checked.outcome === 'needs-full') return checked
     const complete = listing.pushed === true ? await completePush(attempt, checked, signal) : { attempt, checked }
     if ('outcome' in complete) return complete
-    const attachments = await collectAttachments(complete.attempt, signal)
+    const attachments = await collectAttachments(complete.attempt, pointers, signal)
     const description = await describe(complete.attempt, { taken, checked: complete.checked, attachments }, signal)
     const ready = { taken, description, attachments, knownObjects, upload, opinion: await opinion }
     return { outcome: 'prepared', deposit: await storeAttempt(complete.attempt, ready, signal) }
   } finally {
     // They read the pack and its index, which go with the folder.
     stop.abort()
-    await Promise.allSettled([knownObjects, opinion])
+    await Promise.allSettled([knownObjects, opinion, pointers])
     // Without effect when it has completed.
     await upload.abandon(new Error('the attempt was given up'))
     await file.close()

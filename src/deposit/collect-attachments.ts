@@ -9,7 +9,7 @@ import type { ExpectedObject } from '../store/expected-object.js'
 import type { Attempt } from './attempt.js'
 import type { FileInventory } from './inventory.js'
 import type { AttachmentArchive, HeldAttachment } from './keep-attachment.js'
-import { scanLfsPointers } from './lfs-scan.js'
+import type { scanLfsPointers } from './lfs-scan.js'
 
 /** The attachments of one deposit. */
 export interface CollectedAttachments {
@@ -24,15 +24,20 @@ export interface CollectedAttachments {
 /**
  * Collect what belongs to a deposit.
  *
+ * @param pointers - on its way since the pack was indexed.
  * @returns null when attachments are somebody else's matter: whoever seals at home has no archive to look into.
  * @throws EscrowError `STORE_*`, `SCRATCH_FULL`, `SEAL_BROKEN`, `GIT_*`; what a remote does wrong is in `missing`
  */
-export async function collectAttachments(attempt: Attempt, signal?: AbortSignal): Promise<CollectedAttachments | null> {
-  const { request, tools, chain, gitDir } = attempt
+export async function collectAttachments(
+  attempt: Attempt,
+  pointers: ReturnType<typeof scanLfsPointers> | undefined,
+  signal?: AbortSignal,
+): Promise<CollectedAttachments | null> {
+  const { request, tools, chain } = attempt
   const archive = tools.attachments
   if (archive === undefined) return null
   const attached = (request.attached ?? []).slice(0, attachmentsMax)
-  const wanted = new Map(await scanLfsPointers(gitDir, signal))
+  const wanted = new Map(await pointers)
   // What the deposits before could not have may be there by now.
   for (const { oid, sizeBytes } of chain?.inventory.lfsMissing ?? []) if (!wanted.has(oid)) wanted.set(oid, sizeBytes)
   const objects = [...wanted].map(([oid, sizeBytes]) => ({ oid, sizeBytes }))

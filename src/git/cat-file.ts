@@ -30,9 +30,11 @@ export async function* listObjects(gitDir: string, signal?: AbortSignal): AsyncG
   const run = startGit(['cat-file', '--batch-check', '--batch-all-objects', '--unordered'], { gitDir }, signal)
   run.stdin.end()
   const read = async function* (bytes: ByteReader) {
-    for (let line = await readLine(bytes); line !== null; line = await readLine(bytes)) {
-      const head = parseHead(line)
-      if (head !== null) yield head
+    for await (const lines of linesOf(bytes)) {
+      for (const line of lines) {
+        const head = parseHead(line)
+        if (head !== null) yield head
+      }
     }
   }
   yield* reading(run, read, signal)
@@ -127,11 +129,25 @@ function parseHead(line: string): ObjectHead | null {
   throw new EscrowError('GIT_FAILED', `expected an answer of git cat-file, got ${JSON.stringify(line.slice(0, 100))}`)
 }
 
+/** All lines to the end, many at once: hundreds of thousands are not waited for one by one. */
+async function* linesOf(bytes: ByteReader): AsyncGenerator<readonly string[]> {
+  let begun = ''
+  for await (const chunk of bytes.rest()) {
+    const lines = (begun + Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString('latin1')).split('\n')
+    begun = lines.pop() ?? ''
+    if (begun.length > lineBytesMax) throw longerLine()
+    yield lines
+  }
+  if (begun !== '') yield [begun]
+}
+
 async function readLine(bytes: ByteReader): Promise<string | null> {
   const line = await bytes.line(lineBytesMax)
-  if (line === null && bytes.available > 0) throw new EscrowError('GIT_FAILED', 'expected a line of git cat-file, got a longer one')
+  if (line === null && bytes.available > 0) throw longerLine()
   return line
 }
+
+const longerLine = () => new EscrowError('GIT_FAILED', 'expected a line of git cat-file, got a longer one')
 
 /** Exactly so many bytes, and the line feed that follows them. */
 async function readBody(bytes: ByteReader, sizeBytes: number): Promise<Buffer> {
