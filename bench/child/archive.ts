@@ -5,6 +5,7 @@ import { SystemClock, SystemEntropy } from '../../src/core/environment.js'
 import { sha256Hex } from '../../src/crypto/digest.js'
 import { encodeIdentity, identityToRecipient } from '../../src/crypto/recipient.js'
 import type { DepositRequest, DepositTools, PreparedDeposit, PreviousDeposit } from '../../src/deposit/deposit-request.js'
+import { AttachmentArchive, type HeldAttachment } from '../../src/deposit/keep-attachment.js'
 import { prepareDeposit } from '../../src/deposit/prepare-deposit.js'
 import { canonicalize } from '../../src/format/canonical-json.js'
 import { AgreementId } from '../../src/format/ids.js'
@@ -107,10 +108,22 @@ export class BenchArchive {
       knownObjectsKey,
       scratch: { root: join(this.folder, 'scratch'), ephemeral: true },
       version: 'bench',
+      attachments: new NothingAttached(),
     }
   }
 
   private readonly cache = new CapabilityCache()
+}
+
+/** Pointers of Git LFS are looked for in every pack; the remotes of the bench have none. */
+class NothingAttached extends AttachmentArchive {
+  async find(): Promise<ReadonlyMap<string, HeldAttachment>> {
+    return new Map()
+  }
+
+  keep(): Promise<HeldAttachment> {
+    return Promise.reject(new Error('expected a remote without LFS objects'))
+  }
 }
 
 const rules = { allowHttp: true, allowPrivateAddresses: true, allowLocalPaths: true }
