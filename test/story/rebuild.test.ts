@@ -15,6 +15,9 @@ afterEach(() => life.close())
 test('an index that was lost is rebuilt row by row although each replica has lost something, and the service goes on', async () => {
   const { service, first } = life
   await life.live(6)
+  const told = ['agreement-registered', 'deposit-missed', 'deposit-refused', 'deposit-stored', 'deposit-unchanged']
+  const toldToo = ['findings-explained', 'fixity-mismatch-found', 'object-repaired', 'vault-armed']
+  expect(life.toldOf()).toEqual([...told, ...toldToo].map((name) => `escrow/event/${name}/v1`))
   const before = await dumpIndex(service.database)
   expect(before['deposit']?.length).toBeGreaterThan(4)
   expect(before['replica_copy']?.filter((row) => row['state'] === 'superseded')).toHaveLength(2)

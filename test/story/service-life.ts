@@ -7,6 +7,7 @@ import { MirrorSource } from '../../src/escrow/mirror-source.js'
 import { firstFieldsOf } from '../../src/cli/statement-fields.js'
 import { listDeposits } from '../../src/escrow/deposit.table.js'
 import { RecordExplanation } from '../../src/escrow/record-explanation.js'
+import { EventRecord } from '../../src/format/event.js'
 import { signDocument } from '../../src/format/signed-document.js'
 import { FindingExplanation } from '../../src/format/statement.js'
 import { RecordMissed } from '../../src/escrow/record-missed.js'
@@ -78,6 +79,14 @@ export class ServiceLife {
       .filter((name) => pattern.test(name) && !name.startsWith('.'))
       .sort()
       .map((name) => join(folder, name))
+  }
+
+  /** What the events in a replica are called, each name once, in order. */
+  toldOf(replica = 'a'): readonly string[] {
+    const types = this.files(replica, /^events\/[0-9a-f]{64}\.json$/).map(
+      (path) => EventRecord.parse(JSON.parse(readFileSync(path, 'utf8'))).event.type,
+    )
+    return [...new Set(types)].sort()
   }
 
   private async outage(gone: GitFixture): Promise<void> {
