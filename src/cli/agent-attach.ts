@@ -1,12 +1,12 @@
 import { StageAttachment } from '../escrow/stage-attachment.js'
 import { withService } from './agent-context.js'
 import type { CommandContext } from './command.js'
-import type { Attached, AttachOptions, FileToAttach } from './door-attach.js'
+import type { Attached, FileToAttach } from './file-to-attach.js'
 
 /** Attach files in a home folder. @throws EscrowError as `StageAttachment.run` */
 export async function attachAtHome(
   context: CommandContext,
-  options: Pick<AttachOptions, 'agreement' | 'source'>,
+  options: { readonly agreement: string; readonly source: string },
   files: readonly FileToAttach[],
 ): Promise<readonly Attached[]> {
   const key = { agreementId: options.agreement, source: options.source }

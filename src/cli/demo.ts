@@ -1,10 +1,12 @@
 // The whole of it as a walk: what a vendor, its partners, the custodians and the operator would type, one after the other.
-import { mkdtemp, open, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { EscrowError } from '../core/errors.js'
-import { monotonicMs, SystemClock } from '../core/environment.js'
+import { monotonicMs } from '../core/environment.js'
 import { columns, type CommandContext, type CommandResult } from './command.js'
+import { demoDraft } from './demo-draft.js'
+import { flipOneBit } from './demo-fault.js'
 import { custodians, DemoRelease, type DemoSteps } from './demo-release.js'
 import { DemoSource } from './demo-source.js'
 import { writeNamedFile } from './files.js'
@@ -254,64 +256,6 @@ class DemoWalk implements DemoSteps {
 
 async function filesIn(folder: string): Promise<readonly string[]> {
   return (await readdir(folder)).sort().map((name) => join(folder, name))
-}
-
-/** Flip one bit in the middle of the largest envelope. @returns what was done, in words. */
-async function flipOneBit(folder: string): Promise<string> {
-  const names = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith('.bundle.age'))
-  const [name] = names.sort()
-  if (name === undefined) throw new EscrowError('NOT_FOUND', `no envelope below ${folder}`)
-  const path = resolve(folder, name)
-  const file = await open(path, 'r').then(async (before) => {
-    await before.chmod(0o644)
-    await before.close()
-    return open(path, 'r+')
-  })
-  try {
-    const { size } = await file.stat()
-    const byte = Buffer.alloc(1)
-    const offset = Math.floor(size / 2)
-    await file.read(byte, 0, 1, offset)
-    byte[0] = (byte[0] ?? 0) ^ 1
-    await file.write(byte, 0, 1, offset)
-    await file.chmod(0o444)
-    return `bit 0 of byte ${offset} of ${name}`
-  } finally {
-    await file.close()
-  }
-}
-
-function demoDraft(sourcePath: string, url: string | null): string {
-  const yearMs = 365 * 24 * 3_600_000
-  const endsAt = new Date(new SystemClock().now().getTime() + yearMs).toISOString()
-  const upstream = url === null ? [] : ['  - source: upstream', `    url: ${JSON.stringify(url)}`, '    everyHours: 24']
-  return [
-    'title: Continuity of the demo product',
-    `endsAt: ${endsAt}`,
-    'retentionDays: 30',
-    'sources:',
-    '  - source: product',
-    `    url: ${JSON.stringify(sourcePath)}`,
-    '    everyHours: 24',
-    ...upstream,
-    'jurisdiction:',
-    '  storeCountries: [CH]',
-    '  storeControlExcluded: [US, CN]',
-    '  custodianCountriesMin: 3',
-    '  custodianOrganisationsMin: 3',
-    '  approverCountries: [CH, DE, FR, NL, AT]',
-    'release:',
-    '  type: escrow/release-policy/v1',
-    '  calendars: [{ calendar: zurich, timeZone: Europe/Zurich }]',
-    '  calendar: zurich',
-    // A walk of minutes: every clock that may be zero is.
-    '  clocks: { formalCheckBusinessDays: 0, noticeServedBusinessDays: 0, objectionBusinessDays: 0, coolingOffHours: 0 }',
-    '  conditions: [{ condition: shutdown, kind: shutdown-order, evidence: [order] }]',
-    '  guardians: [ministry]',
-    '  licence: { scope: Maintain and operate the product. }',
-    '  title: { basis: fiduciary-ownership }',
-    '',
-  ].join('\n')
 }
 
 function shellWord(word: string): string {

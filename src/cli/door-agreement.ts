@@ -4,7 +4,8 @@ import { openAgreement, type SignedAgreement } from '../format/signed-agreement.
 import { columns, type CommandContext, type CommandResult } from './command.js'
 import { exists, readNamedFile } from './files.js'
 import { shownRelease } from './release-lines.js'
-import { withDoor, type ShownAgreement } from './service-door.js'
+import { withDoor } from './open-door.js'
+import type { ShownAgreement } from './service-door.js'
 
 /** Record custodians' acceptances. */
 export async function armVault(context: CommandContext, _options: unknown, ...paths: string[]): Promise<CommandResult> {

@@ -1,11 +1,8 @@
-import { createReadStream } from 'node:fs'
 import { basename } from 'node:path'
 import { EscrowError } from '../core/errors.js'
-import { readBlockBytes } from '../core/limits.js'
-import { Digester, type StreamDigest } from '../crypto/digest.js'
 import { AttachedKind } from '../format/attachment.js'
 import { columns, type CommandContext, type CommandResult } from './command.js'
-import { fileFault } from './files.js'
+import { fileToAttach, type FileToAttach } from './file-to-attach.js'
 import { formatBytes } from './terminal.js'
 
 /** Options of `escrow attach`. */
@@ -14,27 +11,6 @@ export interface AttachOptions {
   readonly source: string
   readonly kind: string
   readonly name?: string
-}
-
-/** A file to attach, read once to know what it is. */
-export interface FileToAttach {
-  readonly path: string
-  readonly kind: AttachedKind
-  /** As parties will see it. */
-  readonly name: string
-  /** The file's own. */
-  readonly fileName: string
-  readonly file: StreamDigest
-  /** From the beginning, every time. */
-  readonly bytes: () => AsyncIterable<Uint8Array>
-}
-
-/** What became of a file. */
-export interface Attached {
-  readonly name: string
-  readonly sealedSha256: string
-  readonly sealedBytes: number
-  readonly waitUntil: Date
 }
 
 /**
@@ -66,24 +42,4 @@ export async function attach(context: CommandContext, options: AttachOptions, ..
   ])
   const json = attached.map((one, place) => ({ ...one, kind, sha256: files[place]?.file.sha256, sizeBytes: files[place]?.file.sizeBytes }))
   return { json: { source: options.source, attached: json }, lines }
-}
-
-async function fileToAttach(
-  context: CommandContext,
-  { path, kind, name }: { readonly path: string; readonly kind: AttachedKind; readonly name: string },
-): Promise<FileToAttach> {
-  const bytes = () => createReadStream(path, { highWaterMark: readBlockBytes }) as AsyncIterable<Uint8Array>
-  const digester = new Digester()
-  try {
-    let done = 0
-    for await (const block of bytes()) {
-      context.signal.throwIfAborted()
-      digester.update(block)
-      done += block.byteLength
-      context.progress({ phase: `reading ${name}`, done, unit: 'bytes' })
-    }
-  } catch (error) {
-    throw error instanceof Error && 'code' in error && typeof error.code === 'string' ? fileFault(path, error) : error
-  }
-  return { path, kind, name, fileName: basename(path), file: digester.finish(), bytes }
 }

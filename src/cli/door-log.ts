@@ -1,6 +1,6 @@
 import type { WitnessState } from '../log/log-state.js'
 import { columns, type CommandContext, type CommandResult } from './command.js'
-import { withDoor } from './service-door.js'
+import { withDoor } from './open-door.js'
 import { formatCount } from './terminal.js'
 
 /**

@@ -1,7 +1,7 @@
 import { signedDocumentBytesMax } from '../core/limits.js'
 import type { CommandContext, CommandResult } from './command.js'
 import { readNamedFile } from './files.js'
-import { withDoor } from './service-door.js'
+import { withDoor } from './open-door.js'
 
 /** Record explanations of findings, in the order given. @throws EscrowError as `RecordExplanation.run`, naming the first that is refused */
 export async function record(context: CommandContext, _options: unknown, ...files: string[]): Promise<CommandResult> {

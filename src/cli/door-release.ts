@@ -7,7 +7,8 @@ import type { OrderView, RequestSummary, RequestView, SilenceView } from '../rel
 import { columns, type CommandContext, type CommandResult } from './command.js'
 import { readNamedFile, writeNamedFile } from './files.js'
 import { linesOfOutcomes } from './outcome-lines.js'
-import { withDoor, type ShownCase } from './service-door.js'
+import { withDoor } from './open-door.js'
+import type { ShownCase } from './service-door.js'
 
 /** Record signed statements that parties sent, and do what they make due. Exit 6 when one of them was refused everywhere. */
 export async function recordRelease(context: CommandContext, _options: unknown, ...paths: string[]): Promise<CommandResult> {

@@ -6,7 +6,7 @@ import { verifiedAtEnd } from '../store/expected-object.js'
 import { FsArchiveTarget } from '../store/fs-archive-target.js'
 import { parseObjectKey } from '../store/object-key.js'
 import { columns, type CommandContext, type CommandResult } from './command.js'
-import { requireService } from './service-door.js'
+import { requireService } from './open-door.js'
 import { ServiceHttp } from './service-http.js'
 import { formatBytes, formatCount } from './terminal.js'
 

@@ -3,8 +3,13 @@ import { evidenceBytesMax } from '../core/limits.js'
 import { evidenceOf } from '../format/statement.js'
 import { peekStatement } from '../release/statement-verifier.js'
 import { exists, readNamedFile } from './files.js'
-import type { StatementFile } from './service-door.js'
 import { evidenceFolder } from './sign-statement.js'
+
+/** A signed statement, and the file it came from: its evidence lies beside it. */
+export interface StatementFile {
+  readonly bytes: Uint8Array
+  readonly file: string
+}
 
 /** The documents that lie beside a statement's file, each named by its digest; those that are not there are left out. */
 export async function* evidenceBeside({

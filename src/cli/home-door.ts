@@ -17,9 +17,9 @@ import { findRequest, listOrders, listRequests } from '../release/release.table.
 import * as views from '../release/release.views.js'
 import { SweepReleases } from '../release/sweep-releases.js'
 import { readWhole } from '../release/visible-releases.js'
-import { evidenceBeside } from './evidence-files.js'
+import { evidenceBeside, type StatementFile } from './evidence-files.js'
 import { orderFolder } from './order-folder.js'
-import type { ServiceDoor, ShownAgreement, ShownCase, ShownLog, ShownReleases, StatementFile } from './service-door.js'
+import type { ServiceDoor, ShownAgreement, ShownCase, ShownLog, ShownReleases } from './service-door.js'
 
 /** A home folder on this machine: its operator sees everything. */
 export class HomeDoor implements ServiceDoor {

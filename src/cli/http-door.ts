@@ -12,9 +12,9 @@ import { pageOf } from '../http/page.js'
 import { signedDocumentType } from '../http/media-type.js'
 import { LogView } from '../log/log.views.js'
 import * as views from '../release/release.views.js'
-import { evidenceBeside } from './evidence-files.js'
+import { evidenceBeside, type StatementFile } from './evidence-files.js'
 import { orderFolder } from './order-folder.js'
-import type { ServiceDoor, ShownAgreement, ShownCase, ShownLog, ShownReleases, StatementFile } from './service-door.js'
+import type { ServiceDoor, ShownAgreement, ShownCase, ShownLog, ShownReleases } from './service-door.js'
 import { ServiceHttp, type ServiceAddress } from './service-http.js'
 
 const Arming = z.object({ agreement: z.string(), armed: z.boolean(), accepted: z.array(z.number()), custodians: z.number() })

@@ -3,7 +3,7 @@ import { columns, type CommandContext, type CommandResult } from './command.js'
 import { readNamedFile } from './files.js'
 import { sendStatement } from './http-door.js'
 import { linesOfOutcomes } from './outcome-lines.js'
-import { requireService } from './service-door.js'
+import { requireService } from './open-door.js'
 
 /**
  * Send the statement that a command has just signed, and add what came of it to what the command says. The file stays: it is the party's own

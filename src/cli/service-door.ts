@@ -1,5 +1,4 @@
 // How a command reaches the service: a home folder on this machine, or, with --url and a token, a service that others run.
-import { EscrowError } from '../core/errors.js'
 import type { SourceView } from '../escrow/escrow.views.js'
 import type { Explained } from '../escrow/record-explanation.js'
 import type { Arming } from '../escrow/arm-vault.js'
@@ -7,7 +6,7 @@ import type { SignedAgreement } from '../format/signed-agreement.js'
 import type { LogState } from '../log/log-state.js'
 import type { CaseFile } from '../release/export-case.js'
 import type { AlarmView, OrderView, OutcomeView, RequestSummary, RequestView, SilenceView } from '../release/release.views.js'
-import type { CommandContext } from './command.js'
+import type { StatementFile } from './evidence-files.js'
 
 /** An agreement with how far it is. */
 export interface ShownAgreement {
@@ -41,12 +40,6 @@ export interface ShownCase {
   readonly files: readonly CaseFile[]
 }
 
-/** A signed statement, and the file it came from: its evidence lies beside it. */
-export interface StatementFile {
-  readonly bytes: Uint8Array
-  readonly file: string
-}
-
 /** What commands ask of a service, wherever it is. Every method throws EscrowErrors with the codes of the use cases behind it. */
 export interface ServiceDoor {
   /** One agreement, or all that may be seen. */
@@ -61,22 +54,4 @@ export interface ServiceDoor {
   /** Null when there is no such request. */
   request(requestId: string): Promise<RequestView | null>
   cases(): AsyncIterable<ShownCase>
-}
-
-/**
- * Open the door that the command line names, do something with the service behind it, and let go of it again.
- *
- * @throws EscrowError `ARGUMENT_INVALID` for --url without a token file; as `withService`; what `work` throws
- */
-export async function withDoor<T>(context: CommandContext, work: (door: ServiceDoor) => Promise<T>): Promise<T> {
-  if (context.service !== null) return work((await import('./http-door.js')).openHttpDoor(context.service, context.signal))
-  const { HomeDoor } = await import('./home-door.js')
-  const { withService } = await import('./agent-context.js')
-  return withService(context, (app) => work(new HomeDoor(app, context.signal)))
-}
-
-/** The service that a command line names, for commands that work over the network alone. @throws EscrowError `ARGUMENT_INVALID` */
-export function requireService(context: CommandContext): NonNullable<CommandContext['service']> {
-  if (context.service !== null) return context.service
-  throw new EscrowError('ARGUMENT_INVALID', 'expected --url and --token-file: this command works with a service over the network')
 }

@@ -1,7 +1,8 @@
 import { runEscrow } from '../../src/cli/program.js'
+import type { ServerRole } from '../../src/http-app.module.js'
 
-/** Run `escrow serve` on any free port of loopback, in this process, until `work` is done with its address; then interrupt it. */
-export async function serving(home: string, work: (url: string) => Promise<void>): Promise<void> {
+/** Run `escrow serve` on any free port of loopback, in this process, until `work` is done with its address; then interrupt it. @returns the exit code */
+export async function serving(home: string, work: (url: string) => Promise<void>, role: ServerRole = 'api'): Promise<number> {
   const stop = new AbortController()
   let found: (url: string) => void = () => undefined
   const url = new Promise<string>((resolve) => (found = resolve))
@@ -11,7 +12,7 @@ export async function serving(home: string, work: (url: string) => Promise<void>
   }
   const terminal = { out: () => undefined, err, redraw: () => undefined, interactive: false }
   process.env['ESCROW_HTTP_PORT'] = '0'
-  const running = runEscrow(['--home', home, 'serve', '--role', 'api'], terminal, stop.signal)
+  const running = runEscrow(['--home', home, 'serve', '--role', role], terminal, stop.signal)
   delete process.env['ESCROW_HTTP_PORT']
   try {
     await work(await Promise.race([url, running.then((code) => Promise.reject(new Error(`serve ended with ${code}`)))]))
@@ -19,4 +20,5 @@ export async function serving(home: string, work: (url: string) => Promise<void>
     stop.abort()
     await running
   }
+  return running
 }

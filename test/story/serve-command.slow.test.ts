@@ -4,8 +4,8 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { runEscrow } from '../../src/cli/program.js'
 import { escrow } from '../doubles/service-home.js'
+import { serving } from '../doubles/serving.js'
 import { fillDatabaseFolder } from '../doubles/test-database.js'
 
 let folder: string
@@ -20,24 +20,6 @@ beforeAll(async () => {
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-/** Run `serve` on any free port until `work` is done with its address; then interrupt it. */
-async function serving(work: (url: string) => Promise<void>): Promise<number> {
-  const stop = new AbortController()
-  let found: (url: string) => void = () => undefined
-  const url = new Promise<string>((resolve) => (found = resolve))
-  const err = (line: string) => {
-    const [, address] = /service +(http:\S+)/.exec(line) ?? []
-    if (address !== undefined) found(address)
-  }
-  const terminal = { out: () => undefined, err, redraw: () => undefined, interactive: false }
-  process.env['ESCROW_HTTP_PORT'] = '0'
-  const running = runEscrow(['serve', '--home', home], terminal, stop.signal)
-  delete process.env['ESCROW_HTTP_PORT']
-  await work(await Promise.race([url, running.then((code) => Promise.reject(new Error(`serve ended with ${code}`)))]))
-  stop.abort()
-  return running
-}
-
 test('a token is written once, listed without its secret, used, and revoked', async () => {
   const file = join(folder, 'agent.token')
   const card = join(home, 'keys', 'party.json')
@@ -46,7 +28,7 @@ test('a token is written once, listed without its secret, used, and revoked', as
   const token = readFileSync(file, 'utf8').trim()
   expect(statSync(file).mode & 0o777).toBe(0o600)
   const ask = (url: string) => fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${token}` } })
-  expect(await serving(async (url) => expect((await ask(url)).status).toBe(200))).toBe(0)
+  expect(await serving(home, async (url) => expect((await ask(url)).status).toBe(200))).toBe(0)
 
   const listed = await escrow(['token', 'list', '--home', home])
   expect(listed.text).toMatch(/agent prometheus: expires .* last used/)
@@ -54,16 +36,20 @@ test('a token is written once, listed without its secret, used, and revoked', as
   const [id = ''] = token.split('.')
   expect((await escrow(['token', 'revoke', id, '--home', home])).exitCode).toBe(0)
   expect((await escrow(['token', 'revoke', `tok_${'a'.repeat(20)}`, '--home', home])).exitCode).toBe(2)
-  expect(await serving(async (url) => expect((await ask(url)).status).toBe(401))).toBe(0)
+  expect(await serving(home, async (url) => expect((await ask(url)).status).toBe(401))).toBe(0)
 })
 
 test('an interrupt ends a service on whose connections nothing moves', async () => {
-  const ended = await serving(async (url) => {
-    const { port, hostname } = new URL(url)
-    const idle = connect(Number(port), hostname)
-    await new Promise((resolve) => idle.once('connect', resolve))
-    idle.on('error', () => undefined)
-    await fetch(`${url}/health/live`, { keepalive: true })
-  })
+  const ended = await serving(
+    home,
+    async (url) => {
+      const { port, hostname } = new URL(url)
+      const idle = connect(Number(port), hostname)
+      await new Promise((resolve) => idle.once('connect', resolve))
+      idle.on('error', () => undefined)
+      await fetch(`${url}/health/live`, { keepalive: true })
+    },
+    'all',
+  )
   expect(ended).toBe(0)
 })
