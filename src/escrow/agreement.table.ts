@@ -1,5 +1,5 @@
-import { and, asc, count as countRows, eq, gt, inArray, sql } from 'drizzle-orm'
-import { foreignKey, index, integer, pgTable, primaryKey, text, uniqueIndex } from 'drizzle-orm/pg-core'
+import { and, asc, eq, gt, inArray, sql } from 'drizzle-orm'
+import { index, integer, pgTable, primaryKey, text, uniqueIndex } from 'drizzle-orm/pg-core'
 import { EscrowError } from '../core/errors.js'
 import { digest, instant, oneOf } from '../db/columns.js'
 import type { Db, Tx } from '../db/database.js'
@@ -88,46 +88,10 @@ export const vaultEpochTable = pgTable(
   ],
 )
 
-/** Custodians' signed statements that their shares of an agreement version open its vault. */
-export const shareAcceptanceTable = pgTable(
-  'share_acceptance',
-  {
-    agreementId: text('agreement_id').notNull(),
-    version: integer('version').notNull(),
-    custodianIndex: integer('custodian_index').notNull(),
-    statementDigest: digest('statement_digest').notNull(),
-    /** When it signed. */
-    acceptedAt: instant('accepted_at').notNull(),
-  },
-  (t) => [
-    primaryKey({ columns: [t.agreementId, t.version, t.custodianIndex] }),
-    foreignKey({ columns: [t.agreementId, t.version], foreignColumns: [agreementVersionTable.agreementId, agreementVersionTable.version] }),
-  ],
-)
-
-/** The newest proof of each custodian that it still holds its share of an epoch. */
-export const shareHealthTable = pgTable(
-  'share_health',
-  {
-    agreementId: text('agreement_id').notNull(),
-    epoch: integer('epoch').notNull(),
-    custodianIndex: integer('custodian_index').notNull(),
-    statementDigest: digest('statement_digest').notNull(),
-    provedAt: instant('proved_at').notNull(),
-  },
-  (t) => [
-    primaryKey({ columns: [t.agreementId, t.epoch, t.custodianIndex] }),
-    foreignKey({ columns: [t.agreementId, t.epoch], foreignColumns: [vaultEpochTable.agreementId, vaultEpochTable.epoch] }),
-  ],
-)
-
 export type AgreementRow = typeof agreementTable.$inferSelect
 export type AgreementVersionRow = typeof agreementVersionTable.$inferSelect
 export type PartyRow = typeof partyTable.$inferSelect
 export type VaultEpochRow = typeof vaultEpochTable.$inferSelect
-export type ShareAcceptanceRow = typeof shareAcceptanceTable.$inferSelect
-export type ShareHealthRow = typeof shareHealthTable.$inferSelect
-
 /** Add an agreement. @throws EscrowError `DATABASE_CONFLICT` when there is one of this id. */
 export async function insertAgreement(tx: Tx, row: typeof agreementTable.$inferInsert): Promise<void> {
   await tx.insert(agreementTable).values(row)
@@ -218,20 +182,6 @@ export async function moveAgreement(
   }
 }
 
-/** Record that a custodian has accepted. @throws EscrowError `DATABASE_CONFLICT` when it had done so before. */
-export async function insertAcceptance(tx: Tx, row: ShareAcceptanceRow): Promise<void> {
-  await tx.insert(shareAcceptanceTable).values(row)
-}
-
-/** Who has accepted its share of a version, by index; empty when nobody has. */
-export async function listAcceptances(db: Db, agreementId: string, version: number): Promise<readonly ShareAcceptanceRow[]> {
-  return db
-    .select()
-    .from(shareAcceptanceTable)
-    .where(and(eq(shareAcceptanceTable.agreementId, agreementId), eq(shareAcceptanceTable.version, version)))
-    .orderBy(asc(shareAcceptanceTable.custodianIndex))
-}
-
 /** Every epoch of a vault, oldest first. */
 export async function listEpochs(db: Db, agreementId: string): Promise<readonly VaultEpochRow[]> {
   return db.select().from(vaultEpochTable).where(eq(vaultEpochTable.agreementId, agreementId)).orderBy(asc(vaultEpochTable.epoch))
@@ -301,30 +251,4 @@ export async function moveEpoch(
     .returning({ epoch: vaultEpochTable.epoch })
   if (moved.length === 0)
     throw new EscrowError('AGREEMENT_STATE', `expected epoch ${move.epoch} to be ${move.from} before it becomes ${move.to}`)
-}
-
-/** Record a custodian's proof that it holds its share; an older one than the newest known changes nothing. */
-export async function recordShareHealth(tx: Tx, row: ShareHealthRow): Promise<void> {
-  await tx
-    .insert(shareHealthTable)
-    .values(row)
-    .onConflictDoUpdate({
-      target: [shareHealthTable.agreementId, shareHealthTable.epoch, shareHealthTable.custodianIndex],
-      set: { statementDigest: row.statementDigest, provedAt: row.provedAt },
-      setWhere: sql`${shareHealthTable.provedAt} < excluded.proved_at`,
-    })
-}
-
-/** How many shares of an epoch were proved since a moment; 0 when none. */
-export async function countHealthyShares(
-  db: Db,
-  asked: { readonly agreementId: string; readonly epoch: number; readonly since: Date },
-): Promise<number> {
-  const rule = and(
-    eq(shareHealthTable.agreementId, asked.agreementId),
-    eq(shareHealthTable.epoch, asked.epoch),
-    gt(shareHealthTable.provedAt, asked.since),
-  )
-  const rows = await db.select({ shares: countRows() }).from(shareHealthTable).where(rule)
-  return rows[0]?.shares ?? 0
 }

@@ -5,7 +5,8 @@ import type { Db, Tx } from '../db/database.js'
 import { first } from '../db/rows.js'
 import { depositTable } from './deposit.table.js'
 import type { SourceKey } from './lease.table.js'
-import { replicaCopyTable, storedObjectTable, type StoredObjectRow } from './object.table.js'
+import { replicaCopyTable } from './copy.table.js'
+import { storedObjectTable, type StoredObjectRow } from './object.table.js'
 
 const attachmentStates = ['kept', 'waiting'] as const
 

@@ -7,7 +7,7 @@ import type { Replica } from '../store/replica.js'
 import { Agent } from './agent.js'
 import { AgreementShelf } from './agreement-shelf.js'
 import { endLeasesOfTheDead } from './lease.table.js'
-import { listReplicas, recordReplica, retireReplica } from './object.table.js'
+import { listReplicas, recordReplica, retireReplica } from './copy.table.js'
 
 const pageSize = 500
 
@@ -38,21 +38,23 @@ export class BeginService implements OnModuleInit {
       if (row.state === 'active' && !names.has(row.replica)) await this.database.query((db) => retireReplica(db, row.replica))
   }
 
-  /** Every party's log says where its deposits lie from now on. */
+  /** Every party's log says where its deposits lie from now on. Known only when all of them do: a start that breaks off is made good by the next. */
   private async add({ name, country, control }: Replica): Promise<void> {
-    const change = (tx: Tx, addedAt: Date) => recordReplica(tx, { replica: name, country, control, addedAt })
-    let recorded = false
     for (let after = ''; ;) {
       const page = await this.shelf.list(after, pageSize)
-      for (const { signed, annex } of page) {
+      const last = page.length < pageSize
+      const change = async (tx: Tx) => {
+        if (last) await recordReplica(tx, { replica: name, country, control, addedAt: this.agent.clock.now() })
+      }
+      const recordings = page.map(({ signed, annex }) => {
         const agreement = signed.body.agreement
         const draft = { type: 'escrow/event/replica-added/v1' as const, agreement, subject: agreement, replica: name, country, control }
-        await this.log.record({ draft, tagSecret: Buffer.from(annex.tagSecret, 'hex') }, (tx, { event }) => change(tx, new Date(event.at)))
-        recorded = true
-        after = agreement
-      }
-      if (page.length === 0) break
+        return { draft, tagSecret: Buffer.from(annex.tagSecret, 'hex') }
+      })
+      if (recordings.length === 0) await this.database.transaction(change)
+      else await this.log.recordAll(recordings, change)
+      if (last) return
+      after = page.at(-1)?.signed.body.agreement ?? after
     }
-    if (!recorded) await this.database.transaction((tx) => change(tx, this.agent.clock.now()))
   }
 }

@@ -5,7 +5,8 @@ import { Database } from '../db/database.js'
 import { parseObjectKey, type ObjectKey } from '../store/object-key.js'
 import type { StoredObject } from '../store/object-store.js'
 import { ReplicaSet } from '../store/replica-set.js'
-import { listCopies, listObjectsOfAttempt, listObjectsUnder, recordCopy, recordRetention, type StoredObjectRow } from './object.table.js'
+import { listCopies, recordCopy, recordRetention } from './copy.table.js'
+import { listObjectsOfAttempt, listObjectsUnder, type StoredObjectRow } from './object.table.js'
 import { expectedOfRow } from './read-document.js'
 
 /** Objects looked up at once. */

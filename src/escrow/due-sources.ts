@@ -5,7 +5,7 @@ import { Database } from '../db/database.js'
 import { AgreementId } from '../format/ids.js'
 import type { WantedJob } from '../jobs/catalog.js'
 import type { DueWork } from '../jobs/ticker.js'
-import { sweepDueSources } from './source.table.js'
+import { sweepDueSources } from './schedule.table.js'
 
 /** Pulled sources whose deposit is due, most overdue first. */
 @Injectable()

@@ -6,7 +6,7 @@ import { parseObjectKey } from '../store/object-key.js'
 import { ReplicaSet } from '../store/replica-set.js'
 import type { ReplicaFault } from '../store/replica.js'
 import { EscrowOptions } from './escrow-options.js'
-import { listShortRetention, recordRetention } from './object.table.js'
+import { listShortRetention, recordRetention } from './copy.table.js'
 
 const dayMs = 86_400_000
 const pageSize = 500

@@ -3,7 +3,7 @@ import { Clock } from '../core/environment.js'
 import { clockMendMs, rowsMax } from '../core/limits.js'
 import { Database } from '../db/database.js'
 import { periodAfter } from './schedule.js'
-import { listFreshLater, moveSchedule } from './source.table.js'
+import { listFreshLater, moveSchedule } from './schedule.table.js'
 
 /**
  * Brings sources back that a clock which ran ahead has put off: a source cannot have been fresh in the future. Their events keep the wrong

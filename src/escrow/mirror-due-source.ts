@@ -8,7 +8,8 @@ import { HostKeeper } from './host-keeper.js'
 import type { SourceKey } from './lease.table.js'
 import { hostOfRemote } from '../git/remote-url.js'
 import { MirrorSource } from './mirror-source.js'
-import { findSource, postponeSource } from './source.table.js'
+import { postponeSource } from './schedule.table.js'
+import { findSource } from './source.table.js'
 
 /** Mirrors a source that was enqueued, if the database still says that it is due: a queue may be late, and may say things twice. */
 @Injectable()

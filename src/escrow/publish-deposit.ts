@@ -12,10 +12,12 @@ import { moveAttempt } from './attempt.table.js'
 import { CompleteCopies } from './complete-copies.js'
 import { insertDeposit, insertFindings, type NewDeposit } from './deposit.table.js'
 import { holdLease, type Lease, type SourceKey } from './lease.table.js'
-import { adoptObjects, scheduleFirstChecks } from './object.table.js'
+import { scheduleFirstChecks } from './copy.table.js'
+import { adoptObjects } from './object.table.js'
 import { periodAfter, spreadMs, type Rhythm } from './schedule.js'
 import { StoreDocument } from './store-document.js'
-import { recordFresh, type PlannedTiming, type SourceRow } from './source.table.js'
+import type { PlannedTiming } from './source.table.js'
+import { recordFresh, type SourceRow } from './source.table.js'
 
 /** A deposit whose attempt is in state `stored`. */
 export interface DepositToPublish {

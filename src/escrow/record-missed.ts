@@ -6,7 +6,8 @@ import { AgreementId } from '../format/ids.js'
 import { EventLog } from '../log/event-log.js'
 import { AgreementShelf } from './agreement-shelf.js'
 import { periodAfter, type Period } from './schedule.js'
-import { listMissed, missPeriod, type SourceRow } from './source.table.js'
+import { listMissed, missPeriod } from './schedule.table.js'
+import type { SourceRow } from './source.table.js'
 
 /** A period that nothing came for. */
 export interface MissedPeriod {

@@ -1,6 +1,6 @@
-import { and, asc, eq, getTableColumns, gt, lt, lte, notInArray, sql } from 'drizzle-orm'
+import { and, asc, eq, gt, notInArray, sql } from 'drizzle-orm'
 import { check, index, integer, jsonb, pgTable, primaryKey, text } from 'drizzle-orm/pg-core'
-import { EscrowError, type ErrorCode } from '../core/errors.js'
+import type { ErrorCode } from '../core/errors.js'
 import { count, digest, instant, oneOf } from '../db/columns.js'
 import type { Db, Tx } from '../db/database.js'
 import { first, page } from '../db/rows.js'
@@ -85,17 +85,8 @@ export const sourceTable = pgTable(
 
 export type SourceRow = typeof sourceTable.$inferSelect
 
-/** The next moments of a source's schedule; computed by the caller. */
-export interface Timing {
-  readonly periodAt: Date
-  readonly deadlineAt: Date
-  readonly dueAt: Date
-}
-
-/** The same with the moment when the ticker looks; `dueAt` where it is left out. */
-export type PlannedTiming = Timing & { readonly lookAt?: Date }
-
-const isSource = (key: SourceKey) => and(eq(sourceTable.agreementId, key.agreementId), eq(sourceTable.source, key.source))
+/** The row of one source. */
+export const isSource = (key: SourceKey) => and(eq(sourceTable.agreementId, key.agreementId), eq(sourceTable.source, key.source))
 
 /** Add sources. @param rows - 1 to 1000. @throws EscrowError `DATABASE_CONFLICT` when there is one of this name. */
 export async function insertSources(tx: Tx, rows: readonly (typeof sourceTable.$inferInsert)[]): Promise<void> {
@@ -169,120 +160,6 @@ export async function setRemote(
   await tx.update(sourceTable).set({ url: remote.url, credentialFile: remote.credentialFile, capability: null }).where(isSource(key))
 }
 
-/**
- * Take the sources whose deposit is due, most overdue first, and look at them again only at `lookAgainAt`. Two tickers at once
- * get different ones.
- */
-export async function sweepDueSources(
-  tx: Tx,
-  sweep: { readonly now: Date; readonly lookAgainAt: Date; readonly limit: number },
-): Promise<readonly SourceKey[]> {
-  const due = tx
-    .select({ place: sql`ctid` })
-    .from(sourceTable)
-    .where(and(eq(sourceTable.state, 'active'), eq(sourceTable.mode, 'pull'), lte(sourceTable.lookAt, sweep.now)))
-    .orderBy(asc(sourceTable.lookAt))
-    .limit(page(sweep.limit))
-    .for('update', { skipLocked: true })
-  return (
-    tx
-      .update(sourceTable)
-      .set({ lookAt: sweep.lookAgainAt })
-      // By physical place, which cannot change while the rows are locked: by key PostgreSQL would read all sources for each sweep.
-      .where(sql`ctid = any(array${due})`)
-      .returning({ agreementId: sourceTable.agreementId, source: sourceTable.source })
-  )
-}
-
-/** Sources that have missed their deadline while their agreement ran, longest first; empty when all is well. */
-export async function listMissed(db: Db, now: Date, limit: number): Promise<readonly SourceRow[]> {
-  return db
-    .select(getTableColumns(sourceTable))
-    .from(sourceTable)
-    .innerJoin(agreementTable, eq(agreementTable.agreementId, sourceTable.agreementId))
-    .where(and(eq(sourceTable.state, 'active'), lte(sourceTable.deadlineAt, now), lt(sourceTable.periodAt, agreementTable.endsAt)))
-    .orderBy(asc(sourceTable.deadlineAt), asc(sourceTable.agreementId), asc(sourceTable.source))
-    .limit(page(limit))
-}
-
-/**
- * Sources whose period has used up a part of its allowed time without a deposit, of which the parties were not told yet, longest due first.
- *
- * @param asked.percent - of the time between the period and its deadline, 1 to 99.
- */
-export async function listLate(
-  db: Db,
-  asked: { readonly now: Date; readonly percent: number; readonly limit: number },
-): Promise<readonly SourceRow[]> {
-  const { periodAt, deadlineAt, warnedPeriodAt, warnedPercent, state } = sourceTable
-  const now = asked.now.toISOString()
-  const untold = sql`(${warnedPeriodAt} is distinct from ${periodAt} or ${warnedPercent} < ${asked.percent})`
-  const used = sql`${periodAt} + (${deadlineAt} - ${periodAt}) * ${asked.percent / 100}::double precision <= ${now}`
-  return db
-    .select(getTableColumns(sourceTable))
-    .from(sourceTable)
-    .innerJoin(agreementTable, eq(agreementTable.agreementId, sourceTable.agreementId))
-    .where(and(eq(state, 'active'), lte(periodAt, asked.now), gt(deadlineAt, asked.now), lt(periodAt, agreementTable.endsAt), used, untold))
-    .orderBy(asc(periodAt), asc(sourceTable.agreementId), asc(sourceTable.source))
-    .limit(page(asked.limit))
-}
-
-/** Note that the parties were told of a late period. @returns false when it was told, or met, meanwhile. */
-export async function markWarned(tx: Tx, key: SourceKey, told: { readonly periodAt: Date; readonly percent: number }): Promise<boolean> {
-  const { periodAt, warnedPeriodAt, warnedPercent } = sourceTable
-  const untold = sql`(${warnedPeriodAt} is distinct from ${periodAt} or ${warnedPercent} < ${told.percent})`
-  const marked = await tx
-    .update(sourceTable)
-    .set({ warnedPeriodAt: told.periodAt, warnedPercent: told.percent })
-    .where(and(isSource(key), eq(periodAt, told.periodAt), untold))
-    .returning({ source: sourceTable.source })
-  return marked.length === 1
-}
-
-/**
- * Let a source go on to a later period after others were missed. It stays due: what is late is still wanted.
- *
- * @param missed.periodAt - the first that was missed.
- * @throws EscrowError `DATABASE_CONFLICT` when the source is past that period: somebody else was quicker.
- */
-export async function missPeriod(
-  tx: Tx,
-  key: SourceKey,
-  missed: { readonly periodAt: Date; readonly next: Pick<Timing, 'periodAt' | 'deadlineAt'> },
-): Promise<void> {
-  const { periodAt, deadlineAt } = missed.next
-  const moved = await tx
-    .update(sourceTable)
-    .set({ periodAt, deadlineAt })
-    .where(and(isSource(key), eq(sourceTable.periodAt, missed.periodAt)))
-    .returning({ source: sourceTable.source })
-  if (moved.length === 0)
-    throw new EscrowError('DATABASE_CONFLICT', `source ${key.source} is past the period of ${missed.periodAt.toISOString()}`)
-}
-
-/** Sources that were fresh later than a moment that has not come yet: a clock had run ahead. */
-export async function listFreshLater(db: Db, than: Date, limit: number): Promise<readonly SourceRow[]> {
-  return db
-    .select()
-    .from(sourceTable)
-    .where(and(eq(sourceTable.state, 'active'), gt(sourceTable.freshAt, than)))
-    .orderBy(asc(sourceTable.agreementId), asc(sourceTable.source))
-    .limit(page(limit))
-}
-
-/** Give a source another place in its schedule. @param freshAt - when it was really fresh at the latest. */
-export async function moveSchedule(tx: Tx, key: SourceKey, timing: PlannedTiming, freshAt: Date): Promise<void> {
-  await tx
-    .update(sourceTable)
-    .set({ ...planned(timing), freshAt })
-    .where(isSource(key))
-}
-
-/** Look at a source later, without a word about it: somebody else needs its host at the moment. */
-export async function postponeSource(db: Db, key: SourceKey, lookAt: Date): Promise<void> {
-  await db.update(sourceTable).set({ lookAt }).where(isSource(key))
-}
-
 /** Remember what the remote can do, to save a round trip. Null forgets it. */
 export async function cacheCapability(db: Db, key: SourceKey, capability: unknown): Promise<void> {
   await db.update(sourceTable).set({ capability }).where(isSource(key))
@@ -345,7 +222,18 @@ export async function recordFresh(
 }
 
 const fresh = (at: Date) => ({ freshAt: at, failures: 0, failureCode: null, failedAt: null, credentialCode: null })
-const planned = (timing: PlannedTiming) => ({
+/** The next moments of a source's schedule; computed by the caller. */
+export interface Timing {
+  readonly periodAt: Date
+  readonly deadlineAt: Date
+  readonly dueAt: Date
+}
+
+/** The same with the moment when the ticker looks; `dueAt` where it is left out. */
+export type PlannedTiming = Timing & { readonly lookAt?: Date }
+
+/** The columns of a timing. */
+export const planned = (timing: PlannedTiming) => ({
   periodAt: timing.periodAt,
   deadlineAt: timing.deadlineAt,
   dueAt: timing.dueAt,

@@ -8,7 +8,9 @@ import { someAtOnce } from '../store/at-once.js'
 import type { ObjectKey } from '../store/object-key.js'
 import { ReplicaSet } from '../store/replica-set.js'
 import { requireEvery, type Placement } from '../store/replica.js'
-import { recordCopies, recordObjects, replaceObject, type NewCopy, type NewObject, type Purpose } from './object.table.js'
+import { recordCopies, type NewCopy } from './copy.table.js'
+import { replaceObject } from './copy.table.js'
+import { recordObjects, type NewObject, type Purpose } from './object.table.js'
 
 /** A document that is to be stored. */
 export interface DocumentToStore {

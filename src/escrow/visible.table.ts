@@ -12,7 +12,8 @@ import { logEntryTable, type LogEntryRow } from '../log/log.table.js'
 import { agreementTable, agreementVersionTable, partyTable, type AgreementRow, type AgreementVersionRow } from './agreement.table.js'
 import { depositTable, findingTable, type DepositRow, type FindingRow } from './deposit.table.js'
 import type { SourceKey } from './lease.table.js'
-import { replicaCopyTable, storedObjectTable, type ReplicaCopyRow, type StoredObjectRow } from './object.table.js'
+import { replicaCopyTable, type ReplicaCopyRow } from './copy.table.js'
+import { storedObjectTable, type StoredObjectRow } from './object.table.js'
 import { sourceTable, type SourceRow } from './source.table.js'
 
 /** The rule: an agreement of this id pins the viewer's key in its role. */

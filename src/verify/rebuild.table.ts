@@ -1,26 +1,19 @@
 import { and, asc, eq, gt, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../db/database.js'
 import { first, only, page } from '../db/rows.js'
+import { shareAcceptanceTable, type ShareAcceptanceRow } from '../escrow/share.table.js'
 import {
   agreementTable,
   agreementVersionTable,
   partyTable,
-  shareAcceptanceTable,
   vaultEpochTable,
   type AgreementVersionRow,
   type EpochState,
   type PartyRow,
-  type ShareAcceptanceRow,
 } from '../escrow/agreement.table.js'
 import { depositTable, explainFinding, findingTable, settleExplained, type DepositRow, type FindingRow } from '../escrow/deposit.table.js'
-import {
-  replicaCopyTable,
-  replicaTable,
-  storedObjectTable,
-  type ReplicaCopyRow,
-  type ReplicaRow,
-  type StoredObjectRow,
-} from '../escrow/object.table.js'
+import { replicaCopyTable, replicaTable, type ReplicaCopyRow, type ReplicaRow } from '../escrow/copy.table.js'
+import { storedObjectTable, type StoredObjectRow } from '../escrow/object.table.js'
 import { sourceTable, type SourceRow, type SourceState } from '../escrow/source.table.js'
 
 /** Rows that an event gives; applied in one transaction with the entry itself. */

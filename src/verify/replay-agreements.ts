@@ -1,6 +1,7 @@
 import { EscrowError, unreachable } from '../core/errors.js'
 import type { Tx } from '../db/database.js'
-import { listEpochs, settleEpochs, type ShareAcceptanceRow } from '../escrow/agreement.table.js'
+import type { ShareAcceptanceRow } from '../escrow/share.table.js'
+import { listEpochs, settleEpochs } from '../escrow/agreement.table.js'
 import { epochsAtArming, writeVersion } from '../escrow/amended-rows.js'
 import { agreementRow, partyRows, sourceRow } from '../escrow/register-agreement.js'
 import { firstPeriod, rhythmOf, type Rhythm } from '../escrow/schedule.js'

@@ -2,7 +2,8 @@
 import { and, asc, eq, gt, isNull, lte, ne, sql } from 'drizzle-orm'
 import type { Db } from '../db/database.js'
 import { first, page } from '../db/rows.js'
-import { replicaCopyTable, storedObjectTable } from '../escrow/object.table.js'
+import { replicaCopyTable } from '../escrow/copy.table.js'
+import { storedObjectTable } from '../escrow/object.table.js'
 import { sourceTable } from '../escrow/source.table.js'
 import { logEntryTable, logHeadTable } from '../log/log.table.js'
 

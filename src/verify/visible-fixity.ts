@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { Database } from '../db/database.js'
-import { listReplicas, type ReplicaRow } from '../escrow/object.table.js'
+import { listReplicas, type ReplicaRow } from '../escrow/copy.table.js'
 import { VisibleDeposits } from '../escrow/visible-deposits.js'
 import type { Viewer } from '../http/viewer.js'
 import { listChecksOfDeposit, type CheckOfDeposit } from './visible-fixity.table.js'

@@ -3,7 +3,8 @@ import type { Tx } from '../../src/db/database.js'
 import { insertAgreement, insertAgreementVersion } from '../../src/escrow/agreement.table.js'
 import type { NewDeposit } from '../../src/escrow/deposit.table.js'
 import { depositIdOf } from '../../src/format/ids.js'
-import { recordReplica, type NewObject } from '../../src/escrow/object.table.js'
+import { recordReplica } from '../../src/escrow/copy.table.js'
+import type { NewObject } from '../../src/escrow/object.table.js'
 import { insertSources } from '../../src/escrow/source.table.js'
 
 /** The digest of a word, for rows that need some. */

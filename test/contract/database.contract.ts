@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { BugError, EscrowError } from '../../src/core/errors.js'
 import type { Database, Db } from '../../src/db/database.js'
 import { leaseTable } from '../../src/escrow/lease.table.js'
-import { recordReplica, replicaTable, listReplicas } from '../../src/escrow/object.table.js'
+import { recordReplica, replicaTable, listReplicas } from '../../src/escrow/copy.table.js'
 import { emptyAllTables } from '../doubles/test-database.js'
 import { projectTables } from './project-tables.js'
 

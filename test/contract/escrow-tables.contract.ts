@@ -6,7 +6,10 @@ import * as attempts from '../../src/escrow/attempt.table.js'
 import * as deposits from '../../src/escrow/deposit.table.js'
 import * as hosts from '../../src/escrow/host.table.js'
 import * as leases from '../../src/escrow/lease.table.js'
+import * as copies from '../../src/escrow/copy.table.js'
 import * as objects from '../../src/escrow/object.table.js'
+import * as schedules from '../../src/escrow/schedule.table.js'
+import * as shares from '../../src/escrow/share.table.js'
 import * as sources from '../../src/escrow/source.table.js'
 import { emptyAllTables } from '../doubles/test-database.js'
 import { agreementId, day, digestOf, insertArchive, newDeposit, newObject, source, sourceRow } from './archive-rows.js'
@@ -140,7 +143,7 @@ export function escrowTablesContract(adapter: string, open: () => Promise<Databa
 
     describe('sources', () => {
       const names = (rows: readonly { readonly source: string }[]) => rows.map((row) => row.source)
-      const sweep = (now: Date, limit = 10) => run((tx) => sources.sweepDueSources(tx, { now, lookAgainAt: day(5), limit }))
+      const sweep = (now: Date, limit = 10) => run((tx) => schedules.sweepDueSources(tx, { now, lookAgainAt: day(5), limit }))
 
       test('a sweep gives the due ones and again only when it is time to look again', async () => {
         await run((tx) => sources.insertSources(tx, [sourceRow('late', 10), { ...sourceRow('idle'), state: 'paused' }]))
@@ -167,10 +170,10 @@ export function escrowTablesContract(adapter: string, open: () => Promise<Databa
       test('only pulled sources are swept, but every active one can miss its deadline', async () => {
         await run((tx) => sources.insertSources(tx, [{ ...sourceRow('sent'), mode: 'push' }]))
         expect(names(await sweep(day(3)))).toEqual(['core'])
-        expect(await database.query((db) => sources.listMissed(db, day(1, 59), 10))).toEqual([])
-        expect(names(await database.query((db) => sources.listMissed(db, day(2), 10))).sort()).toEqual(['core', 'sent'])
-        await run((tx) => sources.moveSchedule(tx, source, timing, day(1)))
-        expect(names(await database.query((db) => sources.listMissed(db, day(2), 10)))).toEqual(['sent'])
+        expect(await database.query((db) => schedules.listMissed(db, day(1, 59), 10))).toEqual([])
+        expect(names(await database.query((db) => schedules.listMissed(db, day(2), 10))).sort()).toEqual(['core', 'sent'])
+        await run((tx) => schedules.moveSchedule(tx, source, timing, day(1)))
+        expect(names(await database.query((db) => schedules.listMissed(db, day(2), 10)))).toEqual(['sent'])
       })
 
       test('a failure is counted and tried again later, and the deadline stays', async () => {
@@ -310,18 +313,18 @@ export function escrowTablesContract(adapter: string, open: () => Promise<Databa
       test('a published attempt gives its objects to the deposit and starts their checks', async () => {
         const objectId = await run((tx) => objects.recordObject(tx, newObject('k1', 'x1')))
         const copy = { objectId, replica: 'left', versionId: 'v1', retainUntil: day(20), storedAt: day(1), nextCheckAt: null }
-        await run((tx) => objects.recordCopy(tx, copy))
+        await run((tx) => copies.recordCopy(tx, copy))
         const { depositId } = await publish(1, 1)
         await run(async (tx) => {
           await objects.adoptObjects(tx, 'x1', depositId)
-          await objects.scheduleFirstChecks(tx, depositId, day(8))
+          await copies.scheduleFirstChecks(tx, depositId, day(8))
         })
         expect(await database.query((db) => objects.listObjectsOfDeposits(db, [depositId]))).toEqual([
           { ...newObject('k1', 'x1'), objectId, depositId },
         ])
         expect(await database.query((db) => objects.listObjectsOfDeposits(db, []))).toEqual([])
         expect(await database.query((db) => objects.listObjectsOfAttempt(db, 'x1'))).toHaveLength(1)
-        expect(await database.query((db) => objects.listCopies(db, objectId))).toMatchObject([{ nextCheckAt: day(8), state: 'present' }])
+        expect(await database.query((db) => copies.listCopies(db, objectId))).toMatchObject([{ nextCheckAt: day(8), state: 'present' }])
       })
     })
 
@@ -337,9 +340,9 @@ export function escrowTablesContract(adapter: string, open: () => Promise<Databa
       test('a copy recorded again keeps the longer retention, and a second current version is a conflict', async () => {
         const objectId = await run((tx) => objects.recordObject(tx, newObject('k1')))
         const copy = { objectId, replica: 'left', versionId: 'v1', retainUntil: day(20), storedAt: day(1), nextCheckAt: null }
-        for (const retainUntil of [day(20), day(25), day(10)]) await run((tx) => objects.recordCopy(tx, { ...copy, retainUntil }))
-        expect(await database.query((db) => objects.listCopies(db, objectId))).toMatchObject([{ retainUntil: day(25) }])
-        const second = run((tx) => objects.recordCopy(tx, { ...copy, versionId: 'v2' }))
+        for (const retainUntil of [day(20), day(25), day(10)]) await run((tx) => copies.recordCopy(tx, { ...copy, retainUntil }))
+        expect(await database.query((db) => copies.listCopies(db, objectId))).toMatchObject([{ retainUntil: day(25) }])
+        const second = run((tx) => copies.recordCopy(tx, { ...copy, versionId: 'v2' }))
         await expect(second).rejects.toMatchObject({ code: 'DATABASE_CONFLICT' })
       })
 
@@ -347,26 +350,26 @@ export function escrowTablesContract(adapter: string, open: () => Promise<Databa
         const keep = async (key: string, retainUntil: Date, attemptId: string | null = null) => {
           const objectId = await run((tx) => objects.recordObject(tx, newObject(key, attemptId)))
           await run((tx) =>
-            objects.recordCopy(tx, { objectId, replica: 'left', versionId: 'v', retainUntil, storedAt: day(1), nextCheckAt: null }),
+            copies.recordCopy(tx, { objectId, replica: 'left', versionId: 'v', retainUntil, storedAt: day(1), nextCheckAt: null }),
           )
         }
         await keep('later', day(20))
         await keep('sooner', day(10))
         await keep('enough', day(25))
         await keep('orphan', day(5), 'x1')
-        const short = () => database.query((db) => objects.listShortRetention(db, day(25), 10))
+        const short = () => database.query((db) => copies.listShortRetention(db, day(25), 10))
         expect((await short()).map((row) => row.key)).toEqual(['sooner', 'later'])
         const [row] = await short()
-        await run((tx) => objects.recordRetention(tx, row!.copy.copyId, day(26)))
+        await run((tx) => copies.recordRetention(tx, row!.copy.copyId, day(26)))
         expect((await short()).map((each) => each.key)).toEqual(['later'])
         await run((tx) => agreements.moveAgreement(tx, { agreementId, from: 'registered', to: 'ended', at: day(2) }))
         expect(await short()).toEqual([])
       })
 
       test('a replica keeps its first day, follows the configuration and is retired, not forgotten', async () => {
-        await run((tx) => objects.recordReplica(tx, { replica: 'left', country: 'DE', control: 'FR', addedAt: day(9) }))
-        await run((tx) => objects.retireReplica(tx, 'right'))
-        expect(await database.query((db) => objects.listReplicas(db))).toEqual([
+        await run((tx) => copies.recordReplica(tx, { replica: 'left', country: 'DE', control: 'FR', addedAt: day(9) }))
+        await run((tx) => copies.retireReplica(tx, 'right'))
+        expect(await database.query((db) => copies.listReplicas(db))).toEqual([
           { replica: 'left', country: 'DE', control: 'FR', state: 'active', addedAt: day(1) },
           { replica: 'right', country: 'CH', control: 'CH', state: 'retired', addedAt: day(1) },
         ])
@@ -420,7 +423,7 @@ export function escrowTablesContract(adapter: string, open: () => Promise<Databa
       test('a custodian accepts a version once', async () => {
         const accept = (index: number) =>
           run((tx) =>
-            agreements.insertAcceptance(tx, {
+            shares.insertAcceptance(tx, {
               agreementId,
               version: 1,
               custodianIndex: index,
@@ -431,7 +434,7 @@ export function escrowTablesContract(adapter: string, open: () => Promise<Databa
         await accept(2)
         await accept(1)
         await expect(accept(2)).rejects.toMatchObject({ code: 'DATABASE_CONFLICT' })
-        const accepted = await database.query((db) => agreements.listAcceptances(db, agreementId, 1))
+        const accepted = await database.query((db) => shares.listAcceptances(db, agreementId, 1))
         expect(accepted.map((row) => row.custodianIndex)).toEqual([1, 2])
       })
 
@@ -439,7 +442,7 @@ export function escrowTablesContract(adapter: string, open: () => Promise<Databa
         await run((tx) => agreements.insertEpochs(tx, [epoch(1)]))
         const prove = (index: number, provedAt: Date) =>
           run((tx) =>
-            agreements.recordShareHealth(tx, {
+            shares.recordShareHealth(tx, {
               agreementId,
               epoch: 1,
               custodianIndex: index,
@@ -447,7 +450,7 @@ export function escrowTablesContract(adapter: string, open: () => Promise<Databa
               provedAt,
             }),
           )
-        const healthy = (since: Date) => database.query((db) => agreements.countHealthyShares(db, { agreementId, epoch: 1, since }))
+        const healthy = (since: Date) => database.query((db) => shares.countHealthyShares(db, { agreementId, epoch: 1, since }))
         expect(await healthy(day(1))).toBe(0)
         await prove(1, day(5))
         await prove(1, day(3))

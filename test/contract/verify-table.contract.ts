@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Database, Tx } from '../../src/db/database.js'
+import * as copies from '../../src/escrow/copy.table.js'
 import * as objects from '../../src/escrow/object.table.js'
 import * as fixity from '../../src/verify/verify.table.js'
 import { emptyAllTables } from '../doubles/test-database.js'
@@ -25,7 +26,7 @@ export function verifyTableContract(adapter: string, open: () => Promise<Databas
     const store = (key: string, replica: string, nextCheckAt: Date | null, versionId = 'v1') =>
       run(async (tx) => {
         const objectId = await objects.recordObject(tx, newObject(key))
-        await objects.recordCopy(tx, { objectId, replica, versionId, retainUntil: day(30), storedAt: day(1), nextCheckAt })
+        await copies.recordCopy(tx, { objectId, replica, versionId, retainUntil: day(30), storedAt: day(1), nextCheckAt })
         return objectId
       })
     const keys = (rows: readonly fixity.CopyOfObject[]) => rows.map((row) => `${row.object.key} ${row.copy.replica}`)
@@ -108,7 +109,7 @@ export function verifyTableContract(adapter: string, open: () => Promise<Databas
       await mark(row!.copy.copyId, 'mismatch', day(2), day(3))
       await run(async (tx) => {
         await fixity.supersedeCopy(tx, row!.copy.copyId)
-        await objects.recordCopy(tx, {
+        await copies.recordCopy(tx, {
           objectId,
           replica: 'left',
           versionId: 'v2',
@@ -132,9 +133,9 @@ export function verifyTableContract(adapter: string, open: () => Promise<Databas
       const absent = async () =>
         (await database.query((db) => fixity.listAbsentCopies(db, 0, 10))).map((row) => `${row.object.key} ${row.replica}`)
       expect(await absent()).toEqual(['a right'])
-      await run((tx) => objects.recordReplica(tx, { replica: 'third', country: 'CH', control: 'CH', addedAt: day(5) }))
+      await run((tx) => copies.recordReplica(tx, { replica: 'third', country: 'CH', control: 'CH', addedAt: day(5) }))
       expect(await absent()).toEqual(['a right', 'a third', 'b third'])
-      await run((tx) => objects.retireReplica(tx, 'right'))
+      await run((tx) => copies.retireReplica(tx, 'right'))
       expect(await absent()).toEqual(['a third', 'b third'])
     })
   })

@@ -2,7 +2,8 @@
 // was lost.
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { sha256Hex } from '../../src/crypto/digest.js'
-import { listObjectsUnder, listCopies } from '../../src/escrow/object.table.js'
+import { listCopies } from '../../src/escrow/copy.table.js'
+import { listObjectsUnder } from '../../src/escrow/object.table.js'
 import { StageAttachment, type StagedAttachment } from '../../src/escrow/stage-attachment.js'
 import type { Manifest } from '../../src/format/manifest.js'
 import { GrantedObjects } from '../../src/release/granted-objects.js'

@@ -1,6 +1,6 @@
 import { getTableName } from 'drizzle-orm'
 import { chmodSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { expect } from 'vitest'
 import type { Database } from '../../src/db/database.js'
 import { MirrorSource } from '../../src/escrow/mirror-source.js'
@@ -15,7 +15,7 @@ import { CheckFixity } from '../../src/verify/check-fixity.js'
 import { RepairObject } from '../../src/verify/repair-object.js'
 import { projectTables } from '../contract/project-tables.js'
 import { GitFixture } from '../doubles/git-fixture.js'
-import { dayMs, hourMs, ServiceFixture, type AgreedUpon } from '../doubles/service-fixture.js'
+import { dayMs, hourMs, ServiceFixture, type AgreedUpon, type ServiceWish } from '../doubles/service-fixture.js'
 
 /** Two agreements over three repositories, on a service of their own, with all that happens to them. */
 export class ServiceLife {
@@ -27,8 +27,8 @@ export class ServiceLife {
   ) {}
 
   /** @param everyHours - how often `firmware` is due: nobody mirrors it often, and each period missed is an event. */
-  static async begin(everyHours: number): Promise<ServiceLife> {
-    const service = await ServiceFixture.open()
+  static async begin(everyHours: number, wish: ServiceWish = {}): Promise<ServiceLife> {
+    const service = await ServiceFixture.open(wish)
     const repositories = [repository(), repository(), repository()] as const
     const [engine, tools, firmware] = repositories
     const first = await service.agree([
@@ -81,12 +81,17 @@ export class ServiceLife {
       .map((name) => join(folder, name))
   }
 
-  /** What the events in a replica are called, each name once, in order. */
-  toldOf(replica = 'a'): readonly string[] {
-    const types = this.files(replica, /^events\/[0-9a-f]{64}\.json$/).map(
-      (path) => EventRecord.parse(JSON.parse(readFileSync(path, 'utf8'))).event.type,
-    )
-    return [...new Set(types)].sort()
+  /** What the events are called, each name once, in order. */
+  toldOf(): readonly string[] {
+    return [...new Set(this.events().map(({ event }) => event.type))].sort()
+  }
+
+  /** The events in a replica. */
+  events(replica = 'a'): readonly (EventRecord & { readonly leafHash: string })[] {
+    return this.files(replica, /^events\/[0-9a-f]{64}\.json$/).map((path) => ({
+      ...EventRecord.parse(JSON.parse(readFileSync(path, 'utf8'))),
+      leafHash: basename(path, '.json'),
+    }))
   }
 
   private async outage(gone: GitFixture): Promise<void> {

@@ -10,7 +10,7 @@ import { startApplication } from '../../../src/app.module.js'
 import { createAgentFolder } from '../../../src/cli/party-folder.js'
 import { SystemEntropy } from '../../../src/core/environment.js'
 import { Database } from '../../../src/db/database.js'
-import { listReplicas } from '../../../src/escrow/object.table.js'
+import { listReplicas } from '../../../src/escrow/copy.table.js'
 import { ReplicaSet } from '../../../src/store/replica-set.js'
 import { fillDatabaseFolder } from '../../doubles/test-database.js'
 
