@@ -184,6 +184,12 @@ test('who asks too often is told how long to wait', async () => {
     const refused = await request(limited).get('/health/live')
     expect([refused.status, refused.headers['retry-after']]).toEqual([429, '20'])
     expect((refused.body as { code: string }).code).toBe('RATE_EXCEEDED')
+    // Each kind of client in its own form: git as text, git-lfs as its documents.
+    const repository = `/git/agr_${'a'.repeat(20)}/product.git`
+    for (const path of [`${repository}/info/refs?service=git-receive-pack`, `${repository}/info/lfs/objects/batch`]) {
+      const also = await request(limited).get(path)
+      expect([path, also.status, also.headers['retry-after']]).toEqual([path, 429, '20'])
+    }
   } finally {
     await strict.close()
   }
