@@ -7,7 +7,6 @@ import { MirrorWalk } from './mirror-walk.js'
 /** A walk whose writes fail as planned. Remove it afterwards. */
 export class FailingMirror {
   private readonly writes = new FailingWrites()
-  private lastCount = 0
 
   private constructor(
     readonly walk: MirrorWalk,
@@ -31,22 +30,11 @@ export class FailingMirror {
     for (let at = 1; ; at += 1) if (!(await this.failAt(at, fault))) return at - 1
   }
 
-  /** Let some writes of a run fail, the first and the last and others evenly between. @param points - 2 or more. */
-  async failSome(fault: WriteFault, points: number): Promise<void> {
-    await this.failAt(Infinity, fault)
-    const last = this.lastCount
-    for (let point = 0; point < points; point += 1) {
-      const at = 1 + Math.round((point * (last - 1)) / (points - 1))
-      expect(await this.failAt(at, fault), `write ${at} of ${last}`).toBe(true)
-    }
-  }
-
   private async failAt(at: number, fault: WriteFault): Promise<boolean> {
     const failed = await this.walk.failOnce({ name: fault, at }, async () => {
       this.writes.plan(at, fault)
       const ended = await this.walk.home.run('mirror')
       const { struck } = this.writes
-      this.lastCount = this.writes.count
       this.writes.revive()
       return { ...ended, struck }
     })

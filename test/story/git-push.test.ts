@@ -1,4 +1,4 @@
-// `git push` as a vendor's CI runs it: the real git against the service on loopback. What is restored from it: `git-push-opened.test.ts`.
+// `git push` as a vendor's CI runs it: the real git against the service on loopback. What is restored from it: `git-push-opened.slow.test.ts`.
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
