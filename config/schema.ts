@@ -125,7 +125,7 @@ export const ConfigFile = z.strictObject({
         key(
           whole(1, Number.MAX_SAFE_INTEGER),
           'bytes',
-          'of bundles that one agreement pushes or seals within 24 hours. Too low: pushes are refused; too high: one depositor can fill the stores',
+          'of bundles and attachments that one agreement sends within 24 hours. Too low: pushes are refused; too high: one depositor can fill the stores',
         ),
         bytesPerDayMaxDefault,
       ),

@@ -8,6 +8,7 @@ import type { Adapters } from './adapters.module.js'
 import { AppModule } from './app.module.js'
 import { Entropy } from './core/environment.js'
 import { httpShutdownMs } from './core/limits.js'
+import { AttachmentController } from './escrow/attachment.controller.js'
 import { LfsController } from './escrow/lfs.controller.js'
 import { OfferController } from './escrow/offer.controller.js'
 import { PushController } from './escrow/push.controller.js'
@@ -45,6 +46,7 @@ const controllers = [
   ReleaseController,
   GrantController,
   LogController,
+  AttachmentController,
   LfsController,
   OfferController,
   PushController,

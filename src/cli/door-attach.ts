@@ -2,21 +2,25 @@ import { basename } from 'node:path'
 import { EscrowError } from '../core/errors.js'
 import { AttachedKind } from '../format/attachment.js'
 import { columns, type CommandContext, type CommandResult } from './command.js'
-import { fileToAttach, type FileToAttach } from './file-to-attach.js'
+import { fileToAttach, type Attached, type FileToAttach } from './file-to-attach.js'
 import { formatBytes } from './terminal.js'
 
 /** Options of `escrow attach`. */
 export interface AttachOptions {
+  /** Its id in the home folder; over the network the signed document. */
   readonly agreement: string
   readonly source: string
   readonly kind: string
   readonly name?: string
+  /** Over the network: of the vault, and where what was sealed waits until it is sent. */
+  readonly epoch?: number
+  readonly state?: string
 }
 
 /**
- * Attach files to the next deposit of a source.
+ * Attach files to the next deposit of a source: in a home folder, or sealed here and sent to a service.
  *
- * @throws EscrowError `ARGUMENT_INVALID`, `FILE_UNREADABLE`; as `StageAttachment.run`
+ * @throws EscrowError `ARGUMENT_INVALID`, `FILE_UNREADABLE`; as `attachAtHome` or `attachOverNetwork`
  */
 export async function attach(context: CommandContext, options: AttachOptions, ...paths: string[]): Promise<CommandResult> {
   const kind = AttachedKind.parse(options.kind)
@@ -27,10 +31,9 @@ export async function attach(context: CommandContext, options: AttachOptions, ..
       'expected --name with build secrets: a neutral label, because their own name is sealed with them',
     )
   }
-  const { attachAtHome } = await import('./agent-attach.js')
   const files: FileToAttach[] = []
   for (const path of paths) files.push(await fileToAttach(context, { path, kind, name: options.name ?? basename(path) }))
-  const attached = await attachAtHome(context, options, files)
+  const attached = await attachAll(context, options, files)
   const lines = attached.flatMap((one, place) => [
     `${one.name} waits for the next deposit of ${options.source}`,
     ...columns([
@@ -42,4 +45,10 @@ export async function attach(context: CommandContext, options: AttachOptions, ..
   ])
   const json = attached.map((one, place) => ({ ...one, kind, sha256: files[place]?.file.sha256, sizeBytes: files[place]?.file.sizeBytes }))
   return { json: { source: options.source, attached: json }, lines }
+}
+
+async function attachAll(context: CommandContext, options: AttachOptions, files: readonly FileToAttach[]): Promise<readonly Attached[]> {
+  const { service } = context
+  if (service === null) return (await import('./agent-attach.js')).attachAtHome(context, options, files)
+  return (await import('./holder-attach.js')).attachOverNetwork(context, { ...options, service }, files)
 }

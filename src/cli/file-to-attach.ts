@@ -1,22 +1,15 @@
 import { createReadStream } from 'node:fs'
 import { basename } from 'node:path'
 import { readBlockBytes } from '../core/limits.js'
-import { Digester, type StreamDigest } from '../crypto/digest.js'
+import { Digester } from '../crypto/digest.js'
+import type { FileWish } from '../deposit/attached-file.js'
 import type { AttachedKind } from '../format/attachment.js'
 import type { CommandContext } from './command.js'
 import { fileFault } from './files.js'
 
 /** A file to attach, read once to know what it is. */
-export interface FileToAttach {
+export interface FileToAttach extends FileWish {
   readonly path: string
-  readonly kind: AttachedKind
-  /** As parties will see it. */
-  readonly name: string
-  /** The file's own. */
-  readonly fileName: string
-  readonly file: StreamDigest
-  /** From the beginning, every time. */
-  readonly bytes: () => AsyncIterable<Uint8Array>
 }
 
 /** What became of a file. */

@@ -113,14 +113,17 @@ function addServiceCommands(program: Command, action: Action): void {
     .option('--source <name>', 'only this source')
     .option('--full', 'a full deposit even where an incremental would do', false)
     .action(action(async () => (await import('./agent-mirror.js')).mirror))
-  program
-    .command('attach')
+  reaching(program.command('attach'), 'door')
     .argument('<file...>', 'files that belong to a source: they are sealed at once, and named by its next deposit and those after it')
-    .description('attach files to the deposits of a source; one of the same name takes the place of the one before')
-    .requiredOption('--agreement <id>', 'the agreement')
+    .description(
+      'attach files to the deposits of a source; one of the same name takes the place of the one before. With --url the depositor seals them itself',
+    )
+    .requiredOption('--agreement <id or file>', 'the operator: its id; with --url: the signed agreement, as pinned')
     .requiredOption('--source <name>', 'the source')
     .addOption(new Option('--kind <kind>', 'what they are').choices(attachedKinds).makeOptionMandatory())
     .option('--name <file name>', 'what parties will see (default: its own name); of build secrets a label, their own name is sealed')
+    .option('--epoch <n>', "with --url: epoch of the vault (default: the agreement's first)", wholeNumber(1, 1_000_000))
+    .option('--state <folder>', 'with --url: keep what was sealed there until it is sent, so that an interrupted command goes on')
     .action(action(async () => (await import('./door-attach.js')).attach))
   program
     .command('receive')

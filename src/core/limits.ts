@@ -29,6 +29,10 @@ export const pushReceiptWaitMs = 20_000
 export const offerPieceBytes = 64 * MiB
 /** Unfinished sealed deposits of one source that wait for their rest. */
 export const offersPerSourceMax = 3
+/** Attachments of one source that have begun to arrive and wait for their rest; a depositor sends four at a time. */
+export const attachmentsArrivingMax = 8
+/** Attachments that a depositor sends at the same time. */
+export const attachmentSendsMax = 4
 /** How often a piece, or the question whether a deposit was received, is sent again when the service does not answer. */
 export const sendAttemptsMax = 6
 /** Before the second attempt; doubled each time. */

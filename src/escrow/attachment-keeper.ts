@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { assert } from '../core/errors.js'
 import { attachmentWaitDays, inventoryBytesMax } from '../core/limits.js'
+import type { StreamDigest } from '../crypto/digest.js'
 import { sealBytes } from '../crypto/seal-envelope.js'
 import { Database } from '../db/database.js'
 import { AttachmentArchive, keepAttachment, type AttachmentToKeep, type HeldAttachment } from '../deposit/keep-attachment.js'
@@ -29,6 +30,12 @@ import { ReadPreviousDeposit } from './previous-deposit.js'
 import { objectDigests, recordPlacement } from './store-document.js'
 
 const dayMs = 86_400_000
+
+/** An age file that the store holds. */
+export interface AdoptedFile {
+  readonly objectId: number
+  readonly sealed: StreamDigest
+}
 
 /** Whose attachments, and what they are sealed to. */
 export interface AttachmentPlace {
@@ -102,7 +109,7 @@ export class AttachmentKeeper {
     const tools = { agreement: AgreementId.parse(key.agreementId), source: key.source, recipient: vault.recipient, replicas: this.replicas }
     const kept = await keepAttachment(file, { ...tools, ...on, entropy, beforeComplete }, signal)
     const storedAt = this.agent.clock.now()
-    const row = this.rowOf(place, { objectId, kept, entry: on.entryOf?.(kept) ?? null, storedAt })
+    const row = this.rowOf(place, { objectId, content: this.contentOf(place, kept), entry: on.entryOf?.(kept) ?? null, storedAt })
     await this.database.transaction(async (tx) => {
       await recordPlacement(tx, { objectId, placement: kept.placement, nextCheckAt: null, storedAt })
       if (row.nameTag !== null) await supersedeWaiting(tx, key, row.nameTag)
@@ -116,11 +123,29 @@ export class AttachmentKeeper {
     const [object] = await this.database.query((db) => listObjectsUnder(db, [held.key]))
     assert(object !== undefined, 'an attachment that was found has a row')
     const storedAt = this.agent.clock.now()
-    const { nameTag, entry: sealedEntry } = this.rowOf(place, { objectId: object.objectId, kept: held, entry, storedAt })
+    const { objectId } = object
+    const { nameTag, entry: sealedEntry } = this.rowOf(place, { objectId, content: this.contentOf(place, held), entry, storedAt })
     await this.database.transaction(async (tx) => {
       if (nameTag === null || sealedEntry === null) return
       await supersedeWaiting(tx, place.key, nameTag)
-      await waitAttachment(tx, object.objectId, { entry: sealedEntry, nameTag, storedAt })
+      await waitAttachment(tx, objectId, { entry: sealedEntry, nameTag, storedAt })
+    })
+  }
+
+  /**
+   * Take note of an age file that its depositor has sealed: nobody here knows its content, so it stands for no LFS object. Idempotent.
+   *
+   * @param entry - with it the file waits for the next deposit, in the place of whatever waits under the same name.
+   */
+  async note(place: Omit<AttachmentPlace, 'known'>, { objectId, sealed }: AdoptedFile, entry: AttachedFile | null): Promise<void> {
+    const storedAt = this.agent.clock.now()
+    const unknown = { tag: attachmentTag(this.tagKey(place.key), 'sealed', sealed.sha256), plainBytes: 0 }
+    const row = this.rowOf(place, { objectId, content: unknown, entry, storedAt })
+    await this.database.transaction(async (tx) => {
+      await insertAttachment(tx, { ...row, nameTag: null, entry: null, state: 'kept' })
+      if (row.nameTag === null || row.entry === null) return
+      await supersedeWaiting(tx, place.key, row.nameTag)
+      await waitAttachment(tx, objectId, { entry: row.entry, nameTag: row.nameTag, storedAt })
     })
   }
 
@@ -156,26 +181,30 @@ export class AttachmentKeeper {
         const entry = keys.get(objectKey)
         if (entry === undefined || entry.kind === 'build-secrets') continue
         const { sha256, sizeBytes } = entry
-        const row = this.rowOf(place, { objectId, kept: { plain: { sha256, sizeBytes } }, entry: null, storedAt: this.agent.clock.now() })
+        const content = this.contentOf(place, { plain: { sha256, sizeBytes } })
+        const row = this.rowOf(place, { objectId, content, entry: null, storedAt: this.agent.clock.now() })
         await this.database.transaction((tx) => insertAttachment(tx, row))
       }
     }
   }
 
+  private contentOf({ key }: Pick<AttachmentPlace, 'key'>, { plain }: Pick<HeldAttachment, 'plain'>) {
+    return { tag: attachmentTag(this.tagKey(key), 'content', plain.sha256), plainBytes: plain.sizeBytes }
+  }
+
   private rowOf(
-    { key, vault }: AttachmentPlace,
-    of: { objectId: number; kept: Pick<HeldAttachment, 'plain'>; entry: AttachedFile | null; storedAt: Date },
+    { key, vault }: Omit<AttachmentPlace, 'known'>,
+    of: { objectId: number; content: { tag: string; plainBytes: number }; entry: AttachedFile | null; storedAt: Date },
   ): AttachmentRow {
-    const tagKey = this.tagKey(key)
-    const { objectId, kept, entry, storedAt } = of
+    const { objectId, content, entry, storedAt } = of
     const waiting = entry === null ? null : sealBytes(canonicalize(entry), [this.agent.keys.recipient], this.agent.entropy)
     return {
       objectId,
       ...key,
       epoch: vault.epoch,
-      contentTag: attachmentTag(tagKey, 'content', kept.plain.sha256),
-      plainBytes: kept.plain.sizeBytes,
-      nameTag: entry === null ? null : attachmentTag(tagKey, 'name', entry.name),
+      contentTag: content.tag,
+      plainBytes: content.plainBytes,
+      nameTag: entry === null ? null : attachmentTag(this.tagKey(key), 'name', entry.name),
       entry: waiting,
       state: entry === null ? 'kept' : 'waiting',
       storedAt,

@@ -1,4 +1,4 @@
-import { and, asc, eq, inArray, isNull, sql } from 'drizzle-orm'
+import { and, asc, eq, gte, inArray, isNull, sql } from 'drizzle-orm'
 import { index, integer, pgTable, primaryKey, text } from 'drizzle-orm/pg-core'
 import { byteString, count, digest, instant, oneOf } from '../db/columns.js'
 import type { Db, Tx } from '../db/database.js'
@@ -135,6 +135,17 @@ export async function listWaiting(db: Db, key: SourceKey): Promise<readonly Atta
     .innerJoin(storedObjectTable, eq(storedObjectTable.objectId, attachmentTable.objectId))
     .where(and(ofSource(key), eq(attachmentTable.state, 'waiting')))
     .orderBy(asc(attachmentTable.objectId))
+}
+
+/** Bytes of age files that were stored for an agreement since a moment, whether a deposit names them or not. */
+export async function attachmentBytesSince(db: Db, agreementId: string, since: Date): Promise<number> {
+  const total = sql<string>`coalesce(sum(${storedObjectTable.sizeBytes}), 0)`
+  const found = await db
+    .select({ total })
+    .from(attachmentTable)
+    .innerJoin(storedObjectTable, eq(storedObjectTable.objectId, attachmentTable.objectId))
+    .where(and(eq(attachmentTable.agreementId, agreementId), gte(attachmentTable.storedAt, since)))
+  return Number(found[0]?.total ?? 0)
 }
 
 /** Whether anything is known of a source's attachments. */

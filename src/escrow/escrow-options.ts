@@ -15,7 +15,7 @@ export abstract class EscrowOptions {
   abstract readonly scratch: { readonly root: string; readonly ephemeral: boolean }
   abstract readonly packBytesMax: number
   abstract readonly secondOpinionBytesMax: number
-  /** Bundles that one agreement pushes or seals within 24 hours. */
+  /** Bundles and attachments that one agreement pushes or seals within 24 hours. */
   abstract readonly bytesPerDayMax: number
   abstract readonly remoteRules: RemoteRules
   /** How much a host from which sources are pulled has to bear from all workers together. */

@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common'
 import { LogModule } from '../log/log.module.js'
 import { AcceptOffer } from './accept-offer.js'
+import { AdoptAttachment } from './adopt-attachment.js'
 import { Agent } from './agent.js'
 import { AgreementShelf } from './agreement-shelf.js'
 import { ArmVault } from './arm-vault.js'
@@ -45,6 +46,7 @@ import { StageAttachment } from './stage-attachment.js'
 import { StoreDeposit } from './store-deposit.js'
 import { StoreDocument } from './store-document.js'
 import { StoreReadme } from './store-readme.js'
+import { TakeAttachment } from './take-attachment.js'
 import { TakeOffer } from './take-offer.js'
 import { TryCredential } from './try-credential.js'
 import { TakeSourceDeposit } from './take-source-deposit.js'
@@ -78,10 +80,12 @@ const useCases = [
   SendAcceptances,
   StageAttachment,
   StoreReadme,
+  TakeAttachment,
   TakeOffer,
 ]
 const steps = [
   AcceptOffer,
+  AdoptAttachment,
   Agent,
   AgreementShelf,
   AttachmentKeeper,

@@ -30,6 +30,7 @@ export class LfsController {
   @ByPassword()
   async batch(@Asking() viewer: Viewer, @Param() address: PushAddress, @Req() request: Request, @Res() response: Response): Promise<void> {
     const { key } = await this.door.open(viewer, address)
+    await this.door.requireRoom(key)
     const batch = parseLfsRequest(await readBody(request, { mediaType: lfsMediaType, bytesMax: lfsRequestBytesMax }))
     const objects = await this.lfs.answer(key, batch, (oid) => `${addressOf(request)}/${oid}`)
     response.status(200).type(lfsMediaType).setHeader('cache-control', 'no-store')

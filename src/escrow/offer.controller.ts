@@ -2,11 +2,10 @@
 import { Controller, Get, HttpCode, Inject, Param, Post, Query, Req } from '@nestjs/common'
 import type { Request } from 'express'
 import { z } from 'zod'
-import { EscrowError } from '../core/errors.js'
 import { Slug } from '../format/ids.js'
 import { Answers, Asking, Only } from '../http/route.js'
 import type { Viewer } from '../http/viewer.js'
-import { bodyOf } from './push-body.js'
+import { takePiece } from './push-body.js'
 import { TakeOffer } from './take-offer.js'
 
 const Address = z.object({ agreement: z.string().max(100), source: Slug, attempt: z.string().max(40) })
@@ -40,10 +39,8 @@ export class OfferController {
     @Query({ schema: Piece }) { offset }: z.infer<typeof Piece>,
     @Req() request: Request,
   ): Promise<z.infer<typeof Size>> {
-    if (request.headers['content-type'] !== 'application/octet-stream') {
-      throw new EscrowError('MEDIA_TYPE_INVALID', 'expected a body of the type application/octet-stream')
-    }
-    return { sizeBytes: await this.offers.append(viewer, address, { folder, name, offset }, bodyOf(request)) }
+    const sizeBytes = await takePiece(request, (bytes) => this.offers.append(viewer, address, { folder, name, offset }, bytes))
+    return { sizeBytes }
   }
 
   @Post('received')

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { createGunzip } from 'node:zlib'
 import { EscrowError } from '../core/errors.js'
+import { offerPieceBytes } from '../core/limits.js'
 
 /**
  * The body of a push as it comes, gzip'd or not, chunked or not. Whoever stops reading leaves it as it is, so that the rest can be drained.
@@ -17,6 +18,21 @@ export async function* bodyOf(request: IncomingMessage): AsyncGenerator<Uint8Arr
   } catch (error) {
     if (isGzip && request.complete) throw new EscrowError('BODY_INVALID', 'expected a whole gzip stream', { cause: error })
     throw cutOff(error)
+  }
+}
+
+/**
+ * Give the body of a request that sends a piece of a file to somebody. A piece that nobody wants is taken off the wire all the same: a client that
+ * is still sending would see a broken connection, and never our words.
+ *
+ * @throws EscrowError `MEDIA_TYPE_INVALID` for any other body; what `take` throws; while iterating as `bodyOf`
+ */
+export async function takePiece<T>(request: IncomingMessage, take: (bytes: AsyncIterable<Uint8Array>) => Promise<T>): Promise<T> {
+  try {
+    if (request.headers['content-type'] === 'application/octet-stream') return await take(bodyOf(request))
+    throw new EscrowError('MEDIA_TYPE_INVALID', 'expected a body of the type application/octet-stream')
+  } finally {
+    if (!request.complete) await drain(request.iterator({ destroyOnReturn: false }), offerPieceBytes)
   }
 }
 

@@ -11,7 +11,7 @@ import type { ObjectFormat } from '../git/git-remote.js'
 import type { Viewer } from '../http/viewer.js'
 import { Agent } from './agent.js'
 import { AgreementShelf, type KnownAgreement } from './agreement-shelf.js'
-import { findCurrentEpoch } from './agreement.table.js'
+import { findCurrentEpoch, type VaultEpochRow } from './agreement.table.js'
 import type { SourceKey } from './lease.table.js'
 import { ReadPreviousDeposit } from './previous-deposit.js'
 import type { PushBasis } from './push-plan.js'
@@ -64,17 +64,28 @@ export class PushDoor {
     return this.find(viewer, address, 'sealed')
   }
 
+  /** The source that its depositor attaches files to, whatever its mode, and the vault of now. @throws EscrowError as `open` */
+  async openAttached(
+    viewer: Viewer,
+    address: { readonly agreement: string; readonly source: string },
+  ): Promise<Omit<PushSource, 'objectFormat'> & { readonly vault: VaultEpochRow }> {
+    const found = await this.find(viewer, address, null)
+    return { ...found, vault: await this.vaultOf(found.key) }
+  }
+
+  /** @param mode - null for any. */
   private async find(
     viewer: Viewer,
     { agreement, source }: { readonly agreement: string; readonly source: string },
-    mode: DepositMode,
+    mode: DepositMode | null,
   ): Promise<Omit<PushSource, 'objectFormat'>> {
     const known = await this.agreementOf(viewer, agreement)
     const key = { agreementId: agreement, source }
     const row = known === null || !Slug.safeParse(source).success ? null : await this.database.query((db) => findSource(db, key))
     if (known === null || row === null)
       throw new EscrowError('NOT_FOUND', `no source of yours is at ${agreement.slice(0, 100)}/${source.slice(0, 100)}`)
-    if (row.mode !== mode) throw new EscrowError('PUSH_REFUSED', `source ${source} takes no such deposit: the agreement says ${row.mode}`)
+    if (mode !== null && row.mode !== mode)
+      throw new EscrowError('PUSH_REFUSED', `source ${source} takes no such deposit: the agreement says ${row.mode}`)
     if (known.row.state !== 'armed')
       throw new EscrowError('VAULT_NOT_ARMED', `expected the vault of ${agreement} to be armed, it is ${known.row.state}`)
     if (row.state !== 'active') throw new EscrowError('PUSH_REFUSED', `source ${source} takes no deposits: it is ${row.state}`)
@@ -95,8 +106,8 @@ export class PushDoor {
   async basis(source: PushSource, signal?: AbortSignal): Promise<PushBasis> {
     const { known, key } = source
     const row = await this.database.query((db) => findSource(db, key))
-    const epoch = await this.database.query((db) => findCurrentEpoch(db, key.agreementId))
-    if (row === null || epoch === null) throw new EscrowError('VAULT_NOT_ARMED', `the vault of ${key.agreementId} has no armed epoch`)
+    const epoch = await this.vaultOf(key)
+    if (row === null) throw new EscrowError('NOT_FOUND', `agreement ${key.agreementId} has no source ${key.source}`)
     const previous = await this.previous.run(known, key, signal)
     const objectFormat = source.objectFormat ?? previous?.manifest.objectFormat ?? 'sha1'
     return {
@@ -106,6 +117,12 @@ export class PushDoor {
       manifestDigest: previous?.manifestDigest ?? null,
       fullReason: fullReason({ row, previous, recipient: epoch.recipient, objectFormat, now: this.agent.clock.now() }),
     }
+  }
+
+  private async vaultOf({ agreementId }: SourceKey): Promise<VaultEpochRow> {
+    const epoch = await this.database.query((db) => findCurrentEpoch(db, agreementId))
+    if (epoch !== null) return epoch
+    throw new EscrowError('VAULT_NOT_ARMED', `the vault of ${agreementId} has no armed epoch`)
   }
 
   /** The agreement, if the viewer's key is pinned in it as a depositor's. */

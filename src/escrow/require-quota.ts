@@ -1,6 +1,7 @@
 import { EscrowError } from '../core/errors.js'
 import type { Database } from '../db/database.js'
 import type { Agent } from './agent.js'
+import { attachmentBytesSince } from './attachment.table.js'
 import { bundleBytesSince } from './deposit.table.js'
 
 const dayMs = 86_400_000
@@ -14,7 +15,8 @@ const dayMs = 86_400_000
 export async function requireQuota(on: { readonly database: Database; readonly agent: Agent }, agreementId: string): Promise<void> {
   const { bytesPerDayMax } = on.agent.options
   const since = new Date(on.agent.clock.now().getTime() - dayMs)
-  const stored = await on.database.query((db) => bundleBytesSince(db, agreementId, since))
+  const bundles = await on.database.query((db) => bundleBytesSince(db, agreementId, since))
+  const stored = bundles + (await on.database.query((db) => attachmentBytesSince(db, agreementId, since)))
   if (stored < bytesPerDayMax) return
   throw new EscrowError(
     'QUOTA_EXCEEDED',

@@ -1,10 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { EscrowError } from '../core/errors.js'
-import { Digester, digesting, type StreamDigest } from '../crypto/digest.js'
+import type { StreamDigest } from '../crypto/digest.js'
 import { Database } from '../db/database.js'
+import { entryOf, plaintextOf, requireNames, type FileWish } from '../deposit/attached-file.js'
 import type { HeldAttachment } from '../deposit/keep-attachment.js'
 import { withScratch } from '../deposit/scratch.js'
-import { AttachmentName, encodeCompartmentHeader, type AttachedFile, type AttachedKind } from '../format/attachment.js'
+import type { AttachedFile } from '../format/attachment.js'
 import { Agent } from './agent.js'
 import { AgreementShelf } from './agreement-shelf.js'
 import { findCurrentEpoch } from './agreement.table.js'
@@ -13,17 +14,9 @@ import { CompleteCopies } from './complete-copies.js'
 import type { SourceKey } from './lease.table.js'
 import { findSource } from './source.table.js'
 
-/** A file that somebody attaches. */
-export interface AttachmentWish {
+/** A file that somebody attaches to a source. */
+export interface AttachmentWish extends FileWish {
   readonly key: SourceKey
-  readonly kind: AttachedKind
-  /** As parties will see it; of build secrets a neutral label. */
-  readonly name: string
-  /** Its own name, which build secrets keep to themselves. */
-  readonly fileName: string
-  /** What the file is; the bytes are compared with it. */
-  readonly file: StreamDigest
-  readonly bytes: () => AsyncIterable<Uint8Array>
 }
 
 /** A file that waits for the next deposit. */
@@ -54,7 +47,7 @@ export class StageAttachment {
    *   `DIGEST_MISMATCH`, `DEPOSIT_TOO_LARGE`, `SCRATCH_FULL`, `STORE_*`
    */
   async run(wish: AttachmentWish, signal?: AbortSignal): Promise<StagedAttachment> {
-    for (const name of [wish.name, wish.fileName]) requireName(name)
+    requireNames(wish)
     const place = await this.place(wish.key)
     const held = (await this.again(place, wish, signal)) ?? (await this.keep(place, wish, signal))
     return { entry: entryOf(wish, held), sealed: held.sealed, waitUntil: this.keeper.waitUntil() }
@@ -79,10 +72,9 @@ export class StageAttachment {
 
   private keep(place: AttachmentPlace, wish: AttachmentWish, signal?: AbortSignal): Promise<HeldAttachment> {
     const retainUntil = this.keeper.waitUntil()
-    const { bytes, expected } = plaintextOf(wish)
     const entryOfHeld = (held: HeldAttachment) => entryOf(wish, held)
     return withScratch(this.agent.options.scratch.root, (folder) =>
-      this.keeper.keep(place, { bytes, expected }, { folder, retainUntil, entryOf: entryOfHeld }, signal),
+      this.keeper.keep(place, plaintextOf(wish), { folder, retainUntil, entryOf: entryOfHeld }, signal),
     )
   }
 
@@ -95,39 +87,4 @@ export class StageAttachment {
     await this.keeper.wait(place, held, entryOf(wish, held))
     return held
   }
-}
-
-/** What is sealed: the file, or for a compartment a header and the file. */
-function plaintextOf({ kind, fileName, file, bytes }: AttachmentWish): { bytes: AsyncIterable<Uint8Array>; expected: StreamDigest | null } {
-  if (kind !== 'build-secrets') return { bytes: bytes(), expected: file }
-  const header = encodeCompartmentHeader({ name: fileName, ...file })
-  return { bytes: prefixed(header, bytes(), file), expected: null }
-}
-
-async function* prefixed(header: Uint8Array, bytes: AsyncIterable<Uint8Array>, file: StreamDigest): AsyncGenerator<Uint8Array> {
-  yield header
-  const digester = new Digester()
-  yield* digesting(bytes, digester)
-  const got = digester.finish()
-  if (got.sha256 === file.sha256 && got.sizeBytes === file.sizeBytes) return
-  throw new EscrowError(
-    'DIGEST_MISMATCH',
-    `expected ${file.sizeBytes} bytes with digest ${file.sha256}, got ${got.sizeBytes} with ${got.sha256}`,
-  )
-}
-
-function entryOf(
-  { kind, name }: Pick<AttachmentWish, 'kind' | 'name'>,
-  { sealed, plain }: Pick<HeldAttachment, 'sealed' | 'plain'>,
-): AttachedFile {
-  return kind === 'build-secrets' ? { kind, name, sealed: sealed.sha256 } : { kind, name, sealed: sealed.sha256, ...plain }
-}
-
-function requireName(name: string): void {
-  const parsed = AttachmentName.safeParse(name)
-  if (parsed.success) return
-  throw new EscrowError(
-    'ARGUMENT_INVALID',
-    `${parsed.error.issues[0]?.message ?? 'expected a file name'}, got ${JSON.stringify(name.slice(0, 100))}`,
-  )
 }

@@ -50,10 +50,11 @@ export function attachmentName(sealed: string): string {
 /**
  * What the index keeps in the place of a digest of plaintext: without the source's key nobody can ask whether a known file was deposited.
  *
- * @param what - `content` with a SHA-256, or `name` with the name of an attached file.
+ * @param what - `content` with a SHA-256; `sealed` with that of the age file, where its depositor sealed it and nobody here knows the content;
+ *   `name` with the name of an attached file.
  * @returns 64 hex digits.
  */
-export function attachmentTag(key: KnownObjectsKey, what: 'content' | 'name', text: string): string {
+export function attachmentTag(key: KnownObjectsKey, what: 'content' | 'sealed' | 'name', text: string): string {
   return Buffer.from(key.mac(Buffer.from(`escrow-attachment/v1 ${what}\n${text}`)), 'latin1').toString('hex')
 }
 

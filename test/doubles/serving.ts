@@ -13,9 +13,11 @@ export async function serving(home: string, work: (url: string) => Promise<void>
   const terminal = { out: () => undefined, err, redraw: () => undefined, interactive: false }
   process.env['ESCROW_HTTP_PORT'] = '0'
   const running = runEscrow(['--home', home, 'serve', '--role', role], terminal, stop.signal)
-  delete process.env['ESCROW_HTTP_PORT']
   try {
-    await work(await Promise.race([url, running.then((code) => Promise.reject(new Error(`serve ended with ${code}`)))]))
+    const address = await Promise.race([url, running.then((code) => Promise.reject(new Error(`serve ended with ${code}`)))])
+    // Read when the configuration was.
+    delete process.env['ESCROW_HTTP_PORT']
+    await work(address)
   } finally {
     stop.abort()
     await running

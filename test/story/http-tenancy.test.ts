@@ -78,6 +78,7 @@ async function findValues(request: string): Promise<void> {
     statement: order!.order,
     repository: 'product.git',
     attempt: 'a'.repeat(20),
+    digest: '0a'.repeat(32),
     folder: '0000000001-full',
     name: 'manifest.json',
     oid: '0a'.repeat(32),
@@ -87,6 +88,9 @@ async function findValues(request: string): Promise<void> {
   const heartbeat = house.sign('heartbeat', 'vendor', {})
   bodies['/v1/statements'] = (caller, path) => caller.document(path, heartbeat)
   bodies['/v1/statements/:statement/evidence'] = (caller, path) => caller.bytes(path, 'application/octet-stream', house.document)
+  const attachment = '/v1/agreements/:agreement/sources/:source/attachments/:digest'
+  bodies[`${attachment}/pieces`] = (caller, path) => caller.bytes(path, 'application/octet-stream', Buffer.from('x'))
+  bodies[`${attachment}/received`] = (caller, path) => caller.post(path, { epoch: 7 })
   const offer = '/v1/agreements/:agreement/sources/:source/offers/:attempt'
   for (const path of [`${offer}/files/:folder/:name`, `${offer}/received`])
     bodies[path] = (caller, filled) => caller.bytes(filled, 'application/octet-stream', Buffer.from('x'))
@@ -168,7 +172,7 @@ async function call(
 
 const agentsOnly = ['/metrics']
 const beneficiariesOnly = /^\/v1\/grants/
-const depositorsOnly = /^\/git\/|\/offers\//
+const depositorsOnly = /^\/git\/|\/offers\/|\/attachments\//
 const noticedOnly = /^\/v1\/(?:notices|contacts)/
 const namesOnly = /\/inventory$/
 const refusesByRole = (role: Role, { template: name }: Route) =>
@@ -188,6 +192,7 @@ describe.each(roles)('%s', (role) => {
       const answer = await call(insiders.get(role)!, ownOf(role, route))
       if (refusesByRole(role, route)) expect([answer.status, code(answer)], route.path).toEqual([403, 'ROLE_REFUSED'])
       else if (isSent(route)) expect(code(answer), route.path).toBe('PUSH_REFUSED')
+      else if (route.template.endsWith(':digest/received')) expect([answer.status, code(answer)]).toEqual([422, 'RECIPIENT_INVALID'])
       else if (route.template.endsWith('/acceptances')) expect([answer.status, code(answer)]).toEqual([422, 'SHARE_INVALID'])
       else expect(answer.status, `${route.path}: ${answer.text ?? ''}`).toBe(200)
     }
