@@ -56,8 +56,8 @@ export const pktLineBytesMax = 65_520
 export const gitAllocationBytesMax = 2 * 1024 * MiB
 /** Words of a remote that we keep and show. */
 export const remoteWordsBytesMax = 4 * KiB
-/** A pack that is read a second time, by isomorphic-git, unless the configuration says otherwise: that takes four times its size in memory. */
-export const secondOpinionBytesMaxDefault = 32 * MiB
+/** A pack that is read a second time, by isomorphic-git, unless the configuration says otherwise: that takes seven times its size in memory (decision 0020). */
+export const secondOpinionBytesMaxDefault = 8 * MiB
 /** One object of such a pack, and all of them: express packs 164 MB into 10. */
 export const secondOpinionObjectBytesMax = 32 * MiB
 export const secondOpinionUnpackedBytesMax = 2048 * MiB

@@ -74,14 +74,19 @@ function hkdf(secret: Uint8Array, salt: Uint8Array, label: string): Buffer {
  * yields with the digest of what was sealed.
  *
  * @param source - the whole envelope.
+ * @param options.transient - each block is done with when the next is asked for.
  * @throws EscrowError `SEAL_BROKEN` when header or payload are not as sealed; faults of the source pass through.
  */
-export async function* reopenSealed(source: AsyncIterable<Uint8Array>, secrets: SealSecrets): AsyncGenerator<Uint8Array> {
+export async function* reopenSealed(
+  source: AsyncIterable<Uint8Array>,
+  secrets: SealSecrets,
+  options: { readonly transient?: boolean } = {},
+): AsyncGenerator<Uint8Array> {
   try {
     const { header, payload } = await splitEnvelope(source)
     try {
       checkSealedHeader(header, secrets)
-      yield* openWithFileKey(payload, secrets.fileKey)
+      yield* openWithFileKey(payload, secrets.fileKey, options)
     } finally {
       await payload.return?.()
     }

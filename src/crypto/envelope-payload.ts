@@ -165,9 +165,16 @@ export class PayloadOpener {
   readonly #nonce = new Chunker(nonceBytes)
   readonly #chunker = new Chunker(sealedChunkBytes)
   #key: ChunkKey | null = null
+  #out = Buffer.alloc(0)
 
-  /** @param fileKey - 16 bytes; copied. */
-  constructor(fileKey: Uint8Array) {
+  /**
+   * @param fileKey - 16 bytes; copied.
+   * @param transient - what `push` gives is valid until the next call alone, and lies in the same memory each time.
+   */
+  constructor(
+    fileKey: Uint8Array,
+    private readonly transient = false,
+  ) {
     assert(fileKey.byteLength === 16, 'a file key has 16 bytes')
     // Not `slice`: on a Buffer that is a view, and `#takeNonce` would wipe the caller's key.
     this.#fileKey = Uint8Array.from(fileKey)
@@ -182,7 +189,7 @@ export class PayloadOpener {
   push(bytes: Uint8Array): Uint8Array {
     const { key, sealed } = this.#takeNonce(bytes)
     if (key === null) return new Uint8Array(0)
-    const out = Buffer.allocUnsafeSlow(this.#chunker.count(sealed) * chunkBytes)
+    const out = this.#room(this.#chunker.count(sealed) * chunkBytes)
     let offset = 0
     this.#chunker.push(sealed, (chunk) => {
       if (!key.open(chunk, out.subarray(offset), false)) throw damaged('a chunk is altered, or out of its place')
@@ -206,6 +213,12 @@ export class PayloadOpener {
     // One plaintext, one ciphertext: only an empty payload may end with an empty chunk.
     if (out.byteLength === 0 && !first) throw damaged('its last chunk is empty')
     return out
+  }
+
+  #room(sizeBytes: number): Buffer {
+    if (!this.transient) return Buffer.allocUnsafeSlow(sizeBytes)
+    if (this.#out.byteLength < sizeBytes) this.#out = Buffer.allocUnsafeSlow(sizeBytes)
+    return this.#out.subarray(0, sizeBytes)
   }
 
   #takeNonce(bytes: Uint8Array): { readonly key: ChunkKey | null; readonly sealed: Uint8Array } {
@@ -243,10 +256,15 @@ export async function* sealPayload(
  * The plaintext of a payload (an envelope without its header) by its file key. This is what the check of the seal uses: it needs
  * no identity.
  *
+ * @param options.transient - each block is done with when the next is asked for.
  * @throws EscrowError `ENVELOPE_PAYLOAD`; what was yielded before is then authentic but not complete, and must be thrown away.
  */
-export async function* openWithFileKey(payload: AsyncIterable<Uint8Array>, fileKey: Uint8Array): AsyncGenerator<Uint8Array> {
-  const opener = new PayloadOpener(fileKey)
+export async function* openWithFileKey(
+  payload: AsyncIterable<Uint8Array>,
+  fileKey: Uint8Array,
+  options: { readonly transient?: boolean } = {},
+): AsyncGenerator<Uint8Array> {
+  const opener = new PayloadOpener(fileKey, options.transient)
   for await (const bytes of payload) {
     const plain = opener.push(bytes)
     if (plain.byteLength > 0) yield plain

@@ -31,7 +31,7 @@ export class SealCheck {
     if (this.forgotten) throw new EscrowError('SEAL_BROKEN', 'expected a file key to check the seal with, but it is wiped')
     const digester = new Digester()
     let bytes = 0
-    for await (const plain of reopenSealed(readBack, this.sealed)) {
+    for await (const plain of reopenSealed(readBack, this.sealed, { transient: true })) {
       digester.update(plain)
       bytes += plain.byteLength
       onBytes?.(bytes)

@@ -139,7 +139,7 @@ async function place(
   const placement = await replicas.uploadGrowingFile(key, source, { retainUntil }, signal)
   if (placement.stored.length === 0) requireEvery(placement)
   const only = placement.stored.map((stored) => stored.replica)
-  await new SealCheck(sealed, bundle).checkSeal(replicas.readVerifiedStream(key, envelope, { only }, signal))
+  await new SealCheck(sealed, bundle).checkSeal(replicas.readVerifiedStream(key, envelope, { only, transient: true }, signal))
   return placement
 }
 

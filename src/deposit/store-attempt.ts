@@ -82,7 +82,7 @@ async function placeAndCheck(attempt: Attempt, { taken, upload }: ReadyAttempt, 
   const check = new SealCheck(sealed, bundle)
   try {
     const only = placement.stored.map((stored) => stored.replica)
-    const readBack = tools.replicas.readVerifiedStream(key, envelope, { only }, signal)
+    const readBack = tools.replicas.readVerifiedStream(key, envelope, { only, transient: true }, signal)
     await check.checkSeal(readBack, (bytes) => tools.onProgress?.({ phase: 'checking-seal', bytes, bytesTotal: bundle.sizeBytes }))
     return placement
   } finally {

@@ -103,7 +103,8 @@ export class CompleteCopies {
     const held = await store.stat(key, signal)
     if (held === null) return null
     try {
-      for await (const block of this.replicas.readVerifiedStream(key, expectedOfRow(object), { only: [target] }, signal)) void block
+      for await (const block of this.replicas.readVerifiedStream(key, expectedOfRow(object), { only: [target], transient: true }, signal))
+        void block
     } catch (error) {
       if (isEscrowError(error, 'OBJECT_CORRUPT') || isEscrowError(error, 'OBJECT_MISSING')) return null
       throw error

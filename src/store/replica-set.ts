@@ -96,12 +96,13 @@ export class ReplicaSet {
    *
    * @param options.only - read from these replicas alone.
    * @param options.range - give only these bytes, which lie inside the object.
+   * @param options.transient - each block is done with when the next is asked for.
    * @returns with part digests, blocks that are verified; without, take nothing for good before the stream has ended well.
    */
   readVerifiedStream(
     key: ObjectKey,
     expected: ExpectedObject,
-    options: Pick<Search, 'onFault' | 'range'> & { readonly only?: readonly string[] } = {},
+    options: Pick<Search, 'onFault' | 'range' | 'transient'> & { readonly only?: readonly string[] } = {},
     signal?: AbortSignal,
   ): AsyncIterable<Uint8Array> {
     return readStream(this.chosen(options.only), { key, expected, ...options }, signal)

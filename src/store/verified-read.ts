@@ -25,6 +25,8 @@ export interface Search {
   /** Give only these bytes; they lie inside the object. What is verified is the same: every part of which one byte is given, whole. */
   readonly range?: { readonly offset: number; readonly sizeBytes: number }
   readonly onFault?: (fault: ReplicaFault) => void
+  /** Each block is done with when the next is asked for: two buffers serve for all, where fresh ones would pile up until V8 looks. */
+  readonly transient?: boolean
 }
 
 /**
@@ -67,27 +69,34 @@ export async function* readStream(replicas: readonly NamedStore[], search: Searc
 /** Parts that a range touches, in order, each with its place. The next one is read and hashed while the caller works on this one. */
 async function* readParts(replicas: readonly NamedStore[], search: Search, signal?: AbortSignal): AsyncGenerator<PlacedBytes> {
   const parts = expectedParts(search.expected).filter((part) => touches(part, search.range))
+  const buffers = search.transient === true ? [new ArrayBuffer(longest(parts)), new ArrayBuffer(longest(parts))] : []
   let last: GoodCopy | null = null
-  const begin = (part: ExpectedPart | undefined) => {
+  const begin = (index: number) => {
+    const part = parts[index]
     if (part === undefined) return null
-    const read = (store: ObjectStore, versionId: string | undefined) => readPart(store, search.key, { part, versionId }, signal)
+    const buffer = buffers[index % 2]
+    const read = (store: ObjectStore, versionId: string | undefined) => readPart(store, search.key, { part, versionId, buffer }, signal)
     const reading = firstGood(inOrder(replicas, last), search, read, signal)
     // Whoever stops reading never hears of a fault that was met ahead.
     reading.catch(() => undefined)
     return reading
   }
-  let pending = begin(parts[0])
+  let pending = begin(0)
   try {
     for (const [index, part] of parts.entries()) {
       const ready = await pending
       assert(ready !== null, 'a reading for each part')
       last = ready.copy
-      pending = begin(parts[index + 1])
+      pending = begin(index + 1)
       yield { from: part.offset, bytes: ready.found }
     }
   } finally {
     await pending?.catch(() => undefined)
   }
+}
+
+function longest(parts: readonly ExpectedPart[]): number {
+  return parts.reduce((most, part) => Math.max(most, part.sizeBytes), 0)
 }
 
 /** Bytes and where in the object they begin. */
@@ -178,15 +187,23 @@ async function supersededCopies(
   return found
 }
 
+/** What one reading of a part needs to know. */
+interface PartReading {
+  readonly part: ExpectedPart
+  readonly versionId: string | undefined
+  /** To read into; a fresh one when left out. */
+  readonly buffer?: ArrayBuffer | undefined
+}
+
 /** One part, verified. The last part is read to the end of the object, so that bytes after it are noticed; a longer answer is cut off. */
 async function readPart(
   store: ObjectStore,
   key: ObjectKey,
-  { part, versionId }: { readonly part: ExpectedPart; readonly versionId: string | undefined },
+  { part, versionId, buffer }: PartReading,
   signal: AbortSignal | undefined,
 ): Promise<Uint8Array> {
   // Not filled with zeros: nothing of it is given out before its digest has matched.
-  const bytes = Buffer.allocUnsafeSlow(part.sizeBytes)
+  const bytes = buffer === undefined ? Buffer.allocUnsafeSlow(part.sizeBytes) : new Uint8Array(buffer, 0, part.sizeBytes)
   let sizeBytes = 0
   const range = {
     ...(versionId === undefined ? {} : { versionId }),
