@@ -48,6 +48,14 @@ function present(
             `${formatCount(also.releases.requests)} requests, ${formatCount(also.releases.orders)} orders, ${formatCount(also.releases.statements)} statements, ${formatCount(also.releases.grants)} grants`,
           ] as [string, string],
         ]),
+    ...(also.releases === null || also.releases.drills + also.releases.alarms + also.releases.shareProofs + also.releases.legalOrders === 0
+      ? []
+      : [
+          [
+            'custody',
+            `${formatCount(also.releases.alarms)} alarms, ${formatCount(also.releases.drills)} drills, ${formatCount(also.releases.shareProofs)} proofs of shares, ${formatCount(also.releases.legalOrders)} orders against us`,
+          ] as [string, string],
+        ]),
     ...(also.aside === null ? [] : [['the old index', also.aside] as [string, string]]),
     ...absent.slice(0, 20).map(({ key, replica }): [string, string] => ['absent', `${replica}  ${key}`]),
     [

@@ -14,7 +14,7 @@ import type { DepositKind } from '../format/manifest.js'
 import type { SilenceWatch } from './dead-mans-switch.js'
 import { releaseStatementTable, type StatementRow } from './release.table.js'
 
-/** How the dead man's switch of each agreement stands. Lost with the index it begins anew: the depositor is told first. */
+/** How the dead man's switch of each agreement stands. */
 export const silenceWatchTable = pgTable(
   'silence_watch',
   {

@@ -5,7 +5,7 @@ import type { KnownAgreement } from '../escrow/agreement-shelf.js'
 import { AgreementId } from '../format/ids.js'
 import { EventLog, type EventDraft } from '../log/event-log.js'
 import { objectKeys, type ObjectKey } from '../store/object-key.js'
-import type { LegalAdvance } from './legal-order.js'
+import type { LegalAdvance, LegalProgress } from './legal-order.js'
 import { legalDueAt } from './legal-order.js'
 import { moveStatement, saveLegalOrder, type LegalOrderRow } from './legal-order.table.js'
 import { insertNewStatement } from './custody.table.js'
@@ -55,15 +55,7 @@ export class LegalOrderFiles {
     const { progress } = step
     const open = progress.noticeAllowed
     const filed = open ? await this.inTheOpen(turn, signal) : await this.sealedAway(turn, signal)
-    const due = legalDueAt(progress)
-    const next: Omit<LegalOrderRow, 'revision'> = {
-      orderDigest: progress.order,
-      agreementId: known.row.agreementId,
-      agreementDigest: known.signed.digest,
-      state: progress.state.name,
-      progress,
-      dueAt: due === null ? null : new Date(due),
-    }
+    const next = legalOrderRow(known, progress)
     const change = async (tx: Tx) => {
       await filed.change(tx)
       await saveLegalOrder(tx, before, next)
@@ -125,6 +117,19 @@ export class LegalOrderFiles {
       disclosed.push({ row, key, draft: recordedDraft({ verified, key }, { agreement, subject: agreement }) })
     }
     return disclosed
+  }
+}
+
+/** What the index holds of an order. @param known - the version under which it was registered. */
+export function legalOrderRow(known: KnownAgreement, progress: LegalProgress): Omit<LegalOrderRow, 'revision'> {
+  const due = legalDueAt(progress)
+  return {
+    orderDigest: progress.order,
+    agreementId: known.row.agreementId,
+    agreementDigest: known.signed.digest,
+    state: progress.state.name,
+    progress,
+    dueAt: due === null ? null : new Date(due),
   }
 }
 

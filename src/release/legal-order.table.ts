@@ -1,10 +1,13 @@
-import { and, asc, eq, lte } from 'drizzle-orm'
+import { and, asc, eq, lte, sql } from 'drizzle-orm'
 import { index, integer, jsonb, pgTable, text } from 'drizzle-orm/pg-core'
 import { EscrowError } from '../core/errors.js'
 import { digest, instant } from '../db/columns.js'
 import type { Db, Tx } from '../db/database.js'
 import { first, page } from '../db/rows.js'
 import { agreementTable } from '../escrow/agreement.table.js'
+import { storedObjectTable } from '../escrow/object.table.js'
+import type { AgreementId } from '../format/ids.js'
+import { objectKeys } from '../store/object-key.js'
 import type { LegalProgress } from './legal-order.js'
 import { releaseStatementTable } from './release.table.js'
 
@@ -60,6 +63,14 @@ export async function saveLegalOrder(tx: Tx, before: LegalOrderRow | null, next:
     .where(and(eq(legalOrderTable.orderDigest, before.orderDigest), eq(legalOrderTable.revision, before.revision)))
     .returning({ orderDigest: legalOrderTable.orderDigest })
   if (saved.length === 0) throw new EscrowError('DATABASE_CONFLICT', `legal order ${before.orderDigest} was changed by somebody else`)
+}
+
+/** Keys under which statements of an agreement lie sealed to the agent, in order. */
+export async function listSealedRecords(db: Db, agreementId: AgreementId): Promise<readonly string[]> {
+  const below = sql`starts_with(${storedObjectTable.key}, ${objectKeys.sealedRecords(agreementId)})`
+  const rule = and(eq(storedObjectTable.agreementId, agreementId), below)
+  const rows = await db.select({ key: storedObjectTable.key }).from(storedObjectTable).where(rule).orderBy(asc(storedObjectTable.key))
+  return rows.map(({ key }) => key)
 }
 
 /** A statement lies in the open from now on. */

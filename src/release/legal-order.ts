@@ -3,7 +3,7 @@
  * in time, and shown to the parties unless that is forbidden. There is no path from here to material: an outcome names only what the
  * agent has, and it has nothing that opens a deposit.
  */
-import { LegalCheck, type LegalOutcome, type StatementOf } from '../format/statement.js'
+import { LegalCheck, type LegalOutcome, type Statement, type StatementOf } from '../format/statement.js'
 import { EscrowError, unreachable } from '../core/errors.js'
 import { addBusinessDays, type BusinessCalendar } from './business-days.js'
 
@@ -112,6 +112,11 @@ export function advanceLegalOrder(progress: LegalProgress, input: LegalInput, gi
     default:
       return unreachable(step)
   }
+}
+
+/** The order that a statement is about: the digest of its registration. */
+export function legalOrderOf({ statement, digest }: { readonly statement: Statement; readonly digest: string }): string {
+  return statement.type === 'escrow/statement/legal-order-step/v1' ? statement.order : digest
 }
 
 /** Until when nothing happens by itself; null when nothing can follow. */

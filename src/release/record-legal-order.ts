@@ -6,14 +6,13 @@ import { AgreementShelf, type KnownAgreement } from '../escrow/agreement-shelf.j
 import { checkStatement, maySign } from '../format/check-statement.js'
 import type { StatementOf } from '../format/statement.js'
 import { Clock } from '../core/environment.js'
-import type { BusinessCalendar } from './business-days.js'
-import { advanceLegalOrder, registerLegalOrder, type LegalAdvance } from './legal-order.js'
+import { advanceLegalOrder, legalOrderOf, registerLegalOrder, type LegalAdvance } from './legal-order.js'
 import { findLegalOrder, listDueLegalOrders, type LegalOrderRow } from './legal-order.table.js'
 import { LegalOrderFiles } from './legal-order-files.js'
 import { requireNamedSigner, type VerifiedStatement } from './quorum.js'
 import { outcomeOf, type Outcome } from './register-order.js'
 import { againOnConflict } from './release-desk.js'
-import { parseReleasePolicy } from './release-policy.js'
+import { agreedCalendar } from './release-policy.js'
 import { verifyStatement } from './statement-verifier.js'
 
 /**
@@ -68,7 +67,7 @@ export class RecordLegalOrder {
 
   private async record(known: KnownAgreement, verified: VerifiedStatement, bytes: Uint8Array, signal?: AbortSignal): Promise<Moved> {
     const { statement, digest } = verified
-    const before = await this.database.query((db) => findLegalOrder(db, orderOf(verified)))
+    const before = await this.database.query((db) => findLegalOrder(db, legalOrderOf(verified)))
     if (before?.progress.seen.includes(digest) === true) return { subject: before.orderDigest, state: before.state }
     requireAgent(verified, known, this.clock.now())
     const step = this.decide(known, before, verified)
@@ -81,7 +80,7 @@ export class RecordLegalOrder {
   private decide(known: KnownAgreement, before: LegalOrderRow | null, { statement, digest }: VerifiedStatement): LegalAdvance {
     const now = this.clock.now()
     if (statement.type === 'escrow/statement/legal-order/v1') {
-      return registerLegalOrder(digest, statement, { calendar: calendarOf(known), now })
+      return registerLegalOrder(digest, statement, { calendar: agreedCalendar(known.signed.body), now })
     }
     if (statement.type !== 'escrow/statement/legal-order-step/v1') throw new EscrowError('STATEMENT_INVALID', 'expected a legal order')
     return advanceLegalOrder(rowOf(before).progress, { kind: 'step', digest, statement }, now)
@@ -101,10 +100,6 @@ function movedBy({ progress, events }: LegalAdvance): Moved {
   return { subject: progress.order, state: [progress.state.name, ...events.filter((event) => event !== progress.state.name)].join(', ') }
 }
 
-function orderOf({ statement, digest }: VerifiedStatement): string {
-  return statement.type === 'escrow/statement/legal-order-step/v1' ? statement.order : digest
-}
-
 function rowOf(row: LegalOrderRow | null): LegalOrderRow {
   if (row === null) throw new EscrowError('NOT_FOUND', 'expected a legal order that is registered here')
   return row
@@ -119,12 +114,4 @@ function requireAgent(verified: VerifiedStatement, known: KnownAgreement, now: D
   if (role === undefined || !maySign(role, statement.type)) {
     throw new EscrowError('SIGNER_REFUSED', `expected a statement by the agent, got one by ${signer}`)
   }
-}
-
-/** Where nothing was agreed, every day but the weekend counts, in UTC. */
-function calendarOf(known: KnownAgreement): BusinessCalendar {
-  const { release } = known.signed.body
-  const policy = Object.keys(release).length === 0 ? null : parseReleasePolicy(release)
-  const agreed = policy?.calendars.find((candidate) => candidate.calendar === policy.calendar)
-  return agreed ?? { calendar: 'utc', timeZone: 'UTC', weekend: [6, 7], holidays: [] }
 }

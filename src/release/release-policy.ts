@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { custodiansMax, partiesMax } from '../core/limits.js'
 import { EscrowError } from '../core/errors.js'
+import type { Agreement } from '../format/agreement.js'
 import { Country, Slug } from '../format/ids.js'
 import { BusinessCalendar } from './business-days.js'
 import { AccessNetworkPolicy } from './network-rule.js'
@@ -157,6 +158,13 @@ export function parseReleasePolicy(part: unknown): ReleasePolicy {
   const issue = parsed.error.issues[0]
   const where = ['release', ...(issue?.path ?? [])].map(String).join('.')
   throw new EscrowError('AGREEMENT_INVALID', `${where}: ${issue?.message ?? 'expected a release policy'}`)
+}
+
+/** The calendar that an agreement's business days are those of. Where nothing was agreed, every day but the weekend counts, in UTC. */
+export function agreedCalendar({ release }: Pick<Agreement, 'release'>): BusinessCalendar {
+  const policy = Object.keys(release).length === 0 ? null : parseReleasePolicy(release)
+  const agreed = policy?.calendars.find((candidate) => candidate.calendar === policy.calendar)
+  return agreed ?? { calendar: 'utc', timeZone: 'UTC', weekend: [6, 7], holidays: [] }
 }
 
 /** One condition with everything that governs a request under it: the terms that a submission freezes. */

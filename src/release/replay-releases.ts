@@ -111,6 +111,7 @@ export class ReplayReleases {
     const { agreement, key, statement: digest, statementType: type, party } = event
     const row = { digest, agreementId: agreement, key, type, party, recordedAt: at }
     if (folder === 'statements') this.#statements.push({ ...row, subject: agreement })
+    if (folder === 'drills') this.#statements.push({ ...row, subject: about })
     if (changesAvailability(type)) this.#availability.set(agreement, [...(this.#availability.get(agreement) ?? []), event])
     if (type === 'escrow/statement/share-release/v1') return this.share(event, about)
     if (folder === 'releases') {

@@ -90,6 +90,7 @@ export const objectKeys = {
     join('agreements', agreement, 'legal-orders', order, `${digest}.json`),
   /** A statement that must not be shown yet, sealed to the agent alone. @param name - random: it must tell nothing. */
   sealedRecord: (agreement: AgreementId, name: string) => join('agreements', agreement, 'sealed-records', `${name}.age`),
+  sealedRecords: (agreement: AgreementId) => `agreements/${agreement}/sealed-records/`,
   /** The summons of a drill, or a statement given in it. @param digest - of the document. */
   drillDocument: (agreement: AgreementId, drill: string, digest: string) =>
     join('agreements', agreement, 'drills', drill, `${digest}.json`),

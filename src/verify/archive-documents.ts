@@ -127,15 +127,20 @@ export class ArchiveDocuments {
 
   /** A statement by the digest that its event names; its signature is verified when it counts. @throws as `agreement` */
   statement(key: ObjectKey, digest: string, signal?: AbortSignal): Promise<Found<object>> {
-    return this.find(
-      key,
-      (bytes) => {
-        const got = sha256Hex(parseSignedDocument(bytes).payload)
-        if (got === digest) return {}
-        throw new EscrowError('DIGEST_MISMATCH', `expected the statement ${digest}, got ${got}`)
-      },
-      signal,
-    )
+    return this.find(key, (bytes) => documentOf(bytes, digest), signal)
+  }
+
+  /**
+   * A statement that is sealed to the agent, by the digest that its event names. Its key tells nothing, so all of them are opened.
+   *
+   * @throws EscrowError `OBJECT_MISSING` when none is the one; `STORE_*`
+   */
+  async sealedRecord(agreement: AgreementId, digest: string, signal?: AbortSignal): Promise<Found<object>> {
+    for (const key of await this.listed(objectKeys.sealedRecords(agreement), signal)) {
+      const found = await this.orNull(this.find(key, (bytes) => documentOf(this.keys.openOwn(bytes), digest), signal))
+      if (found !== null) return found
+    }
+    throw new EscrowError('OBJECT_MISSING', `expected the sealed statement ${digest.slice(0, 16)} at a replica, found it at none`)
   }
 
   /** Bytes that nothing vouches for: the README. @returns null when no replica has any */
@@ -203,6 +208,12 @@ export class ArchiveDocuments {
       throw error
     }
   }
+}
+
+function documentOf(bytes: Uint8Array, digest: string): object {
+  const got = sha256Hex(parseSignedDocument(bytes).payload)
+  if (got === digest) return {}
+  throw new EscrowError('DIGEST_MISMATCH', `expected the statement ${digest}, got ${got}`)
 }
 
 async function readBounded({ store }: Replica, key: ObjectKey, versionId: string | undefined, signal?: AbortSignal): Promise<Uint8Array> {

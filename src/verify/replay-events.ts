@@ -1,26 +1,30 @@
-import { EscrowError, unreachable } from '../core/errors.js'
+import { EscrowError, isEscrowError, unreachable } from '../core/errors.js'
+import { documentBytesMax } from '../core/limits.js'
 import { PartsDigester } from '../crypto/digest.js'
+import { parseSignedDocument } from '../crypto/dsse.js'
 import type { Tx } from '../db/database.js'
 import { nameAttachments } from '../escrow/attachment.table.js'
-import type { StoredObjectRow } from '../escrow/object.table.js'
 import { depositRow } from '../escrow/publish-deposit.js'
 import { objectDigests } from '../escrow/store-document.js'
 import { openCheckpoint, type CheckpointPolicy } from '../format/checkpoint.js'
 import type { EventOf } from '../format/event.js'
+import { parseCanonical } from '../format/canonical-json.js'
 import { depositIdOf } from '../format/ids.js'
 import { logTag } from '../format/log-entry.js'
 import type { Manifest } from '../format/manifest.js'
+import { parseBody } from '../format/parse-body.js'
 import { parseProof } from '../format/proof.js'
 import type { Receipt } from '../format/receipt.js'
 import type { OpenedDocument } from '../format/signed-document.js'
+import { evidenceOf, Statement } from '../format/statement.js'
 import { objectKeys, parseObjectKey, type DepositPlace } from '../store/object-key.js'
 import type { ReplicaSet } from '../store/replica-set.js'
-import type { ArchiveDocuments } from './archive-documents.js'
+import type { ArchiveDocuments, Found } from './archive-documents.js'
 import type { CopyEvent } from './copy-history.js'
 import type { HistoryEntry } from './read-history.js'
 import { explainRestored, restoreDeposit, restoreObjects, restoreReplica, type Change } from './rebuild.table.js'
 import { ReplayAgreements } from './replay-agreements.js'
-import { objectOfBytes, objectsOfManifest, type NamedObject } from './replayed-objects.js'
+import { evidenceObject, objectOfBytes, objectsOfManifest, type NamedObject, type ReplayedObject } from './replayed-objects.js'
 
 const nothing: Change = async () => undefined
 
@@ -98,6 +102,12 @@ export class ReplayEvents {
         return this.agreements.moved(event)
       case 'escrow/event/statement-recorded/v1':
         return this.statement(event, signal)
+      case 'escrow/event/record-sealed/v1':
+        return documentRow(await this.documents.sealedRecord(event.agreement, event.record, signal), event.agreement)
+      case 'escrow/event/drill-started/v1': {
+        const key = objectKeys.drillDocument(event.agreement, event.drill, event.drill)
+        return documentRow(await this.documents.statement(key, event.drill, signal), event.agreement)
+      }
       // Failures move no row; locks are read from the store; releases are replayed when everything else is back.
       case 'escrow/event/deposit-refused/v1':
       case 'escrow/event/deposit-failed/v1':
@@ -107,9 +117,7 @@ export class ReplayEvents {
       case 'escrow/event/order-advanced/v1':
       case 'escrow/event/silence-advanced/v1':
       case 'escrow/event/legal-order-advanced/v1':
-      case 'escrow/event/record-sealed/v1':
       case 'escrow/event/alarm-raised/v1':
-      case 'escrow/event/drill-started/v1':
       case 'escrow/event/drill-reported/v1':
       case 'escrow/event/alarm-cleared/v1':
       case 'escrow/event/notice-served/v1':
@@ -176,17 +184,13 @@ export class ReplayEvents {
     return openCheckpoint(parseProof(receipt.log.proof).checkpoint, this.policy).witnessed
   }
 
-  private async objects(
-    place: DepositPlace,
-    { body, digest }: OpenedDocument<Manifest>,
-    signal?: AbortSignal,
-  ): Promise<Omit<StoredObjectRow, 'objectId'>[]> {
+  private async objects(place: DepositPlace, { body, digest }: OpenedDocument<Manifest>, signal?: AbortSignal): Promise<ReplayedObject[]> {
     const named = objectsOfManifest(place, body, depositIdOf(digest)).filter(({ row }) => !this.attachmentsSeen.has(row.key))
     return Promise.all(named.map((one) => this.withParts(one, signal)))
   }
 
   /** Large files whose parts no document names are read once more: the index wants to check them part by part. */
-  private async withParts({ row, partsUnknown }: NamedObject, signal?: AbortSignal): Promise<Omit<StoredObjectRow, 'objectId'>> {
+  private async withParts({ row, partsUnknown }: NamedObject, signal?: AbortSignal): Promise<ReplayedObject> {
     if (!partsUnknown) return row
     const digester = new PartsDigester(row.partBytes)
     const expected = { sha256: row.digest, sizeBytes: row.sizeBytes }
@@ -218,12 +222,33 @@ export class ReplayEvents {
   /** The document of a statement is an object like others; what it means for a release is replayed from it later. */
   private async statement({ key, statement, agreement }: EventOf<'statement-recorded'>, signal?: AbortSignal): Promise<Change> {
     const found = await this.documents.statement(parseObjectKey(key), statement, signal)
-    const row = objectOfBytes(found.key, found.bytes, { purpose: 'statement', agreementId: agreement, depositId: null })
-    return (tx) => restoreObjects(tx, [row])
+    const said = parseBody(parseCanonical(parseSignedDocument(found.bytes).payload, documentBytesMax), Statement, 'statement')
+    const evidence = await Promise.all(evidenceOf(said).map((file) => this.evidence(evidenceObject(agreement, file), signal)))
+    const objects = evidence.filter((row) => row !== null)
+    return async (tx) => {
+      await documentRow(found, agreement)(tx)
+      await restoreObjects(tx, objects)
+    }
+  }
+
+  /** Null when no replica has the document: nobody has handed it over. */
+  private async evidence(named: NamedObject, signal?: AbortSignal): Promise<ReplayedObject | null> {
+    try {
+      return await this.withParts(named, signal)
+    } catch (error) {
+      if (isEscrowError(error, 'OBJECT_MISSING') || isEscrowError(error, 'OBJECT_CORRUPT')) return null
+      throw error
+    }
   }
 
   /** What the events of sources came to; to be written when all events are. */
   finish(tx: Tx): Promise<void> {
     return this.agreements.writeSources(tx)
   }
+}
+
+/** A signed document, in the open or sealed to the agent. */
+function documentRow({ key, bytes }: Found<object>, agreementId: string): Change {
+  const row = objectOfBytes(key, bytes, { purpose: 'statement', agreementId, depositId: null })
+  return (tx) => restoreObjects(tx, [row])
 }

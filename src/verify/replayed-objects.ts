@@ -3,7 +3,9 @@ import { partBytes } from '../core/limits.js'
 import { PartsDigester } from '../crypto/digest.js'
 import type { Purpose, StoredObjectRow } from '../escrow/object.table.js'
 import { objectDigests } from '../escrow/store-document.js'
+import type { AgreementId } from '../format/ids.js'
 import type { Manifest } from '../format/manifest.js'
+import type { Evidence } from '../format/statement.js'
 import { objectKeys, parseObjectKey, type DepositPlace, type ObjectKey } from '../store/object-key.js'
 
 /** An object as the index will know it. */
@@ -26,8 +28,15 @@ export function objectOfBytes(key: ObjectKey, bytes: Uint8Array, owner: ObjectOw
 /** An object that a manifest names, which must be read once more when its parts are not named too. */
 export interface NamedObject {
   readonly row: ReplayedObject
-  /** The parts in `row` are wrong: the manifest tells only the digest of the whole. */
+  /** The parts in `row` may be wrong: the document that names it tells only the digest of the whole. */
   readonly partsUnknown: boolean
+}
+
+/** A document that a recorded statement names as evidence. It may never have been handed over, so it is read in any case. */
+export function evidenceObject(agreement: AgreementId, { sha256, sizeBytes }: Evidence): NamedObject {
+  const owner = { purpose: 'statement', agreementId: agreement, depositId: null, attemptId: null } as const
+  const row = { key: objectKeys.evidence(agreement, sha256), ...owner, digest: sha256, sizeBytes, partBytes, partDigests: [sha256] }
+  return { row, partsUnknown: true }
 }
 
 /** The objects that a manifest names beside itself. */

@@ -11,20 +11,23 @@ import { SystemEntropy } from '../../src/core/environment.js'
 import { EscrowError } from '../../src/core/errors.js'
 import { sha256Hex } from '../../src/crypto/digest.js'
 import { openBytes } from '../../src/crypto/holder/open-envelope.js'
+import { shareSigningKey } from '../../src/crypto/holder/vault-shares.js'
 import { sealBytes } from '../../src/crypto/seal-envelope.js'
 import { Database } from '../../src/db/database.js'
 import { AgreementShelf } from '../../src/escrow/agreement-shelf.js'
+import { shareHealthText } from '../../src/format/check-statement.js'
 import { newId } from '../../src/format/ids.js'
 import { logTag } from '../../src/format/log-entry.js'
 import { encodeReleasedShare, parseShare } from '../../src/format/share.js'
 import { openAgreement, type SignedAgreement } from '../../src/format/signed-agreement.js'
 import { signDocument } from '../../src/format/signed-document.js'
-import { Statement, type StatementOf, type StatementType } from '../../src/format/statement.js'
+import { ShareHealth, Statement, type StatementOf, type StatementType } from '../../src/format/statement.js'
 import { listChain } from '../../src/log/log.table.js'
 import { RecordStatement } from '../../src/release/record-statement.js'
 import { tagSecretOf } from '../../src/release/record-turn.js'
 import type { Outcome } from '../../src/release/register-order.js'
 import { listHeldShares, listRequests, type RequestRow } from '../../src/release/release.table.js'
+import { SignAsAgent } from '../../src/release/sign-as-agent.js'
 import { SweepReleases } from '../../src/release/sweep-releases.js'
 import { EscrowHome } from './escrow-home.js'
 import { copyDatabase, dropDatabase } from './interpose.js'
@@ -241,6 +244,51 @@ export class ReleaseHouse {
     const file = Buffer.from(sealBytes(encodeReleasedShare(share), [recipient], new SystemEntropy())).toString('base64')
     const { requestDigest } = await this.request()
     return this.sign('share-release', party, { requestDigest, index: share.index, sealedShares: [{ recipient, file }], ...change })
+  }
+
+  /** A custodian's proof that it holds its share, made with the share of somebody else where a test wants it so. */
+  async provenShare(party: string, epoch: number, shareOf = party): Promise<Uint8Array> {
+    const keys = await openPartyFolder(this.template.home.party(party))
+    const { identity } = await openPartyFolder(this.template.home.party(shareOf))
+    const share = parseShare(openBytes(readFileSync(this.template.home.share(shareOf, epoch)), identity))
+    const now = this.clock.now()
+    const { body, digest } = this.agreement
+    const unproved = {
+      type: 'escrow/statement/share-health/v1' as const,
+      origin: body.origin,
+      agreement: digest,
+      epoch,
+      party,
+      nonce: 'ab'.repeat(16),
+      issuedAt: now.toISOString(),
+      expiresAt: new Date(now.getTime() + 30 * dayMs).toISOString(),
+      index: body.vault.custodians.find((seat) => seat.party === party)?.index ?? 0,
+      recipient: share.vault,
+    }
+    const signed = { ...unproved, proof: Buffer.from(shareSigningKey(share).sign(shareHealthText(unproved))).toString('base64') }
+    return signDocument({ body: signed, schema: ShareHealth, key: keys.signingKey })
+  }
+
+  /** A statement of the agent, as the service signs it now. */
+  async signAsAgent<Name extends 'legal-order' | 'legal-order-step'>(name: Name, matter: Matter<Name>): Promise<Uint8Array> {
+    const { signed } = await this.app.get(AgreementShelf).get(this.agreement.body.agreement)
+    return this.app.get(SignAsAgent).run(signed, { name, epoch: 1 }, matter)
+  }
+
+  /** An order against the agent. */
+  async legalOrder(fields: Partial<Matter<'legal-order'>> = {}): Promise<Uint8Array> {
+    return this.signAsAgent('legal-order', {
+      kind: 'disclosure',
+      issuer: 'Office of the quiet canary',
+      jurisdiction: 'US',
+      reference: 'L 7',
+      documents: [],
+      receivedAt: this.clock.now().toISOString(),
+      contestUntil: null,
+      noticeForbidden: false,
+      noticeForbiddenUntil: null,
+      ...fields,
+    })
   }
 
   async order(by: string, effectiveAt?: Date): Promise<Uint8Array> {

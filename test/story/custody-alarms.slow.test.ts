@@ -1,14 +1,6 @@
 // What goes wrong around an agreement in quiet years: custodians lose shares, nobody proves anything, a quorum becomes impossible.
-import { readFileSync } from 'node:fs'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { openPartyFolder } from '../../src/cli/party-folder.js'
-import { openBytes } from '../../src/crypto/holder/open-envelope.js'
-import { shareSigningKey } from '../../src/crypto/holder/vault-shares.js'
 import { Database } from '../../src/db/database.js'
-import { shareHealthText } from '../../src/format/check-statement.js'
-import { parseShare } from '../../src/format/share.js'
-import { signDocument } from '../../src/format/signed-document.js'
-import { ShareHealth } from '../../src/format/statement.js'
 import { listAlarms } from '../../src/release/custody.table.js'
 import { dayMs, refusal, ReleaseHouse, ReleaseTemplate } from '../doubles/release-house.js'
 
@@ -30,29 +22,6 @@ const alarms = async (): Promise<readonly string[]> => {
 const lost = async (by: string, subject = by, available = false) => {
   house.clock.advance(1000)
   return house.record(await house.sign('availability', by, { subject, available, cause: 'share-lost', reason: 'The safe burnt out.' }))
-}
-
-/** A custodian's proof, made with the share of somebody else where a test wants it so. */
-async function proof(party: string, epoch: number, shareOf = party): Promise<Uint8Array> {
-  const keys = await openPartyFolder(template.home.party(party))
-  const { identity } = await openPartyFolder(template.home.party(shareOf))
-  const share = parseShare(openBytes(readFileSync(template.home.share(shareOf, epoch)), identity))
-  const now = house.clock.now()
-  const { body, digest } = house.agreement
-  const unproved = {
-    type: 'escrow/statement/share-health/v1' as const,
-    origin: body.origin,
-    agreement: digest,
-    epoch,
-    party,
-    nonce: 'ab'.repeat(16),
-    issuedAt: now.toISOString(),
-    expiresAt: new Date(now.getTime() + 30 * dayMs).toISOString(),
-    index: body.vault.custodians.find((seat) => seat.party === party)?.index ?? 0,
-    recipient: share.vault,
-  }
-  const signed = { ...unproved, proof: Buffer.from(shareSigningKey(share).sign(shareHealthText(unproved))).toString('base64') }
-  return signDocument({ body: signed, schema: ShareHealth, key: keys.signingKey })
 }
 
 test('three custodians lose their shares: the request is frozen with an alarm, and one who finds it again brings it back', async () => {
@@ -89,11 +58,11 @@ test('shares that nobody has proved for a quarter raise an alarm for every epoch
   await house.tick()
   expect(await alarms()).toEqual(['share-health-overdue 1', 'share-health-overdue 2'])
   const holders = ['notary', 'university', 'chamber', 'auditor']
-  const old = await proof('notary', 1)
-  for (const party of holders.slice(0, 3)) await house.record(await proof(party, 1))
-  expect(await refusal(proof('auditor', 1, 'foundation').then((bytes) => house.record(bytes)))).toBe('SHARE_INVALID')
+  const old = await house.provenShare('notary', 1)
+  for (const party of holders.slice(0, 3)) await house.record(await house.provenShare(party, 1))
+  expect(await refusal(house.provenShare('auditor', 1, 'foundation').then((bytes) => house.record(bytes)))).toBe('SHARE_INVALID')
   expect(await alarms()).toContain('share-health-overdue 1')
-  for (const party of holders) await house.record(await proof(party, 1))
+  for (const party of holders) await house.record(await house.provenShare(party, 1))
   expect(await alarms()).toEqual(['share-health-overdue 2'])
   for (let times = 0; times < 3; times += 1) await house.tick()
   await house.wait(29 * dayMs)

@@ -3,11 +3,9 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { Database } from '../../src/db/database.js'
-import { AgreementShelf } from '../../src/escrow/agreement-shelf.js'
 import { LegalCheck, type StatementOf } from '../../src/format/statement.js'
 import { findLegalOrder } from '../../src/release/legal-order.table.js'
 import { listGrants } from '../../src/release/grant.table.js'
-import { SignAsAgent } from '../../src/release/sign-as-agent.js'
 import { peekStatement } from '../../src/release/statement-verifier.js'
 import { sourceFiles } from '../architecture/source-files.js'
 import { dayMs, refusal, ReleaseHouse, ReleaseTemplate } from '../doubles/release-house.js'
@@ -25,27 +23,11 @@ afterEach(() => house.close())
 
 const canary = 'Office of the quiet canary'
 
-async function orderAgainstUs(fields: Partial<StatementOf<'legal-order'>>): Promise<Uint8Array> {
-  const { signed } = await house.app.get(AgreementShelf).get(house.agreement.body.agreement)
-  const matter = {
-    kind: 'disclosure' as const,
-    issuer: canary,
-    jurisdiction: 'US',
-    reference: 'L 7',
-    documents: [],
-    receivedAt: house.clock.now().toISOString(),
-    contestUntil: null,
-    noticeForbidden: false,
-    noticeForbiddenUntil: null,
-    ...fields,
-  }
-  return house.app.get(SignAsAgent).run(signed, { name: 'legal-order', epoch: 1 }, matter)
-}
+const orderAgainstUs = (fields: Parameters<ReleaseHouse['legalOrder']>[0]): Promise<Uint8Array> =>
+  house.legalOrder({ issuer: canary, ...fields })
 
-async function step(order: string, what: StatementOf<'legal-order-step'>['step']): Promise<Uint8Array> {
-  const { signed } = await house.app.get(AgreementShelf).get(house.agreement.body.agreement)
-  return house.app.get(SignAsAgent).run(signed, { name: 'legal-order-step', epoch: 1 }, { order, step: what, proof: 'ab'.repeat(32) })
-}
+const step = (order: string, what: StatementOf<'legal-order-step'>['step']): Promise<Uint8Array> =>
+  house.signAsAgent('legal-order-step', { order, step: what, proof: 'ab'.repeat(32) })
 
 const row = (order: string) => house.app.get(Database).query((db) => findLegalOrder(db, order))
 
