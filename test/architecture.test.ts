@@ -47,6 +47,7 @@ const forHolders = new Set([
     'amendment',
     'business-days',
     'electorate',
+    'key-change',
     'network-rule',
     'order-registration',
     'order-state',

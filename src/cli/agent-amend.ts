@@ -27,12 +27,17 @@ export async function amend(
 
 function present({ signed, inForce, verdict, unaccepted, warnings }: AmendmentStanding): CommandResult {
   const { body, digest } = signed
-  const waiting = [...verdict.missing.map((body_) => `${body_} to agree`), ...unaccepted.map((party) => `${party} to accept its share`)]
+  const waiting = [
+    ...verdict.missing.map((body_) => `${body_} to agree`),
+    ...verdict.unaskedKeys.map((party) => `${party}: the keys are not the ones asked for with \`escrow key-change\``),
+    ...unaccepted.map((party) => `${party} to accept its share`),
+  ]
   const lines = columns([
     ['agreement', `${body.agreement}, version ${body.version}`],
     ['digest', digest],
     ['state', inForce ? 'in force; requests under way stay with the version they were submitted under' : 'not in force'],
     ...(verdict.touched.length === 0 ? [] : [['touches', verdict.touched.join(', ')] as const]),
+    ...verdict.changedKeys.map((party): [string, string] => ['other keys', party]),
     ...waiting.map((what): [string, string] => ['waits for', what]),
     ...warnings.map((warning): [string, string] => ['warning', warning]),
   ])

@@ -11,13 +11,13 @@ import { checkAgreement } from '../format/check-agreement.js'
 import { newId } from '../format/ids.js'
 import { remoteDigest } from '../format/agreement-annex.js'
 import { parseBody } from '../format/parse-body.js'
-import { openAgreement, partyOf, sameKey } from '../format/signed-agreement.js'
+import { openAgreement, partyOf, sameKey, type SignedAgreement } from '../format/signed-agreement.js'
 import { countersign, digestOf, signDocument } from '../format/signed-document.js'
 import { draftedSchedule, parseAgreementDraft, parseServiceCard, type AgreementDraft, type ServiceCard } from './agreement-draft.js'
 import { columns, type CommandContext, type CommandResult } from './command.js'
 import { readNamedFile, writeNamedFile } from './files.js'
 import { linesOfRelease } from './release-lines.js'
-import { openPartyFolder, parseJson, readPartyCard } from './party-folder.js'
+import { openPartyFolder, parseJson, readPartyCard, type PartyFolder } from './party-folder.js'
 
 interface CreateOptions {
   readonly draft: string
@@ -53,11 +53,21 @@ export async function createAgreement(_context: CommandContext, options: CreateO
   return { json, lines: [...lines, ...release.lines] }
 }
 
-/** Sign an agreement as one of its parties. @throws EscrowError `KEY_INVALID` when the key is not that party's, `FORMAT_INVALID` */
-export async function signAgreement(_context: CommandContext, options: { readonly as: string }, path: string): Promise<CommandResult> {
+/**
+ * Sign an agreement as one of its parties.
+ *
+ * @param options.before - the version before: a depositor or beneficiary that gets other keys signs with the old ones too.
+ * @throws EscrowError `KEY_INVALID` when the key is not that party's, `AGREEMENT_INVALID` when `before` is not the version before, `FORMAT_INVALID`
+ */
+export async function signAgreement(
+  _context: CommandContext,
+  options: { readonly as: string; readonly before?: string },
+  path: string,
+): Promise<CommandResult> {
   const party = await openPartyFolder(options.as)
   const bytes = await readNamedFile(path, signedDocumentBytesMax)
-  const signed = signAs(bytes, party)
+  const before = options.before === undefined ? null : openAgreement(await readNamedFile(options.before, signedDocumentBytesMax))
+  const signed = signAs(bytes, party, before)
   const { body, digest, signedBy } = openAgreement(signed)
   await writeNamedFile(path, signed)
   const lines = columns([
@@ -75,18 +85,21 @@ function checkWhole(agreement: Agreement): void {
   for (const epoch of agreement.vault.epochs) checkVault(epoch, agreement.vault.threshold)
 }
 
-function signAs(bytes: Uint8Array, party: Awaited<ReturnType<typeof openPartyFolder>>): Uint8Array {
+function signAs(bytes: Uint8Array, party: PartyFolder, before: SignedAgreement | null): Uint8Array {
   const isSigned = !startsLikeAgreement(bytes)
   const body = isSigned
     ? openAgreement(bytes).body
     : parseBody(parseJson(Buffer.from(bytes).toString('utf8'), 'agreement'), Agreement, 'agreement')
   checkWhole(body)
-  const pinned = partyOf(body, party.card.party).keys.some((key) => sameKey(key, party.pinnedKey))
+  if (before !== null && body.previous !== before.digest)
+    throw new EscrowError('AGREEMENT_INVALID', 'expected the version that this one takes the place of')
+  const versions = before === null ? [body] : [body, before.body]
+  const pinned = versions.some((version) => partyOf(version, party.card.party).keys.some((key) => sameKey(key, party.pinnedKey)))
   if (!pinned) throw new EscrowError('KEY_INVALID', `expected the key that the agreement names for ${party.card.party}`)
   return isSigned ? countersign(bytes, party.signingKey) : signFirst(body, party)
 }
 
-function signFirst(body: Agreement, party: Awaited<ReturnType<typeof openPartyFolder>>): Uint8Array {
+function signFirst(body: Agreement, party: PartyFolder): Uint8Array {
   return signDocument({ body, schema: Agreement, key: party.signingKey })
 }
 

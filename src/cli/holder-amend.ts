@@ -13,6 +13,7 @@ import { parseBody } from '../format/parse-body.js'
 import { partyOf } from '../format/signed-agreement.js'
 import { digestOf, readUnverified } from '../format/signed-document.js'
 import { touchedParts } from '../release/amendment.js'
+import { otherKeys } from '../release/key-change.js'
 import { draftedSchedule, parseAgreementChange, type AgreementChange } from './agreement-draft.js'
 import { columns, type CommandContext, type CommandResult } from './command.js'
 import { readNamedFile, writeNamedFile } from './files.js'
@@ -165,6 +166,10 @@ function linesOfChange(before: Agreement, next: Agreement): readonly string[] {
     ['touches', touched.join(', ') || 'nothing that decides a release'],
     ...come.map((party): [string, string] => ['comes', party]),
     ...leave.map((party): [string, string] => ['leaves', party]),
+    ...otherKeys(before, next).map((party): [string, string] => [
+      'other keys',
+      `${party}: the service takes them only as \`escrow key-change\` asked`,
+    ]),
     ...(epochs(before) === epochs(next) ? [] : [['epochs', `${epochs(before)} before, ${epochs(next)} then`] as const]),
     ...(before.vault.threshold === next.vault.threshold
       ? []

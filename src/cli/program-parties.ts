@@ -43,6 +43,10 @@ function addAgreementCommands(program: Command, action: Action): void {
     .argument('<agreement.json>', 'the agreement; the signature is added to it')
     .description('sign an agreement as one of its parties')
     .requiredOption('--as <folder>', 'the keys of the party')
+    .option(
+      '--before <file>',
+      'the version before: a depositor or beneficiary with other keys signs with the new ones, then with the old ones',
+    )
     .action(action(async () => (await import('./holder-agreement.js')).signAgreement))
   agreement
     .command('register')

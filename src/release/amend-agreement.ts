@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common'
-import { Clock } from '../core/environment.js'
 import { EscrowError } from '../core/errors.js'
+import { rowsMax } from '../core/limits.js'
 import { Database } from '../db/database.js'
 import { Agent } from '../escrow/agent.js'
 import { AgreementShelf, type KnownAgreement } from '../escrow/agreement-shelf.js'
@@ -12,10 +12,12 @@ import { parseAnnex } from '../format/agreement-annex.js'
 import { openAgreement, requireSignatures, type SignedAgreement } from '../format/signed-agreement.js'
 import { countersign } from '../format/signed-document.js'
 import { signedByAllOf } from '../store/archive-agreement.js'
+import { listKeyChanges } from './custody.table.js'
 import { judgeAmendment, type AmendmentVerdict } from './amendment.js'
 import { judgeAgreement } from './judge-agreement.js'
 import { PutInForce, type Amendment } from './put-in-force.js'
 import { againOnConflict } from './release-desk.js'
+import { ReleaseFiles } from './release-files.js'
 import { peekStatement, verifierOf } from './statement-verifier.js'
 
 /** What is brought to amend an agreement. All of it is attacker-controlled. */
@@ -23,7 +25,7 @@ export interface AmendmentDocuments {
   /** The next version, signed by depositor and beneficiaries. */
   readonly document: Uint8Array
   readonly annex: Uint8Array
-  /** Signed `agreement-amendment` and `share-accept` statements, in any order. */
+  /** Signed `agreement-amendment`, `key-change` and `share-accept` statements, in any order. Key changes that are recorded need not be brought. */
   readonly statements: readonly Uint8Array[]
   readonly credentialFiles: ReadonlyMap<string, string>
 }
@@ -50,7 +52,7 @@ export class AmendAgreement {
     @Inject(AgreementShelf) private readonly agreements: AgreementShelf,
     @Inject(PutInForce) private readonly force: PutInForce,
     @Inject(Agent) private readonly agent: Agent,
-    @Inject(Clock) private readonly clock: Clock,
+    @Inject(ReleaseFiles) private readonly files: ReleaseFiles,
   ) {}
 
   /**
@@ -66,15 +68,18 @@ export class AmendAgreement {
       const known = await this.agreements.get(received.body.agreement)
       if (known.row.digest === received.digest) return inForceAlready(known)
       const { annex, warnings } = this.check(known, received, brought)
-      const verdict = this.judge(known, received, brought)
-      if (verdict.missing.length > 0) return { signed: received, inForce: false, verdict, unaccepted: [], warnings }
+      const recorded = await this.keyChanges(known, signal)
+      const verdict = this.judge(known, received, new Map([...recorded, ...byDigest(amending(brought))]))
+      if (verdict.missing.length + verdict.unaskedKeys.length > 0)
+        return { signed: received, inForce: false, verdict, unaccepted: [], warnings }
       const signed = this.sign(known, brought)
       const epochs = await this.database.query((db) => listEpochs(db, known.row.agreementId))
       const dealt = known.row.state === 'armed' && signed.body.vault.epochs.some((one) => isNew(one.epoch, epochs))
       const acceptances = dealt ? this.acceptances(signed, brought) : []
       const unaccepted = dealt ? missingCustodians(signed, acceptances) : []
       if (unaccepted.length > 0) return { signed, inForce: false, verdict, unaccepted, warnings }
-      const amendment: Amendment = { ...brought, known, signed, annex, acceptances, epochs, statements: this.amendments(brought) }
+      const statements = [...byDigest(amending(brought))].flatMap(([digest, bytes]) => (recorded.has(digest) ? [] : [bytes]))
+      const amendment: Amendment = { ...brought, known, signed, annex, acceptances, epochs, statements }
       await this.force.run({ ...amendment, sealedAnnex: brought.annex }, signal)
       return { signed, inForce: true, verdict, unaccepted, warnings }
     })
@@ -95,11 +100,17 @@ export class AmendAgreement {
     return { annex, warnings: judgeAgreement(body) }
   }
 
-  private judge(known: KnownAgreement, received: SignedAgreement, brought: AmendmentDocuments): AmendmentVerdict {
-    const statements = new Map(this.amendments(brought).map((bytes) => [peekStatement(bytes).digest, bytes]))
+  /** What was recorded under earlier versions was taken up by the next one, or lapsed with them. */
+  private async keyChanges(known: KnownAgreement, signal?: AbortSignal): Promise<ReadonlyMap<string, Uint8Array>> {
+    const { agreementId } = known.row
+    const documents = await this.files.of(await this.database.query((db) => listKeyChanges(db, agreementId, rowsMax)), signal)
+    return new Map([...documents].filter(([, bytes]) => peekStatement(bytes).statement.agreement === known.signed.digest))
+  }
+
+  private judge(known: KnownAgreement, received: SignedAgreement, statements: ReadonlyMap<string, Uint8Array>): AmendmentVerdict {
     const old = { agreement: known.signed.body, digest: known.signed.digest }
     const change = { next: received.body, nextDigest: received.digest, statements: [...statements.keys()] }
-    return judgeAmendment(old, change, { now: this.clock.now(), verify: verifierOf(known.signed, statements) })
+    return judgeAmendment(old, change, { now: this.agent.clock.now(), verify: verifierOf(known.signed, statements) })
   }
 
   /** Our signature says that every body has agreed; so it comes last. Depositor and beneficiaries sign with the keys they had before. */
@@ -113,19 +124,25 @@ export class AmendAgreement {
     )
   }
 
-  private amendments({ statements }: AmendmentDocuments): readonly Uint8Array[] {
-    return statements.filter((bytes) => peekStatement(bytes).statement.type === 'escrow/statement/agreement-amendment/v1')
-  }
-
   private acceptances(signed: SignedAgreement, { statements }: AmendmentDocuments): readonly Acceptance[] {
     return statements
       .filter((bytes) => peekStatement(bytes).statement.type === 'escrow/statement/share-accept/v1')
-      .map((bytes) => verifyAcceptance(signed, bytes, this.clock.now()))
+      .map((bytes) => verifyAcceptance(signed, bytes, this.agent.clock.now()))
   }
 }
 
+/** What counts for the verdict: consent, and other keys. */
+function amending({ statements }: AmendmentDocuments): readonly Uint8Array[] {
+  const types: readonly string[] = ['escrow/statement/agreement-amendment/v1', 'escrow/statement/key-change/v1']
+  return statements.filter((bytes) => types.includes(peekStatement(bytes).statement.type))
+}
+
+function byDigest(statements: readonly Uint8Array[]): ReadonlyMap<string, Uint8Array> {
+  return new Map(statements.map((bytes) => [peekStatement(bytes).digest, bytes]))
+}
+
 function inForceAlready({ signed }: KnownAgreement): AmendmentStanding {
-  const verdict = { touched: [], newCustodians: [], leavingCustodians: [], missing: [] }
+  const verdict = { touched: [], newCustodians: [], leavingCustodians: [], missing: [], changedKeys: [], unaskedKeys: [] }
   return { signed, inForce: true, verdict, unaccepted: [], warnings: [] }
 }
 

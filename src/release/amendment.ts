@@ -6,7 +6,8 @@ import type { Agreement } from '../format/agreement.js'
 import { canonicalize } from '../format/canonical-json.js'
 import { EscrowError } from '../core/errors.js'
 import { electorateOf, eligible, suffices, type Body } from './electorate.js'
-import type { VerifyStatement } from './quorum.js'
+import { compareKeys } from './key-change.js'
+import type { VerifiedStatement, VerifyStatement } from './quorum.js'
 import { parseReleasePolicy, type ApprovalGroup } from './release-policy.js'
 
 /** What an amendment touches. */
@@ -19,6 +20,10 @@ export interface AmendmentVerdict {
   readonly leavingCustodians: readonly string[]
   /** Bodies of the old agreement that have not agreed; empty when the amendment may take force. */
   readonly missing: readonly string[]
+  /** Parties of both versions that get other keys or recipients. */
+  readonly changedKeys: readonly string[]
+  /** Parties whose keys are not the ones that were asked for by `key-change`; empty when the amendment may take force. */
+  readonly unaskedKeys: readonly string[]
 }
 
 const decisive = ['parties', 'vault', 'jurisdiction', 'release', 'log'] as const
@@ -27,7 +32,8 @@ const decisive = ['parties', 'vault', 'jurisdiction', 'release', 'log'] as const
  * Judge an amendment.
  *
  * @param change.nextDigest - digest of the next version; every counted statement names it.
- * @param change.statements - digests of signed `agreement-amendment` statements; each is verified again, against the old agreement's keys.
+ * @param change.statements - digests of signed `agreement-amendment` and `key-change` statements; each is verified again, against the old
+ *   agreement's keys.
  * @returns what it touches and whose agreement is missing. Depositor and a beneficiary must always sign; the custodian quorum and every
  *   approval group of every condition where it touches what decides a release.
  * @throws EscrowError `AGREEMENT_INVALID` when `next` does not follow `old`, or takes over an epoch number with other custodians;
@@ -49,9 +55,11 @@ export function judgeAmendment(
   const newCustodians = seats(next).filter((party) => !seats(old.agreement).includes(party))
   const leavingCustodians = seats(old.agreement).filter((party) => !seats(next).includes(party))
   requireNewEpoch(old.agreement, next)
-  const signers = signersOf(old, change, turn)
+  const statements = change.statements.map((digest) => turn.verify(digest))
+  const signers = signersOf(old, { nextDigest: change.nextDigest, statements }, turn.now)
   const missing = [...missingRoles(old.agreement, signers), ...(touched.length > 0 ? missingBodies(old.agreement, signers) : [])]
-  return { touched, newCustodians, leavingCustodians, missing }
+  const { changed: changedKeys, unasked: unaskedKeys } = compareKeys(old, next, { statements, now: turn.now })
+  return { touched, newCustodians, leavingCustodians, missing, changedKeys, unaskedKeys }
 }
 
 /** What of an agreement decides a release and is not the same in another version; empty when it is all as it was. */
@@ -75,15 +83,13 @@ function requireNewEpoch(old: Agreement, next: Agreement): void {
 
 function signersOf(
   old: { readonly digest: string },
-  change: { readonly nextDigest: string; readonly statements: readonly string[] },
-  turn: { readonly now: Date; readonly verify: VerifyStatement },
+  change: { readonly nextDigest: string; readonly statements: readonly VerifiedStatement[] },
+  now: Date,
 ): ReadonlySet<string> {
-  const signed = change.statements
-    .map((digest) => turn.verify(digest))
-    .filter(({ statement, signer }) => {
-      if (statement.type !== 'escrow/statement/agreement-amendment/v1' || statement.next !== change.nextDigest) return false
-      return statement.agreement === old.digest && statement.party === signer && turn.now.getTime() < Date.parse(statement.expiresAt)
-    })
+  const signed = change.statements.filter(({ statement, signer }) => {
+    if (statement.type !== 'escrow/statement/agreement-amendment/v1' || statement.next !== change.nextDigest) return false
+    return statement.agreement === old.digest && statement.party === signer && now.getTime() < Date.parse(statement.expiresAt)
+  })
   return new Set(signed.map(({ signer }) => signer))
 }
 

@@ -111,6 +111,17 @@ export async function listWordsOf(db: Db, agreementId: string, party: string, li
     .limit(page(limit))
 }
 
+/** The key changes that were recorded for an agreement under any of its versions, newest first. */
+export async function listKeyChanges(db: Db, agreementId: string, limit: number): Promise<readonly StatementRow[]> {
+  const { agreementId: id, subject, type, recordedAt, digest: by } = releaseStatementTable
+  return db
+    .select()
+    .from(releaseStatementTable)
+    .where(and(eq(id, agreementId), eq(subject, agreementId), eq(type, 'escrow/statement/key-change/v1')))
+    .orderBy(desc(recordedAt), asc(by))
+    .limit(page(limit))
+}
+
 /** The explanation of a finding that was recorded last, with its deposit's place; null when there is none. */
 export async function findLastExplanation(
   db: Db,

@@ -2,7 +2,7 @@
  * What the log tells of the custody of agreements beside requests: alarms, the dead man's switch, rehearsals, proofs of shares. Nothing is
  * decided here; rows come back as the events left them, and the next look decides anew.
  */
-import type { ShareHealthRow } from '../escrow/agreement.table.js'
+import type { ShareHealthRow } from '../escrow/share.table.js'
 import type { Event, EventOf } from '../format/event.js'
 import { AgreementId } from '../format/ids.js'
 import type { StatementOf } from '../format/statement.js'

@@ -13,6 +13,7 @@ import { sha256Hex } from '../../src/crypto/digest.js'
 import { openBytes } from '../../src/crypto/holder/open-envelope.js'
 import { shareSigningKey } from '../../src/crypto/holder/vault-shares.js'
 import { sealBytes } from '../../src/crypto/seal-envelope.js'
+import type { SigningKey } from '../../src/crypto/signature.js'
 import { Database } from '../../src/db/database.js'
 import { AgreementShelf } from '../../src/escrow/agreement-shelf.js'
 import { shareHealthText } from '../../src/format/check-statement.js'
@@ -124,9 +125,15 @@ export class ReleaseHouse {
     name: Name,
     party: string,
     matter: Matter<Name>,
-    how: { readonly as?: string; readonly lifeDays?: number; readonly epoch?: number; readonly agreement?: string } = {},
+    how: {
+      readonly as?: string
+      readonly key?: SigningKey
+      readonly lifeDays?: number
+      readonly epoch?: number
+      readonly agreement?: string
+    } = {},
   ): Promise<Uint8Array> {
-    const keys = await openPartyFolder(this.template.home.party(how.as ?? party))
+    const key = how.key ?? (await openPartyFolder(this.template.home.party(how.as ?? party))).signingKey
     const at = this.clock.now()
     const body = Statement.parse({
       type: `escrow/statement/${name}/v1`,
@@ -139,7 +146,7 @@ export class ReleaseHouse {
       expiresAt: new Date(at.getTime() + (how.lifeDays ?? 300) * dayMs).toISOString(),
       ...matter,
     })
-    return signDocument({ body, schema: Statement, key: keys.signingKey })
+    return signDocument({ body, schema: Statement, key })
   }
 
   record(bytes: Uint8Array): Promise<readonly Outcome[]> {
