@@ -110,9 +110,19 @@ test('every query of a visible-*.table takes the viewer and asks whether the agr
   const queries = tables.flatMap((file) => file.text.split(/(?=^export async function )/m).slice(1))
   expect(queries.length).toBeGreaterThan(15)
   // Some look for the viewer's own key among the parties themselves.
-  const asks = /(?:pinsViewer\(db, |isOf\()viewer, |eq\(partyTable\.fingerprint, viewer\.fingerprint\)/
+  const asks = /(?:pinsViewer\(db, |isOf\()viewer, |eq\(partyTable\.fingerprint, viewer\.fingerprint\)|Of\(db, \{ \.\.\.asked\(viewer\), /
   const wrong = queries.filter((query) => !/viewer: (?:Notice)?Viewer\b/.test(query) || !asks.test(query))
   expect(wrong.map((query) => query.slice(0, 80))).toEqual([])
+})
+
+test('every prepared statement of a visible-*.table asks whether the agreement pins the key that fills it, and knows no viewer', () => {
+  const statements = source
+    .filter((file) => /\/visible[a-z-]*\.table\.ts$/.test(file.path))
+    .flatMap((file) => file.text.split(/^(?=const |export |function |\/\*\* )/m))
+    .filter((part) => /^const \w+: Prepared</.test(part))
+  expect(statements.length).toBeGreaterThan(4)
+  const wrong = statements.filter((part) => !/pinsViewer\(db, asker\(given\), /.test(part) || /\bviewer\b/.test(part))
+  expect(wrong.map((part) => part.slice(0, 80))).toEqual([])
 })
 
 test('no server file can combine shares or open an envelope with an identity', () => {

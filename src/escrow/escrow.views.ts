@@ -7,8 +7,8 @@ import { keyidOf } from '../crypto/dsse.js'
 import type { LogEntryRow } from '../log/log.table.js'
 import type { AgreementRow, AgreementVersionRow } from './agreement.table.js'
 import type { DepositRow } from './deposit.table.js'
-import type { VisibleAgreement, VisibleSource } from './visible-agreements.js'
 import type { VisibleFinding } from './visible-deposits.js'
+import type { LatestDeposit, SourceWithLatest, WholeAgreement } from './visible-prepared.table.js'
 import type { CopyOfDeposit } from './visible.table.js'
 
 const count = z.number().int()
@@ -57,7 +57,7 @@ export const AgreementView = AgreementSummary.extend({
 }).meta({ id: 'Agreement' })
 
 /** One agreement. */
-export function showWholeAgreement({ row, epochs, accepted }: VisibleAgreement): z.input<typeof AgreementView> {
+export function showWholeAgreement({ row, epochs, accepted }: WholeAgreement): z.input<typeof AgreementView> {
   return { ...showAgreement(row), epochs: epochs.map(({ epoch, state }) => ({ epoch, state })), accepted: [...accepted] }
 }
 
@@ -120,7 +120,7 @@ export const SourceView = z
 export type SourceView = z.output<typeof SourceView>
 
 /** A source with its newest deposit. Where it is pulled from is sealed to the parties, so it is not said. */
-export function showSource({ row, latest }: VisibleSource): z.input<typeof SourceView> {
+export function showSource({ row, latest }: SourceWithLatest): z.input<typeof SourceView> {
   const { source, mode, state, everyHours, cron, timeZone, graceHours, failures, failureCode, credentialCode } = row
   return {
     source,
@@ -137,8 +137,12 @@ export function showSource({ row, latest }: VisibleSource): z.input<typeof Sourc
     deadlineAt: row.deadlineAt.toISOString(),
     freshAt: moment(row.freshAt),
     failedAt: moment(row.failedAt),
-    latest: latest === null ? null : { ...showDeposit(latest) },
+    latest: latest === null ? null : showLatest(latest),
   }
+}
+
+function showLatest({ depositId: deposit, sequence, kind, takenAt, manifestDigest, blocking }: LatestDeposit): z.input<typeof Latest> {
+  return { deposit, sequence, kind, takenAt: takenAt.toISOString(), manifestDigest, blocking }
 }
 
 export const DepositView = z

@@ -4,27 +4,18 @@ import { Database } from '../db/database.js'
 import type { Party } from '../format/agreement.js'
 import type { Viewer } from '../http/viewer.js'
 import { AgreementShelf } from './agreement-shelf.js'
-import { listAcceptances } from './share.table.js'
-import { listEpochs, type AgreementRow, type AgreementVersionRow, type VaultEpochRow } from './agreement.table.js'
-import type { DepositRow } from './deposit.table.js'
+import type { AgreementRow, AgreementVersionRow } from './agreement.table.js'
 import type { SourceKey } from './lease.table.js'
 import { ReadDocument } from './read-document.js'
-import type { SourceRow } from './source.table.js'
-import { findAgreementOf, findSourceOf, listAgreementsOf, listLatestOf, listSourcesOf, listVersionsOf } from './visible.table.js'
-
-/** An agreement as its parties see it. */
-export interface VisibleAgreement {
-  readonly row: AgreementRow
-  readonly epochs: readonly VaultEpochRow[]
-  /** Custodians that have accepted their shares, by index. */
-  readonly accepted: readonly number[]
-}
-
-/** A source with its newest deposit. */
-export interface VisibleSource {
-  readonly row: SourceRow
-  readonly latest: DepositRow | null
-}
+import {
+  findSourceOf,
+  findWholeAgreementOf,
+  listAgreementsOf,
+  listSourcesOf,
+  type SourceWithLatest,
+  type WholeAgreement,
+} from './visible-prepared.table.js'
+import { findAgreementOf, listVersionsOf } from './visible.table.js'
 
 /** Reads agreements and sources for somebody: whatever another party has is not there. */
 @Injectable()
@@ -41,11 +32,10 @@ export class VisibleAgreements {
   }
 
   /** One agreement. @throws EscrowError `NOT_FOUND` */
-  async get(viewer: Viewer, agreementId: string): Promise<VisibleAgreement> {
-    const row = await this.require(viewer, agreementId)
-    const epochs = await this.database.query((db) => listEpochs(db, agreementId))
-    const acceptances = await this.database.query((db) => listAcceptances(db, agreementId, row.version))
-    return { row, epochs, accepted: acceptances.map((one) => one.custodianIndex) }
+  async get(viewer: Viewer, agreementId: string): Promise<WholeAgreement> {
+    const found = await this.database.query((db) => findWholeAgreementOf(db, viewer, agreementId))
+    if (found === null) throw notFound(agreementId)
+    return found
   }
 
   /** The parties of the version in force. @throws EscrowError `NOT_FOUND` */
@@ -81,31 +71,21 @@ export class VisibleAgreements {
   async sources(
     viewer: Viewer,
     asked: { readonly agreementId: string; readonly after: string; readonly limit: number },
-  ): Promise<readonly VisibleSource[]> {
-    await this.require(viewer, asked.agreementId)
-    const rows = await this.database.query((db) => listSourcesOf(db, viewer, asked))
-    return this.withLatest(viewer, asked.agreementId, rows)
-  }
-
-  /** One source. @throws EscrowError `NOT_FOUND` */
-  async source(viewer: Viewer, key: SourceKey): Promise<VisibleSource> {
-    const row = await this.database.query((db) => findSourceOf(db, viewer, key))
-    const [found] = row === null ? [] : await this.withLatest(viewer, key.agreementId, [row])
-    if (found === undefined) throw new EscrowError('NOT_FOUND', `there is no source ${key.source} in ${key.agreementId}`)
+  ): Promise<readonly SourceWithLatest[]> {
+    const found = await this.database.query((db) => listSourcesOf(db, viewer, asked))
+    if (found.length === 0) await this.require(viewer, asked.agreementId)
     return found
   }
 
-  private async require(viewer: Viewer, agreementId: string): Promise<AgreementRow> {
-    const row = await this.database.query((db) => findAgreementOf(db, viewer, agreementId))
-    if (row === null) throw notFound(agreementId)
-    return row
+  /** One source with its newest deposit. @throws EscrowError `NOT_FOUND` */
+  async source(viewer: Viewer, key: SourceKey): Promise<SourceWithLatest> {
+    const found = await this.database.query((db) => findSourceOf(db, viewer, key))
+    if (found === null) throw new EscrowError('NOT_FOUND', `there is no source ${key.source} in ${key.agreementId}`)
+    return found
   }
 
-  private async withLatest(viewer: Viewer, agreementId: string, rows: readonly SourceRow[]): Promise<readonly VisibleSource[]> {
-    const sources = rows.map((row) => row.source)
-    const deposits = await this.database.query((db) => listLatestOf(db, viewer, { agreementId, sources }))
-    const latest = new Map(deposits.map((deposit) => [deposit.source, deposit]))
-    return rows.map((row) => ({ row, latest: latest.get(row.source) ?? null }))
+  private async require(viewer: Viewer, agreementId: string): Promise<void> {
+    if ((await this.database.query((db) => findAgreementOf(db, viewer, agreementId))) === null) throw notFound(agreementId)
   }
 }
 

@@ -11,16 +11,8 @@ import type { DepositRow, FindingRow } from './deposit.table.js'
 import { placeOf } from './deposit-place.js'
 import type { SourceKey } from './lease.table.js'
 import { ReadDocument } from './read-document.js'
-import {
-  findDepositOf,
-  findEventOf,
-  findSourceOf,
-  listCopiesOfDeposit,
-  listDepositsOf,
-  listEventsOf,
-  listFindingsOf,
-  type CopyOfDeposit,
-} from './visible.table.js'
+import { findDepositOf, findSourceOf, listDepositsOf } from './visible-prepared.table.js'
+import { findEventOf, listCopiesOfDeposit, listEventsOf, listFindingsOf, type CopyOfDeposit } from './visible.table.js'
 import { VisibleAgreements } from './visible-agreements.js'
 
 /** A finding with what the depositor said of it. */

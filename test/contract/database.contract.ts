@@ -1,8 +1,9 @@
-import { eq, sql } from 'drizzle-orm'
+import { and, eq, lte, sql } from 'drizzle-orm'
 import { generateDrizzleJson, generateMigration } from 'drizzle-kit/api'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { BugError, EscrowError } from '../../src/core/errors.js'
 import type { Database, Db } from '../../src/db/database.js'
+import { prepared, type Prepared } from '../../src/db/prepared.js'
 import { leaseTable } from '../../src/escrow/lease.table.js'
 import { recordReplica, replicaTable, listReplicas } from '../../src/escrow/copy.table.js'
 import { emptyAllTables } from '../doubles/test-database.js'
@@ -73,6 +74,25 @@ export function databaseContract(adapter: string, open: () => Promise<Database>)
         expect(await names()).toEqual([])
       },
     )
+
+    test('a prepared statement answers each run with the values of that run, in a transaction too', async () => {
+      for (const name of ['a', 'b']) await database.transaction((tx) => recordReplica(tx, replica(name)))
+      const named: Prepared<{ readonly name: string; readonly until: Date; readonly limit: number }, { readonly name: string }> = prepared(
+        'contract_replica_named',
+        (db, given) =>
+          db
+            .select({ name: replicaTable.replica })
+            .from(replicaTable)
+            .where(and(eq(replicaTable.replica, given('name')), lte(replicaTable.addedAt, given('until', replicaTable.addedAt))))
+            .limit(given('limit')),
+      )
+      const ask = (db: Db, name: string, until = at) => named(db, { name, until, limit: 1 })
+      const asked = ['a', 'b', 'none', 'a', "b' or 'b' = 'b"]
+      const expected = [[{ name: 'a' }], [{ name: 'b' }], [], [{ name: 'a' }], []]
+      expect(await Promise.all(asked.map((name) => database.query((db) => ask(db, name))))).toEqual(expected)
+      expect(await database.transaction((tx) => ask(tx, 'b'))).toEqual([{ name: 'b' }])
+      expect(await database.query((db) => ask(db, 'a', new Date(at.getTime() - 1)))).toEqual([])
+    })
 
     test('what a transaction started without waiting may use the database after it', async () => {
       let later: Promise<unknown> | undefined
