@@ -4,7 +4,8 @@ import { monotonicMs } from '../core/environment.js'
 import { EscrowError } from '../core/errors.js'
 import { HttpOptions } from '../http/http-options.js'
 import { RateLimit } from '../http/rate-limit.js'
-import { accessKey, passwordKey, type Access, type ViewedRequest } from '../http/route.js'
+import { accessKey, passwordKey, type Access } from '../http/route.js'
+import type { ViewedRequest } from '../http/viewer.js'
 import { CheckToken } from './check-token.js'
 
 /** Lets in who brings a token of a role that the route is for. What it may see is decided where rows are read. */

@@ -1,5 +1,4 @@
-import { StandardSchemaSerializerInterceptor, StandardSchemaValidationPipe } from '@nestjs/common'
-import { Reflector } from '@nestjs/core'
+import { StandardSchemaValidationPipe } from '@nestjs/common'
 import type { NestExpressApplication } from '@nestjs/platform-express'
 import type { NextFunction, Request, Response } from 'express'
 import helmet from 'helmet'
@@ -7,7 +6,6 @@ import { monotonicMs } from '../core/environment.js'
 import { EscrowError } from '../core/errors.js'
 import { httpConnectionsMax, httpHeadersTimeoutMs, httpIdleTimeoutMs, httpKeepAliveMs } from '../core/limits.js'
 import { HttpOptions } from './http-options.js'
-import { IdempotencyInterceptor } from './idempotency.interceptor.js'
 import { Metrics } from './metrics.js'
 import { serveApiDocument } from './openapi.js'
 import { ProblemFilter } from './problem.filter.js'
@@ -31,7 +29,6 @@ export function configureServer(app: NestExpressApplication): void {
     next()
   })
   app.useGlobalFilters(app.get(ProblemFilter))
-  app.useGlobalInterceptors(app.get(IdempotencyInterceptor), new StandardSchemaSerializerInterceptor(app.get(Reflector)))
   app.useGlobalPipes(new StandardSchemaValidationPipe({ exceptionFactory: invalid }))
   serveApiDocument(app, options.version)
   setLimits(app)

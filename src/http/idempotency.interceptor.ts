@@ -22,15 +22,16 @@ import {
   type IdempotencyRow,
   type UsedKey,
 } from './idempotency.table.js'
+import { bodyKey, type BodyRule } from './body-rule.js'
 import { readBody } from './read-body.js'
-import { bodyKey, type BodyRule, type ViewedRequest } from './route.js'
+import type { ViewedRequest } from './viewer.js'
 
 const keyPattern = /^[A-Za-z0-9_-]{16,128}$/
 /** Longer than any use case takes; a repetition waits at most so long for one that died. */
 const leaseMs = 120_000
 const keptMs = 24 * 3_600_000
 
-/** Reads the bodies of POSTs, and answers repetitions. Outside the serializer: what is kept is what was sent. */
+/** Reads the bodies of POSTs, and answers repetitions: what is kept is what was sent. Only on routes that take a body. */
 @Injectable()
 export class IdempotencyInterceptor implements NestInterceptor {
   constructor(
@@ -41,7 +42,7 @@ export class IdempotencyInterceptor implements NestInterceptor {
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const rule = this.reflector.get<BodyRule | undefined>(bodyKey, context.getHandler())
-    if (rule === undefined) return next.handle()
+    assert(rule !== undefined, 'only routes that take a body are intercepted')
     return from(this.once(context, rule, () => lastValueFrom<unknown>(next.handle())))
   }
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { EscrowError } from '../core/errors.js'
 import { httpBodyTimeoutMs } from '../core/limits.js'
-import type { BodyRule } from './route.js'
+import type { BodyRule } from './body-rule.js'
 
 /**
  * The body of a request, as one piece. Read only after the guard has let the sender in: strangers cannot fill our memory.

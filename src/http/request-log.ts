@@ -2,7 +2,6 @@
  * One line of JSON for each request: facts with ids and sizes. Neither headers nor bodies nor queries are logged: tokens are in the first,
  * signed documents in the second, and what was searched for in the third.
  */
-import { AsyncLocalStorage } from 'node:async_hooks'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import pino, { type DestinationStream, type Logger } from 'pino'
 import { monotonicMs, type Entropy } from '../core/environment.js'
@@ -12,12 +11,6 @@ import { isEscrowError } from '../core/errors.js'
 const requestIdPattern = /^[A-Za-z0-9._-]{8,64}$/
 const header = 'x-request-id'
 
-/** What belongs to the request at work, wherever its code runs. */
-interface RequestScope {
-  readonly requestId: string
-}
-
-const scope = new AsyncLocalStorage<RequestScope>()
 const ids = new WeakMap<IncomingMessage, string>()
 
 /** The id of a request; given by the log when the request came. */
@@ -27,18 +20,17 @@ export function requestIdOf(request: IncomingMessage): string {
 
 /** The structured log of the service. */
 export class RequestLog {
-  readonly logger: Logger
+  private readonly logger: Logger
 
   /** @param destination - where lines go; standard error when left out, because standard output belongs to results. */
   constructor(
     private readonly entropy: Entropy,
     destination: DestinationStream = pino.destination({ dest: 2, sync: false }),
   ) {
-    // pino changes what `mixin` returns: the scope itself must not be it.
-    this.logger = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime, mixin: () => ({ ...scope.getStore() }) }, destination)
+    this.logger = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination)
   }
 
-  /** Log a request when it is over, and let everything that it does know its id. */
+  /** Log a request when it is over. */
   middleware(request: IncomingMessage, response: ServerResponse, next: () => void): void {
     const startedMs = monotonicMs()
     const requestId = this.idFor(request)
@@ -54,7 +46,7 @@ export class RequestLog {
       }
       this.logger[response.statusCode >= 500 ? 'error' : 'info']({ requestId, ...facts }, whole ? 'request answered' : 'connection lost')
     })
-    scope.run({ requestId }, next)
+    next()
   }
 
   /** Log why a request failed by our fault: code, words and stack, which quote no material. */

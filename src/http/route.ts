@@ -1,24 +1,19 @@
-/** What routes say of themselves: who may ask, what they answer, in which words. Guard, serializer and OpenAPI document read the same. */
-import { applyDecorators, createParamDecorator, HttpCode, SerializeOptions, SetMetadata, type ExecutionContext } from '@nestjs/common'
+/** What routes say of themselves: who may ask, what they answer, in which words. Guard, answers and OpenAPI document come from the same. */
+import { applyDecorators, createParamDecorator, HttpCode, SetMetadata, UseInterceptors, type ExecutionContext } from '@nestjs/common'
 import { ApiBearerAuth, ApiBody, ApiConsumes, ApiHeader, ApiOkResponse, ApiOperation, ApiProduces } from '@nestjs/swagger'
-import type { Request } from 'express'
 import type { z } from 'zod'
 import { assert } from '../core/errors.js'
 import { jsonBodyBytesMax, signedDocumentBytesMax } from '../core/limits.js'
 import type { Role } from '../format/agreement.js'
+import { bodyKey, type BodyRule } from './body-rule.js'
+import { IdempotencyInterceptor } from './idempotency.interceptor.js'
 import { signedDocumentType } from './media-type.js'
-import type { Viewer } from './viewer.js'
+import type { ViewedRequest, Viewer } from './viewer.js'
 
 /** Who may use a route: nobody has to say who it is, or one of these roles. */
 export type Access = 'open' | readonly Role[]
-/** What a route takes: the media type, and how much of it. */
-export interface BodyRule {
-  readonly mediaType: 'application/json' | 'application/octet-stream' | 'application/vnd.git-lfs+json' | typeof signedDocumentType
-  readonly bytesMax: number
-}
 
 export const accessKey = Symbol('access')
-export const bodyKey = Symbol('body')
 export const passwordKey = Symbol('password')
 
 /** Without a token. */
@@ -32,7 +27,20 @@ export const ByPassword = () => SetMetadata(passwordKey, true)
 
 /** What a route answers. Whatever the schema does not name does not leave. */
 export const Answers = (schema: z.ZodType, summary: string) =>
-  applyDecorators(ApiOperation({ summary }), ApiOkResponse({ standardSchema: schema }), SerializeOptions({ schema }), ApiBearerAuth())
+  applyDecorators(answersWith(schema), ApiOperation({ summary }), ApiOkResponse({ standardSchema: schema }), ApiBearerAuth())
+
+/** The method itself gives what the schema lets through: an interceptor would cost each read as much as its query. */
+function answersWith(schema: z.ZodType): MethodDecorator {
+  return (_controller, name, descriptor: PropertyDescriptor) => {
+    const work = descriptor.value as (...given: unknown[]) => unknown
+    const answer = async function (this: unknown, ...given: unknown[]): Promise<unknown> {
+      const { data, error } = schema.safeParse(await work.apply(this, given))
+      assert(error === undefined, `an answer does not fit its schema: ${error?.issues[0]?.path.join('/')}: ${error?.issues[0]?.message}`)
+      return data
+    }
+    descriptor.value = Object.defineProperty(answer, 'name', { value: name })
+  }
+}
 
 /** A route that answers with bytes. */
 export const AnswersBytes = (mediaType: string, summary: string) =>
@@ -46,6 +54,7 @@ export const AnswersBytes = (mediaType: string, summary: string) =>
 const idempotent = () =>
   applyDecorators(
     HttpCode(200),
+    UseInterceptors(IdempotencyInterceptor),
     ApiHeader({ name: 'Idempotency-Key', required: true, schema: { type: 'string', minLength: 16, maxLength: 128 } }),
   )
 
@@ -70,9 +79,6 @@ export const TakesFile = (bytesMax: number) =>
 /** A POST that takes JSON; its shape is in `@Body({ schema })`. */
 export const TakesJson = (bytesMax: number = jsonBodyBytesMax) =>
   applyDecorators(idempotent(), SetMetadata(bodyKey, { mediaType: 'application/json', bytesMax } satisfies BodyRule))
-
-/** A request of somebody whom the guard has let in. */
-export type ViewedRequest = Request & { viewer?: Viewer; document?: Uint8Array }
 
 /** Who asks. */
 export const Asking = createParamDecorator((_: unknown, context: ExecutionContext): Viewer => {

@@ -1,3 +1,4 @@
+import type { Request } from 'express'
 import type { Role } from '../format/agreement.js'
 
 /**
@@ -10,3 +11,6 @@ export interface Viewer {
   readonly fingerprint: string
   readonly role: Role
 }
+
+/** A request of somebody whom the guard has let in. */
+export type ViewedRequest = Request & { viewer?: Viewer; document?: Uint8Array }
