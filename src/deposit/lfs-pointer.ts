@@ -22,6 +22,8 @@ const versions = ['https://git-lfs.github.com/spec/v1', 'https://hawser.github.c
  */
 export function parseLfsPointer(body: Buffer): LfsPointer | null {
   if (body.length < lfsPointerBytesMin || body.length >= lfsPointerBytesMax) return null
+  // Most small blobs are something else: nothing more is made of them.
+  if (body.toString('latin1', 0, 'version '.length) !== 'version ') return null
   const [version, ...lines] = body.toString('latin1').split('\n')
   if (!versions.some((known) => version === `version ${known}`)) return null
   const oid = lines.flatMap((line) => /^oid sha256:([0-9a-f]{64})$/.exec(line)?.[1] ?? [])[0]

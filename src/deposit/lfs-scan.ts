@@ -1,5 +1,5 @@
 import { lfsListedMax, lfsPointerBytesMax } from '../core/limits.js'
-import { listObjects, readObjects } from '../git/cat-file.js'
+import { listBlobs, readObjects } from '../git/cat-file.js'
 import { lfsPointerBytesMin, parseLfsPointer } from './lfs-pointer.js'
 
 /** Blobs that are read by one git: enough to make its start not count. */
@@ -21,9 +21,8 @@ export async function scanLfsPointers(gitDir: string, signal?: AbortSignal): Pro
     }
   }
   let waiting: string[] = []
-  for await (const { oid, type, sizeBytes } of listObjects(gitDir, signal)) {
-    if (type !== 'blob' || sizeBytes < lfsPointerBytesMin || sizeBytes >= lfsPointerBytesMax) continue
-    waiting.push(oid)
+  for await (const oids of listBlobs(gitDir, { atLeast: lfsPointerBytesMin, below: lfsPointerBytesMax }, signal)) {
+    waiting.push(...oids)
     if (waiting.length < blobsAtOnce) continue
     await read(waiting)
     waiting = []

@@ -41,6 +41,37 @@ export async function* listObjects(gitDir: string, signal?: AbortSignal): AsyncG
 }
 
 /**
+ * The ids of the blobs of a repository whose size lies within bounds, many at once. Of hundreds of thousands of objects few are small:
+ * only for those anything is made of git's line.
+ *
+ * @param bounds - in bytes; `below` is excluded.
+ * @throws EscrowError `GIT_FAILED`, `GIT_MISSING`
+ */
+export async function* listBlobs(
+  gitDir: string,
+  bounds: { readonly atLeast: number; readonly below: number },
+  signal?: AbortSignal,
+): AsyncGenerator<readonly string[]> {
+  const format = '--batch-check=%(objecttype) %(objectsize) %(objectname)'
+  const run = startGit(['cat-file', format, '--batch-all-objects', '--unordered'], { gitDir }, signal)
+  run.stdin.end()
+  const read = async function* (bytes: ByteReader) {
+    for await (const text of wholeLinesOf(bytes)) {
+      const oids: string[] = []
+      for (let at = 0, end = 0; at < text.length; at = end + 1) {
+        end = text.indexOf('\n', at)
+        if (!text.startsWith('blob ', at)) continue
+        const size = text.indexOf(' ', at + 'blob '.length)
+        const sizeBytes = Number(text.slice(at + 'blob '.length, size))
+        if (sizeBytes >= bounds.atLeast && sizeBytes < bounds.below) oids.push(text.slice(size + 1, end))
+      }
+      yield oids
+    }
+  }
+  yield* reading(run, read, signal)
+}
+
+/**
  * Type and size of the named objects.
  *
  * @param oids - full ids; each may be missing from the repository.
@@ -131,14 +162,20 @@ function parseHead(line: string): ObjectHead | null {
 
 /** All lines to the end, many at once: hundreds of thousands are not waited for one by one. */
 async function* linesOf(bytes: ByteReader): AsyncGenerator<readonly string[]> {
+  for await (const text of wholeLinesOf(bytes)) yield text.slice(0, -1).split('\n')
+}
+
+/** The same as one text, each line with its line feed. */
+async function* wholeLinesOf(bytes: ByteReader): AsyncGenerator<string> {
   let begun = ''
   for await (const chunk of bytes.rest()) {
-    const lines = (begun + Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString('latin1')).split('\n')
-    begun = lines.pop() ?? ''
+    const text = begun + Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString('latin1')
+    const end = text.lastIndexOf('\n') + 1
+    begun = text.slice(end)
     if (begun.length > lineBytesMax) throw longerLine()
-    yield lines
+    if (end > 0) yield text.slice(0, end)
   }
-  if (begun !== '') yield [begun]
+  if (begun !== '') yield `${begun}\n`
 }
 
 async function readLine(bytes: ByteReader): Promise<string | null> {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { listObjects, readObjects, statObjects } from '../../../src/git/cat-file.js'
+import { listBlobs, listObjects, readObjects, statObjects } from '../../../src/git/cat-file.js'
 import { addEveryKindOfRef, GitFixture } from '../../doubles/git-fixture.js'
 
 describe.each(['sha1', 'sha256'] as const)('objects of a %s repository', (objectFormat) => {
@@ -51,5 +51,16 @@ describe.each(['sha1', 'sha256'] as const)('objects of a %s repository', (object
     for await (const object of listObjects(fixture.path)) listed.push(`${object.oid} ${object.type} ${object.sizeBytes}`)
     const expected = fixture.git(['cat-file', '--batch-all-objects', '--batch-check']).split('\n')
     expect(listed.sort()).toEqual(expected.sort())
+  })
+
+  test('blobs are listed by size, and nothing else is', async () => {
+    for (const size of [9, 10, 99, 100]) fixture.writeRaw('blob', Buffer.alloc(size, 'y'))
+    const found: string[] = []
+    for await (const oids of listBlobs(fixture.path, { atLeast: 10, below: 100 })) found.push(...oids)
+    const expected: string[] = []
+    for await (const { oid, type, sizeBytes } of listObjects(fixture.path))
+      if (type === 'blob' && sizeBytes >= 10 && sizeBytes < 100) expected.push(oid)
+    expect(expected.length).toBeGreaterThan(1)
+    expect(found.sort()).toEqual(expected.sort())
   })
 })
