@@ -2,7 +2,7 @@ import { basename } from 'node:path'
 import { EscrowError } from '../core/errors.js'
 import { AttachedKind } from '../format/attachment.js'
 import { columns, type CommandContext, type CommandResult } from './command.js'
-import { fileToAttach, type Attached, type FileToAttach } from './file-to-attach.js'
+import { fileToAttach, requireLabel, type Attached, type FileToAttach } from './file-to-attach.js'
 import { formatBytes } from './terminal.js'
 
 /** Options of `escrow attach`. */
@@ -25,12 +25,7 @@ export interface AttachOptions {
 export async function attach(context: CommandContext, options: AttachOptions, ...paths: string[]): Promise<CommandResult> {
   const kind = AttachedKind.parse(options.kind)
   if (options.name !== undefined && paths.length > 1) throw new EscrowError('ARGUMENT_INVALID', 'expected one file with --name')
-  if (kind === 'build-secrets' && options.name === undefined) {
-    throw new EscrowError(
-      'ARGUMENT_INVALID',
-      'expected --name with build secrets: a neutral label, because their own name is sealed with them',
-    )
-  }
+  requireLabel(kind, options.name)
   const files: FileToAttach[] = []
   for (const path of paths) files.push(await fileToAttach(context, { path, kind, name: options.name ?? basename(path) }))
   const attached = await attachAll(context, options, files)

@@ -1,9 +1,10 @@
 import { createReadStream } from 'node:fs'
 import { basename } from 'node:path'
+import { EscrowError } from '../core/errors.js'
 import { readBlockBytes } from '../core/limits.js'
 import { Digester } from '../crypto/digest.js'
 import type { FileWish } from '../deposit/attached-file.js'
-import type { AttachedKind } from '../format/attachment.js'
+import { AttachedKind } from '../format/attachment.js'
 import type { CommandContext } from './command.js'
 import { fileFault } from './files.js'
 
@@ -18,6 +19,32 @@ export interface Attached {
   readonly sealedSha256: string
   readonly sealedBytes: number
   readonly waitUntil: Date
+}
+
+/**
+ * What `--attach <kind[:name]=file>` names.
+ *
+ * @throws EscrowError `ARGUMENT_INVALID` for a kind that nobody knows, or build secrets without a label
+ */
+export function parseAttach(text: string): { readonly path: string; readonly kind: AttachedKind; readonly name: string } {
+  const [, kindText, label, path = ''] = /^([^:=]+)(?::([^=]+))?=([^\0]+)$/s.exec(text) ?? []
+  const kind = AttachedKind.safeParse(kindText)
+  if (!kind.success)
+    throw new EscrowError(
+      'ARGUMENT_INVALID',
+      `expected --attach like sbom=product.spdx.json, with one of ${AttachedKind.options.join(', ')}`,
+    )
+  requireLabel(kind.data, label)
+  return { path, kind: kind.data, name: label ?? basename(path) }
+}
+
+/** @throws EscrowError `ARGUMENT_INVALID` for build secrets without a label */
+export function requireLabel(kind: AttachedKind, label: string | undefined): void {
+  if (kind !== 'build-secrets' || label !== undefined) return
+  throw new EscrowError(
+    'ARGUMENT_INVALID',
+    'expected a name with build secrets: a neutral label, because their own name is sealed with them',
+  )
 }
 
 /** Read a file that is to be attached, once. @throws EscrowError `FILE_UNREADABLE` */

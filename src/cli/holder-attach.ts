@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { signedDocumentBytesMax } from '../core/limits.js'
-import type { StreamDigest } from '../crypto/digest.js'
 import { withScratch } from '../deposit/scratch.js'
 import type { AttachedFile } from '../format/attachment.js'
 import { epochOf, openAgreement, requireSignatures } from '../format/signed-agreement.js'
@@ -13,20 +12,18 @@ import type { Attached, FileToAttach } from './file-to-attach.js'
 import { exists, readNamedFile } from './files.js'
 import { withFolderLock } from './folder-lock.js'
 import { AttachmentOutbox, readContents, sealedPath, writeContents, type OutboxPlace } from './holder-outbox.js'
-import { SendingDesk } from './sending-desk.js'
+import { SendingDesk, type FileToSend } from './sending-desk.js'
 
 const Arrived = z.object({ sizeBytes: z.number().int().min(0), held: z.boolean() })
 const Taken = z.object({ waitUntil: z.iso.datetime() })
 
 /** One age file on its way. */
 export interface AttachmentToSend {
-  readonly service: NonNullable<CommandContext['service']>
-  readonly place: OutboxPlace
-  /** With the layout of the archive. */
-  readonly folder: string
-  readonly sealed: StreamDigest
-  /** Left out of sealed sources, whose inventory their depositor makes. */
-  readonly entry?: AttachedFile
+  readonly file: FileToSend
+  /** SHA-256 of the file. */
+  readonly digest: string
+  /** Nothing for sealed sources, whose inventory their depositor makes. */
+  readonly word: { readonly epoch?: number; readonly entry?: AttachedFile }
   readonly onBytes: (done: number) => void
 }
 
@@ -69,12 +66,16 @@ async function attachFrom(
   const known = (await readContents(list)).map(async (one) => ((await exists(sealedPath(folder, place, one.sealed.sha256))) ? [one] : []))
   const outbox = await AttachmentOutbox.open(folder, place, (await Promise.all(known)).flat())
   const attached: Attached[] = []
+  let desk: SendingDesk | null = null
   for (const file of files) {
     const { entry, sealed } = await withScratch(join(state, 'scratch'), (scratch) => outbox.attach(file, scratch, context.signal))
     // If we stop after this, the next run sends the same age file.
     await writeContents(list, outbox.contents())
+    desk ??= await SendingDesk.open(service, `v1/agreements/${place.agreement}/sources/${place.source}`, context.signal)
     const onBytes = (done: number) => context.progress({ phase: `sending ${file.name}`, done, total: sealed.sizeBytes, unit: 'bytes' })
-    const waitUntil = await sendAttachment({ service, place, folder, sealed, entry, onBytes }, context.signal)
+    const toSend = { path: sealedPath(folder, place, sealed.sha256), sizeBytes: sealed.sizeBytes, name: file.name }
+    const word = { epoch: place.vault.epoch, entry }
+    const waitUntil = await sendAttachment(desk, { file: toSend, digest: sealed.sha256, word, onBytes })
     attached.push({ name: file.name, sealedSha256: sealed.sha256, sealedBytes: sealed.sizeBytes, waitUntil })
   }
   for (const path of [folder, list]) await rm(path, { recursive: true, force: true })
@@ -84,17 +85,14 @@ async function attachFrom(
 /**
  * Send an age file; what has arrived is not sent twice.
  *
+ * @param desk - of the source.
  * @returns when the service forgets it if no deposit has named it.
- * @throws EscrowError `REMOTE_UNREACHABLE`, `REMOTE_REFUSED`, `REMOTE_PROTOCOL`, `KEY_INVALID`, `ARGUMENT_INVALID`
+ * @throws EscrowError `REMOTE_UNREACHABLE`, `REMOTE_REFUSED`, `REMOTE_PROTOCOL`
  */
-export async function sendAttachment(one: AttachmentToSend, signal: AbortSignal): Promise<Date> {
-  const { service, place, folder, sealed, entry, onBytes } = one
-  const base = `v1/agreements/${place.agreement}/sources/${place.source}/attachments/${sealed.sha256}`
-  const desk = await SendingDesk.open(service, base, signal)
-  const { sizeBytes: from, held } = await desk.ask(Arrived, '', { method: 'GET' })
-  const file = { path: sealedPath(folder, place, sealed.sha256), sizeBytes: sealed.sizeBytes, name: `attachment ${sealed.sha256}` }
-  if (!held && from < file.sizeBytes) await desk.sendFile(file, { from, path: '/pieces', onBytes })
-  const word = { epoch: place.vault.epoch, ...(entry === undefined ? {} : { entry }) }
-  const { waitUntil } = await desk.ask(Taken, '/received', { method: 'POST', json: word })
+export async function sendAttachment(desk: SendingDesk, { file, digest, word, onBytes }: AttachmentToSend): Promise<Date> {
+  const at = `/attachments/${digest}`
+  const { sizeBytes: from, held } = await desk.ask(Arrived, at, { method: 'GET' })
+  if (!held && from < file.sizeBytes) await desk.sendFile(file, { from, path: `${at}/pieces`, onBytes })
+  const { waitUntil } = await desk.ask(Taken, `${at}/received`, { method: 'POST', json: word })
   return new Date(waitUntil)
 }

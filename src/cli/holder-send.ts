@@ -1,9 +1,11 @@
 // Sends a sealed deposit to the service: files in pieces, from wherever the last run stopped, then the question whether it was received.
 import { readdir, stat } from 'node:fs/promises'
-import { join, relative, sep } from 'node:path'
+import { basename, join, relative, sep } from 'node:path'
 import { z } from 'zod'
 import { EscrowError, isEscrowError } from '../core/errors.js'
-import { signedDocumentBytesMax } from '../core/limits.js'
+import { attachmentSendsMax, signedDocumentBytesMax } from '../core/limits.js'
+import { someAtOnce } from '../store/at-once.js'
+import { sendAttachment } from './holder-attach.js'
 import { SendingDesk, type FileToSend } from './sending-desk.js'
 
 /** Where and what to send. */
@@ -41,20 +43,27 @@ const Taken = z.object({
  *   attempts; `REMOTE_REFUSED` with its words when it refuses
  */
 export async function sendDeposit(wish: SendWish, signal: AbortSignal): Promise<SentDeposit> {
-  const files = await filesOf(wish.folder)
-  const desk = await SendingDesk.open(wish, addressOf(files), signal)
-  const total = files.reduce((sum, file) => sum + file.sizeBytes, 0)
-  const { files: there } = await desk.ask(Arrived, '', { method: 'GET' })
-  const arrived = new Map(there.map(({ key, sizeBytes }) => [key, sizeBytes]))
+  const { source, attempt, files, attachments } = await offerIn(wish.folder)
+  const desk = await SendingDesk.open(wish, source, signal)
+  const total = [...files, ...attachments].reduce((sum, file) => sum + file.sizeBytes, 0)
   let done = 0
+  // First, because the deposit is taken only when the service holds what it names.
+  await someAtOnce(attachments, attachmentSendsMax, async (file) => {
+    await sendAttachment(desk, { file, digest: basename(file.name, '.age'), word: {}, onBytes: () => undefined })
+    done += file.sizeBytes
+    wish.onBytes?.(done, total)
+  })
+  const at = `/offers/${attempt}`
+  const { files: there } = await desk.ask(Arrived, at, { method: 'GET' })
+  const arrived = new Map(there.map(({ key, sizeBytes }) => [key, sizeBytes]))
   for (const file of files) {
     const from = arrived.get(file.name) ?? null
-    const path = `/files/${file.name.split('/').slice(-2).join('/')}`
+    const path = `${at}/files/${file.name.split('/').slice(-2).join('/')}`
     if (from === null || from < file.sizeBytes)
       await desk.sendFile(file, { from: from ?? 0, path, onBytes: (bytes) => wish.onBytes?.(done + bytes, total) })
     done += file.sizeBytes
   }
-  const taken = await desk.ask(Taken, '/received', { method: 'POST' })
+  const taken = await desk.ask(Taken, `${at}/received`, { method: 'POST' })
   return { ...taken, accepted: Buffer.from(taken.accepted, 'base64') }
 }
 
@@ -64,27 +73,34 @@ export function isSpent(error: unknown): boolean {
   return /^(?:DEPOSIT_|FORMAT_|SIGNATURE_|STATEMENT_|OBJECT_|AGREEMENT_DIGEST|RECIPIENT_)/.test(String(error.details['code']))
 }
 
-/** Documents first and the manifest last: it makes an offer whole. */
-async function filesOf(folder: string): Promise<readonly FileToSend[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
-  const files: FileToSend[] = []
-  for (const entry of entries.filter((candidate) => candidate.isFile())) {
-    const path = join(entry.parentPath, entry.name)
-    const name = relative(folder, path).split(sep).join('/')
-    if (!/^agreements\/[^/]+\/sources\/[^/]+\/\d{10}-[a-z]+\/[^./][^/]*$/.test(name)) continue
-    files.push({ name, path, sizeBytes: (await stat(path)).size })
-  }
-  const rank = ({ name }: FileToSend) => (name.endsWith('/manifest.json') ? 1 : 0)
-  if (!files.some((file) => rank(file) === 1)) throw new EscrowError('NOT_FOUND', `expected a sealed deposit in ${folder}`)
-  return files.sort((left, right) => rank(left) - rank(right))
+/** What is to be sent: documents first and the manifest last, which makes an offer whole. */
+interface Offered {
+  /** Of the source, below the address of a service. */
+  readonly source: string
+  readonly attempt: string
+  readonly files: readonly FileToSend[]
+  /** Age files of this deposit. */
+  readonly attachments: readonly FileToSend[]
 }
 
-/** Where an offer lies below the address of a service. */
-function addressOf(files: readonly FileToSend[]): string {
+async function offerIn(folder: string): Promise<Offered> {
+  const all = await filesIn(folder)
+  const files = all.filter(({ name }) => /^agreements\/[^/]+\/sources\/[^/]+\/\d{10}-[a-z]+\/[^./][^/]*$/.test(name))
+  const attachments = all.filter(({ name }) => /^agreements\/[^/]+\/sources\/[^/]+\/attachments\/[0-9a-f]{64}\.age$/.test(name))
+  const last = ({ name }: FileToSend) => (name.endsWith('/manifest.json') ? 1 : 0)
   const envelope = files
-    .map(({ name }) => /^agreements\/([^/]+)\/sources\/([^/]+)\/.*\/([a-z2-7]{20})\.bundle\.age$/.exec(name))
+    .map(({ name }) => /^(agreements\/[^/]+\/sources\/[^/]+)\/.*\/([a-z2-7]{20})\.bundle\.age$/.exec(name))
     .find((match) => match !== null)
-  const [, agreement, source, attempt] = envelope ?? []
-  if (agreement === undefined) throw new EscrowError('NOT_FOUND', 'expected a sealed deposit with its envelope')
-  return `v1/agreements/${agreement}/sources/${source}/offers/${attempt}`
+  const [, source, attempt] = envelope ?? []
+  if (source === undefined || attempt === undefined || !files.some((file) => last(file) === 1))
+    throw new EscrowError('NOT_FOUND', `expected a sealed deposit in ${folder}`)
+  return { source: `v1/${source}`, attempt, files: files.toSorted((left, right) => last(left) - last(right)), attachments }
+}
+
+/** Names are paths below the folder. */
+async function filesIn(folder: string): Promise<readonly FileToSend[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+  const files = entries.filter((candidate) => candidate.isFile()).map((entry) => join(entry.parentPath, entry.name))
+  const sized = files.map(async (path) => ({ name: relative(folder, path).split(sep).join('/'), path, sizeBytes: (await stat(path)).size }))
+  return Promise.all(sized)
 }

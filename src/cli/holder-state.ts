@@ -16,10 +16,12 @@ import { keysOf, type SignedAgreement } from '../format/signed-agreement.js'
 import { digestOf, openDocument, readUnverified } from '../format/signed-document.js'
 import { verifyReceipt } from '../format/verify-receipt.js'
 import { exists, fileFault, readNamedFile, writeNamedFile } from './files.js'
+import { readContents, writeContents, type Content } from './holder-outbox.js'
 
 const manifestName = 'manifest.json'
 const inventoryName = 'inventory.json'
 const knownObjectsName = 'known-objects'
+const contentsName = 'contents.json'
 const outName = 'out.txt'
 /** What `escrow receive` writes into the folder that it received. */
 export const acceptedName = 'accepted.json'
@@ -81,12 +83,33 @@ export class DepositorState {
     }
   }
 
-  /** Remember a deposit that is about to be offered; it takes the place of one that nobody accepted. */
-  async offered(deposit: PreparedDeposit, out: string): Promise<void> {
+  /** What is in the attachments of the newest chain: the service holds them as long as its deposits. Empty before the first. */
+  async contents(): Promise<readonly Content[]> {
+    const { manifest } = (await this.newest()) ?? {}
+    if (manifest === undefined) return []
+    const sequences = Array.from({ length: manifest.sequence - manifest.base + 1 }, (_, step) => manifest.base + step)
+    const found = sequences.map((sequence) => readContents(join(this.acceptedFolder(sequence), contentsName)))
+    return (await Promise.all(found)).flat()
+  }
+
+  /**
+   * Remember a deposit that is about to be offered; it takes the place of one that nobody accepted.
+   *
+   * @param contents - of attachments; those that the deposit names are remembered with it.
+   */
+  async offered(
+    deposit: PreparedDeposit,
+    { out, contents }: { readonly out: string; readonly contents: readonly Content[] },
+  ): Promise<void> {
+    const named = new Set(deposit.manifest.attachments.map(({ sha256 }) => sha256))
     await rm(this.offeredFolder, { recursive: true, force: true })
     const secret = { secret: true } as const
     await writeNamedFile(join(this.offeredFolder, inventoryName), canonicalize(deposit.inventory.plain), secret)
     await writeNamedFile(join(this.offeredFolder, knownObjectsName), deposit.knownObjects.bytes, secret)
+    await writeContents(
+      join(this.offeredFolder, contentsName),
+      contents.filter(({ sealed }) => named.has(sealed.sha256)),
+    )
     await writeNamedFile(join(this.offeredFolder, outName), out, secret)
     await writeNamedFile(join(this.offeredFolder, manifestName), canonicalize(deposit.manifest), secret)
   }

@@ -66,6 +66,7 @@ export const FORMS: ReadonlyMap<string, Form> = new Map([
   ['key name', keyName],
   ['key', logKey],
   ['title=file', pattern('title=file', /^[^=]+=[^\0]+$/s)],
+  ['kind[:name]=file', pattern('kind=file or kind:name=file', /^[a-z-]+(?::[^=\0]+)?=[^\0]+$/s)],
   ['source=file', pattern('source=file', /^[a-z0-9][a-z0-9-]{0,62}=[^\0]+$/s)],
   ['words', words],
   ['text', words],

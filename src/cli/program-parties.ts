@@ -82,6 +82,11 @@ function addDepositCommands(program: Command, action: Action): void {
       '--disclose-to <card>',
       'party.json of a verifier entitled to the plaintext: what `escrow verify-seal` needs is sealed to it, below --state',
     )
+    .option(
+      '--attach <kind[:name]=file>',
+      'a file that belongs to this deposit and those after it, like sbom=product.spdx.json; build-secrets need a name; may be repeated',
+      collect,
+    )
     .option('--full', 'a full deposit even where an incremental would do', false)
     .action(action(async () => (await import('./holder-deposit.js')).depositSealed))
   reaching(deposit, 'door')

@@ -4,6 +4,7 @@ import { attachmentWaitDays, inventoryBytesMax } from '../core/limits.js'
 import type { StreamDigest } from '../crypto/digest.js'
 import { sealBytes } from '../crypto/seal-envelope.js'
 import { Database } from '../db/database.js'
+import type { SealedAttachment } from '../deposit/attached-files.js'
 import { AttachmentArchive, keepAttachment, type AttachmentToKeep, type HeldAttachment } from '../deposit/keep-attachment.js'
 import { attachmentName, attachmentTag, InventoryAttachment, type AttachedFile } from '../format/attachment.js'
 import { canonicalize, parseCanonical } from '../format/canonical-json.js'
@@ -14,7 +15,6 @@ import { parseObjectKey } from '../store/object-key.js'
 import { ReplicaSet } from '../store/replica-set.js'
 import { Agent } from './agent.js'
 import type { KnownAgreement } from './agreement-shelf.js'
-import type { SealedAttachment } from './attached-files.js'
 import {
   findAttachments,
   insertAttachment,

@@ -16,7 +16,7 @@ const Address = z.object({ agreement: z.string().max(100), source: Slug, digest:
 const Piece = z.object({ offset: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).default(0) })
 const Arrived = z.object({ sizeBytes: z.number(), held: z.boolean() }).meta({ id: 'ArrivedAttachment' })
 const Taken = z.object({ sizeBytes: z.number(), waitUntil: z.string() }).meta({ id: 'TakenAttachment' })
-const Word = z.strictObject({ entry: InventoryAttachment.optional(), epoch: z.number().int().min(1) })
+const Word = z.strictObject({ entry: InventoryAttachment.optional(), epoch: z.number().int().min(1).optional() })
 
 /** Takes attachments that their depositors have sealed. */
 @Controller('v1/agreements/:agreement/sources/:source/attachments/:digest')
@@ -46,7 +46,7 @@ export class AttachmentController {
   @Post('received')
   @HttpCode(200)
   @Only('depositor')
-  @Answers(Taken, 'Store an attachment that has arrived whole. JSON: its `epoch`, and but for sealed sources its `entry` of the inventory.')
+  @Answers(Taken, 'Store an attachment that has arrived whole. JSON: its `epoch` and its `entry` of the inventory; {} for sealed sources.')
   async received(
     @Asking() viewer: Viewer,
     @Param({ schema: Address }) address: z.infer<typeof Address>,

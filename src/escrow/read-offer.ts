@@ -1,6 +1,6 @@
 // A sealed deposit as its depositor offers it: a folder with one deposit in the archive's own layout. Everything in it is attacker-controlled.
 import { EscrowError } from '../core/errors.js'
-import { inventoryBytesMax, signedDocumentBytesMax } from '../core/limits.js'
+import { attachmentBytesMax, attachmentsMax, inventoryBytesMax, signedDocumentBytesMax } from '../core/limits.js'
 import { differencesFrom } from '../format/check-deposit-statement.js'
 import { checkManifest } from '../format/check-manifest.js'
 import { checkStatement } from '../format/check-statement.js'
@@ -98,7 +98,9 @@ function attemptOf({ envelope, inventory, knownObjects, attachments }: Manifest)
       'expected files named after one attempt: 20 characters, then .bundle.age, .inventory.age, .known-objects',
     )
   }
-  if (attachments.length > 0) throw new EscrowError('FORMAT_INVALID', 'expected a sealed deposit without attachments')
+  if (attachments.length > attachmentsMax || attachments.some((file) => file.sizeBytes > attachmentBytesMax)) {
+    throw new EscrowError('FORMAT_INVALID', `expected at most ${attachmentsMax} attachments of at most ${attachmentBytesMax} bytes`)
+  }
   return attempt
 }
 

@@ -22,8 +22,8 @@ export interface AttachmentAddress {
 export interface AttachmentWord {
   /** For the inventory; left out of a sealed source, whose inventory its depositor makes. */
   readonly entry?: AttachedFile | undefined
-  /** Of the vault that it is sealed to. */
-  readonly epoch: number
+  /** Of the vault that it is sealed to; left out of a sealed source, whose deposit says it. */
+  readonly epoch?: number | undefined
 }
 
 /** How much has arrived. */
@@ -130,13 +130,14 @@ function requireWord(
   { entry, epoch }: AttachmentWord,
   expected: { readonly digest: string; readonly sealed: boolean; readonly epoch: number },
 ): void {
+  if (expected.sealed) {
+    if (entry === undefined && epoch === undefined) return
+    throw new EscrowError('BODY_INVALID', 'expected no word on it: the depositor of this source makes the inventory itself')
+  }
+  if (epoch === undefined || entry?.sealed !== expected.digest) {
+    throw new EscrowError('BODY_INVALID', 'expected an epoch, and an entry for the inventory with the digest of the address')
+  }
   if (epoch !== expected.epoch) {
     throw new EscrowError('RECIPIENT_INVALID', `expected a file sealed to epoch ${expected.epoch}, that of now, got epoch ${epoch}`)
-  }
-  if (expected.sealed && entry !== undefined) {
-    throw new EscrowError('BODY_INVALID', 'expected no entry for the inventory: the depositor of this source makes it itself')
-  }
-  if (!expected.sealed && entry?.sealed !== expected.digest) {
-    throw new EscrowError('BODY_INVALID', 'expected an entry for the inventory with the digest of the address')
   }
 }

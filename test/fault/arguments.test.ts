@@ -103,6 +103,7 @@ const malformed: Readonly<Record<string, readonly string[]>> = {
   'key name': ['', 'two words', 'a+b', 'a\nb'],
   key: ['', 'log.example/1', 'log.example/1+00000000+AAAA', 'age1qqqq'],
   'title=file': ['', 'title', '=file', 'title='],
+  'kind[:name]=file': ['', 'sbom', '=file', 'sbom=', 'sbom:=file', 'SBOM=file'],
   'source=file': ['', 'product', '=file', 'product=', 'Product=file'],
   words: ['', 'red \u001B[31m', 'back \u202E wards', 'null \0'],
   text: ['', 'null \0'],

@@ -192,7 +192,7 @@ describe.each(roles)('%s', (role) => {
       const answer = await call(insiders.get(role)!, ownOf(role, route))
       if (refusesByRole(role, route)) expect([answer.status, code(answer)], route.path).toEqual([403, 'ROLE_REFUSED'])
       else if (isSent(route)) expect(code(answer), route.path).toBe('PUSH_REFUSED')
-      else if (route.template.endsWith(':digest/received')) expect([answer.status, code(answer)]).toEqual([422, 'RECIPIENT_INVALID'])
+      else if (route.template.endsWith(':digest/received')) expect([answer.status, code(answer)]).toEqual([422, 'BODY_INVALID'])
       else if (route.template.endsWith('/acceptances')) expect([answer.status, code(answer)]).toEqual([422, 'SHARE_INVALID'])
       else expect(answer.status, `${route.path}: ${answer.text ?? ''}`).toBe(200)
     }

@@ -1,8 +1,8 @@
 // Pure: which attached files the next deposit names. A file stays attached from deposit to deposit until another of its name comes.
-import type { PreviousDeposit } from '../deposit/deposit-request.js'
 import type { AttachedFile } from '../format/attachment.js'
 import type { Finding } from '../format/manifest.js'
 import type { ExpectedObject } from '../store/expected-object.js'
+import type { PreviousDeposit } from './deposit-request.js'
 
 /** An attached file, and its age file. */
 export interface SealedAttachment {
