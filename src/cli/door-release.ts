@@ -6,7 +6,7 @@ import { parseObjectKey } from '../store/object-key.js'
 import type { OrderView, RequestSummary, RequestView, SilenceView } from '../release/release.views.js'
 import { columns, type CommandContext, type CommandResult } from './command.js'
 import { readNamedFile, writeNamedFile } from './files.js'
-import { linesOfOutcomes } from './outcome-lines.js'
+import { linesOfOutcomes, rowsOfAlarms } from './outcome-lines.js'
 import { withDoor } from './open-door.js'
 import type { ShownCase } from './service-door.js'
 
@@ -28,7 +28,7 @@ export async function showReleases(context: CommandContext, _options: unknown, r
     if (requestId !== undefined) return presentRequest(requestId, await door.request(requestId))
     const { alarms, silences, orders, requests } = await door.releases()
     const lines = columns([
-      ...alarms.map((one): [string, string] => [`ALARM ${one.agreement}`, `${one.alarm} ${one.about}, since ${one.since}`]),
+      ...rowsOfAlarms(alarms),
       ...silences.map(lineOfSilence),
       ...orders.map(lineOfOrder),
       ...requests.map((one): [string, string] => [`request ${one.request}`, `${one.agreement}: ${one.state}${until(one.dueAt)}`]),

@@ -18,7 +18,6 @@ import { freshFolder, readNamedFile, writeNamedFile } from './files.js'
 import { openPartyFolder, readPartyCard, type PartyFolder } from './party-folder.js'
 import { pinAgreement } from './pinned-agreements.js'
 import { firstFieldsOf } from './statement-fields.js'
-import { verifyHealth } from './share-health.js'
 
 /** Days that a custodian's acceptance or proof may be presented. */
 const acceptanceDays = 90
@@ -149,17 +148,15 @@ export async function openShares(
   return opened
 }
 
-interface HealthOptions {
-  readonly agreement: string
-  readonly as?: string
+/** Who proves which shares, and where the proofs go. */
+export interface ProofOptions {
+  readonly as: string
   readonly share?: readonly string[]
   readonly out?: string
 }
 
-/** Prove that shares are still there, or verify such proofs; exit 3 when fewer than t + 1 shares of an epoch are proved. */
-export async function vaultHealth(_context: CommandContext, options: HealthOptions, ...files: string[]): Promise<CommandResult> {
-  const agreement = openAgreement(await readNamedFile(options.agreement, signedDocumentBytesMax))
-  if (options.as === undefined) return verifyHealth(agreement, files, new SystemClock().now())
+/** Prove that shares are still there. @throws EscrowError `ARGUMENT_INVALID`, `SHARE_INVALID`, `KEY_*`, `FILE_UNREADABLE` */
+export async function proveShares(agreement: SignedAgreement, options: ProofOptions): Promise<CommandResult> {
   const party = await openPartyFolder(options.as)
   const out = required(options.out, '--out with --as')
   const shares = await openShares(agreement, party, required(options.share, '--share with --as'))

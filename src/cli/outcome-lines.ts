@@ -1,4 +1,4 @@
-import type { OutcomeView } from '../release/release.views.js'
+import type { AlarmView, OutcomeView } from '../release/release.views.js'
 import { columns } from './command.js'
 
 /** What statements did, subject by subject. */
@@ -9,4 +9,9 @@ export function linesOfOutcomes(outcomes: readonly OutcomeView[]): readonly stri
       code === null ? (state ?? '') : `refused: ${words ?? ''} [${code}]`,
     ]),
   )
+}
+
+/** Alarms of custody as every command shows them. */
+export function rowsOfAlarms(alarms: readonly AlarmView[]): readonly (readonly [string, string])[] {
+  return alarms.map((one) => [`ALARM ${one.agreement}`, `${one.alarm} ${one.about}, since ${one.since}`])
 }

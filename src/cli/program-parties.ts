@@ -161,21 +161,19 @@ export function addCustodyCommands(program: Command, action: Action): void {
     .argument('<file...>', 'acceptances of the custodians')
     .description('operator: record acceptances; the vault is armed when all custodians have accepted')
     .action(action(async () => (await import('./door-agreement.js')).armVault))
-  vault
-    .command('health')
+  reaching(vault.command('health'), 'door')
     .argument('[file...]', 'proofs of custodians, to be verified')
-    .description('custodian: prove that a share is still there (--as); anybody: verify such proofs and count them')
+    .description(
+      'custodian: prove that a share is still there (--as); anybody: verify such proofs and count them, and see the alarms of the agreement; exit 3 then',
+    )
     .requiredOption('--agreement <file>', 'the signed agreement')
     .option('--as <folder>', 'the keys of the custodian')
     .option('--share <file>', 'a sealed share; once for each epoch', collect)
     .option('--out <folder>', 'where the proofs will lie')
-    .action(action(async () => (await import('./holder-vault.js')).vaultHealth))
-  vault
-    .command('alarms')
-    .description(
-      'operator: list what is wrong with the custody of agreements: quorums out of reach, shares not proved, drills overdue; exit 3 then',
-    )
-    .action(action(async () => (await import('./agent-alarms.js')).listCustodyAlarms))
+    .action(action(async () => (await import('./door-custody.js')).vaultHealth))
+  reaching(vault.command('alarms'), 'door')
+    .description('list what is wrong with the custody of agreements: quorums out of reach, shares not proved, drills overdue; exit 3 then')
+    .action(action(async () => (await import('./door-custody.js')).listCustodyAlarms))
   const share = program.command('share').description('hand out a share')
   share
     .command('release')

@@ -60,6 +60,8 @@ test('an order against the operator is registered, contested, checked and answer
 
 test('a drill is summoned, answered and reported, and what is overdue is an alarm', async () => {
   expect(await home.run('vault', 'alarms')).toMatchObject({ exitCode: 0, out: expect.stringContaining('nothing is wrong') })
+  const healthy = await home.run('vault', 'health', '--agreement', home.agreement)
+  expect([healthy.exitCode, healthy.out]).toEqual([0, expect.stringContaining('alarms  none')])
   const summons = home.at('summons.json')
   const { drill } = await home.json<{ drill: string }>(
     'drill',
@@ -85,6 +87,8 @@ test('a drill is summoned, answered and reported, and what is overdue is an alar
   await home.run('release', 'record', home.at('lost-2.json'))
   const alarmed = await home.run('vault', 'alarms')
   expect([alarmed.exitCode, alarmed.out]).toEqual([3, expect.stringContaining(`ALARM ${agreement}  quorum-impossible insolvent`)])
+  // Whoever looks at the health of a vault sees the same.
+  expect(await home.run('vault', 'health', '--agreement', home.agreement)).toMatchObject({ exitCode: 3, out: alarmed.out })
 })
 
 test('a hold and a key change are signed by command line and recorded for the agreement', async () => {
