@@ -81,6 +81,7 @@ export const ERROR_ADVICE = {
   VAULT_INVALID: 'the vault was dealt wrongly; refuse it and tell the depositor',
   VAULT_NOT_ARMED: 'every custodian must first run `escrow vault accept`',
   // release
+  APPROVER_POLICY: 'a party that approved stands elsewhere now; ask again, and let others approve',
   EVIDENCE_MISSING: 'ask who signed the statement for the documents, or say with --unseen-evidence that you judge without them',
   GRANT_EXPIRED: 'the time to fetch is over; ask for a new release',
   GRANT_REFUSED: 'only the beneficiaries of a release may fetch, and only what was granted; see `escrow show` of the case',

@@ -27,6 +27,8 @@ export const Standing = z.strictObject({
   foreignCapitalTotalPercent: z.number().int().min(0).max(100),
 })
 
+export type Standing = z.infer<typeof Standing>
+
 export const Party = z.strictObject({
   party: Slug,
   role: Role,

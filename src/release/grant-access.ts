@@ -32,7 +32,7 @@ export class GrantAccess {
    *
    * @returns one grant per beneficiary.
    * @throws EscrowError `REQUEST_STATE` unless it is released; `DEPOSIT_STATE` when a source has nothing that these shares open;
-   *   `OBJECT_CORRUPT` naming an object of which no replica has a good copy; `REPLICA_POLICY`
+   *   `OBJECT_CORRUPT` naming an object of which no replica has a good copy; `REPLICA_POLICY`, `APPROVER_POLICY`
    */
   async run(requestId: string, signal?: AbortSignal): Promise<readonly GrantRow[]> {
     const before = await this.database.query((db) => listGrants(db, requestId))
@@ -42,6 +42,7 @@ export class GrantAccess {
     const { state } = row.progress
     if (state.name !== 'released') throw new EscrowError('REQUEST_STATE', `expected the request released, got ${state.name}`)
     requireJurisdiction(known.signed.body, this.replicas.replicas)
+    await this.desk.requests.requireStanding(one, new Date(state.since))
     const deposits = await this.readAgain(one, signal)
     const grants = grantsOf(one, { deposits, at: this.clock.now(), expiresAt: new Date(state.until) })
     const turn = {

@@ -53,8 +53,8 @@ export class RelayShare {
    * Relay a share. Idempotent for the same document.
    *
    * @param bytes - a signed share-release; attacker-controlled.
-   * @throws EscrowError `SHARE_INVALID` naming what is wrong with it; `REQUEST_STATE` when no share is awaited; `SIGNATURE_INVALID`,
-   *   `STATEMENT_INVALID`, `NOT_FOUND`; then it is not kept
+   * @throws EscrowError `SHARE_INVALID` naming what is wrong with it; `REQUEST_STATE` when no share is awaited; `APPROVER_POLICY`
+   *   when the approvals no longer suffice; `SIGNATURE_INVALID`, `STATEMENT_INVALID`, `NOT_FOUND`; then it is not kept
    */
   async run(bytes: Uint8Array, signal?: AbortSignal): Promise<Relayed> {
     const { statement, digest } = peekStatement(bytes)
@@ -173,6 +173,7 @@ export class RelayShare {
     const { row, frame, known } = one
     const at = this.clock.now()
     const first = row.progress.state.name === 'releasing'
+    if (first) await this.desk.requests.requireStanding(one, at)
     const unmoved = { progress: row.progress, events: [] }
     const step = first ? advance(row.progress, { kind: 'shares', digests }, { frame, now: at, verify }) : unmoved
     if (first && step.progress.state.name !== 'released') {

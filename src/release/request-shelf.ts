@@ -9,6 +9,7 @@ import type { RequestFrame } from './release-state.js'
 import { frameRequest, type EffectiveOrder } from './request-frame.js'
 import { keepsShares } from './share-relay.js'
 import { effectiveOrder } from './shutdown-order.js'
+import { requireStandingNow } from './standing-now.js'
 import { verifierOf } from './statement-verifier.js'
 
 /** A request with everything that it is judged by, read from signed documents. */
@@ -64,6 +65,17 @@ export class RequestShelf {
       now: row.submittedAt,
     })
     return { row, known, frame, documents, shares, verify }
+  }
+
+  /**
+   * Insist that those who approved a request still stand where its policy wants them, as the version in force knows it.
+   *
+   * @param decidedAt - when the votes were counted.
+   * @throws EscrowError `APPROVER_POLICY`; `SIGNATURE_INVALID`, `STATEMENT_INVALID` when a vote no longer holds
+   */
+  async requireStanding({ row, frame, verify }: RequestCase, decidedAt: Date): Promise<void> {
+    const { parties } = (await this.agreements.get(row.agreementId)).signed.body
+    requireStandingNow({ progress: row.progress, frame, verify }, { parties, decidedAt })
   }
 
   /**

@@ -3,6 +3,7 @@ import type { OpenAPIObject } from '@nestjs/swagger'
 import { SystemEntropy } from '../../src/core/environment.js'
 import { sha256Hex } from '../../src/crypto/digest.js'
 import { sealBytes } from '../../src/crypto/seal-envelope.js'
+import type { SigningKey } from '../../src/crypto/signature.js'
 import { newId } from '../../src/format/ids.js'
 import { encodeReleasedShare } from '../../src/format/share.js'
 import { signDocument } from '../../src/format/signed-document.js'
@@ -10,7 +11,7 @@ import { Statement, type StatementOf, type StatementType } from '../../src/forma
 import { SweepReleases } from '../../src/release/sweep-releases.js'
 import { GitFixture } from './git-fixture.js'
 import { HttpCaller } from './http-caller.js'
-import { dayMs, ServiceFixture, type AgreedUpon, type ServiceWish } from './service-fixture.js'
+import { dayMs, ServiceFixture, type AgreedUpon, type ServiceWish, type TermsWish } from './service-fixture.js'
 
 type NameOf<T extends StatementType> = T extends `escrow/statement/${infer Name}/v1` ? Name : never
 type First = 'type' | 'origin' | 'agreement' | 'epoch' | 'party' | 'nonce' | 'issuedAt' | 'expiresAt'
@@ -49,20 +50,20 @@ export class HttpHouse {
     readonly lines: readonly string[],
   ) {}
 
-  static async open(wish: Pick<ServiceWish, 'now'> = {}): Promise<HttpHouse> {
+  static async open(wish: Pick<ServiceWish, 'now' | 'parties' | 'cards'> & Pick<TermsWish, 'jurisdiction'> = {}): Promise<HttpHouse> {
     const lines: string[] = []
     const git = new GitFixture()
     git.addCommits('refs/heads/main', 3)
-    const parties = [
-      ['arbiter', 'arbiter', 'CH'],
-      ['ministry', 'supervisor', 'CH'],
-    ] as const
+    const parties = [['arbiter', 'arbiter', 'CH'], ['ministry', 'supervisor', 'CH'], ...(wish.parties ?? [])] as const
     const service = await ServiceFixture.open({
       ...wish,
       parties,
       server: { log: (line) => void lines.push(line), http: { requestsPerMinute: 100_000 } },
     })
-    const agreed = await service.agree([{ source: 'product', url: git.path }], { release: releasePolicy })
+    const agreed = await service.agree([{ source: 'product', url: git.path }], {
+      release: releasePolicy,
+      jurisdiction: wish.jurisdiction ?? {},
+    })
     await service.mirror(agreed, 'product')
     await service.publish()
     return new HttpHouse(service, git, agreed, lines)
@@ -92,12 +93,12 @@ export class HttpHouse {
     return this.service.party(party).card.recipient ?? ''
   }
 
-  /** A statement as a party signs it now. @param how.key - whose key signs, when not the party's. */
+  /** A statement as a party signs it now. @param how.key - which key signs, or whose, when not the party's. */
   sign<Name extends NameOf<StatementType>>(
     name: Name,
     party: string,
     matter: Matter<Name>,
-    how: { readonly key?: string; readonly lifeDays?: number; readonly agreement?: string; readonly epoch?: number } = {},
+    how: { readonly key?: string | SigningKey; readonly lifeDays?: number; readonly agreement?: string; readonly epoch?: number } = {},
   ): Uint8Array {
     const { body, digest } = this.agreed.signed
     const at = this.service.clock.now()
@@ -112,7 +113,8 @@ export class HttpHouse {
       expiresAt: new Date(at.getTime() + (how.lifeDays ?? 300) * dayMs).toISOString(),
       ...matter,
     })
-    return signDocument({ body: statement, schema: Statement, key: this.service.party(how.key ?? party).signingKey })
+    const key = typeof how.key === 'object' ? how.key : this.service.party(how.key ?? party).signingKey
+    return signDocument({ body: statement, schema: Statement, key })
   }
 
   /** A request for the product, as the partner signs it. */
@@ -141,20 +143,21 @@ export class HttpHouse {
     })
   }
 
-  approval(party: string, requestDigest: string, epoch = 1): Uint8Array {
+  approval(party: string, requestDigest: string, how: { readonly key?: SigningKey; readonly epoch?: number } = {}): Uint8Array {
+    const { epoch = 1 } = how
     const cover = { requestDigest, agreement: this.agreed.signed.digest, epoch, recipients: [this.recipientOf('partner')] }
-    return this.sign('approval', party, { covers: [cover], reason: 'The evidence is complete.' }, { epoch })
+    return this.sign('approval', party, { covers: [cover], reason: 'The evidence is complete.' }, { ...how, epoch })
   }
 
   /** A custodian's real share, sealed anew to the partner. */
-  share(party: string, requestDigest: string): Uint8Array {
+  share(party: string, requestDigest: string, how: { readonly key?: string | SigningKey } = {}): Uint8Array {
     const [epoch] = this.agreed.signed.body.vault.epochs
     const dealt = this.service.vaults.get(epoch?.recipient ?? '')
     const share = dealt?.shares.find(({ index }) => index === custodians.indexOf(party) + 1)
     if (share === undefined) throw new Error(`${party} holds no share`)
     const recipient = this.recipientOf('partner')
     const file = Buffer.from(sealBytes(encodeReleasedShare(share), [recipient], new SystemEntropy())).toString('base64')
-    return this.sign('share-release', party, { requestDigest, index: share.index, sealedShares: [{ recipient, file }] })
+    return this.sign('share-release', party, { requestDigest, index: share.index, sealedShares: [{ recipient, file }] }, how)
   }
 
   /** Post a statement as its party that must be taken. */

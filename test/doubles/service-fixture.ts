@@ -21,7 +21,7 @@ import type { Database } from '../../src/db/database.js'
 import { PublishLog } from '../../src/escrow/publish-log.js'
 import { RegisterAgreement } from '../../src/escrow/register-agreement.js'
 import { StoreReadme } from '../../src/escrow/store-readme.js'
-import { Agreement, type AgreementAnnex, type Role } from '../../src/format/agreement.js'
+import { Agreement, type AgreementAnnex, type Party, type Role } from '../../src/format/agreement.js'
 import { remoteDigest } from '../../src/format/agreement-annex.js'
 import { canonicalize } from '../../src/format/canonical-json.js'
 import { newId, type AgreementId } from '../../src/format/ids.js'
@@ -57,6 +57,8 @@ export interface SourceWish {
 export interface TermsWish {
   /** The release policy; none when left out. */
   readonly release?: Readonly<Record<string, unknown>>
+  /** Where the policy is another than the everyday one. */
+  readonly jurisdiction?: Partial<Agreement['jurisdiction']>
 }
 
 /** What a fixture is made of beside its defaults. */
@@ -70,6 +72,8 @@ export interface ServiceWish {
   readonly deposit?: Partial<Config['deposit']>
   /** Parties beside depositor, beneficiary, custodians and agent: name, role, country. */
   readonly parties?: readonly (readonly [party: string, role: Role, country: string])[]
+  /** What is written on the parties' cards, where a test wants it otherwise. */
+  readonly cards?: (card: Party) => Party
   /** Where its clock begins: now, when a test also runs commands, whose clock is real. A fixed moment when left out. */
   readonly now?: Date
   /** With its HTTP server, which does not listen; `log` gets its lines. */
@@ -127,6 +131,7 @@ export class ServiceFixture {
     )
     await makeReplicas(replicas)
     await fixture.makeKeys(wish.parties ?? [])
+    for (const [name, folder] of fixture.parties) fixture.parties.set(name, { ...folder, card: wish.cards?.(folder.card) ?? folder.card })
     if (wish.witness !== undefined) {
       const { url, key } = await wish.witness(await fixture.logKey)
       fixture.config = { ...fixture.config, log: { ...parsed.log, witnesses: [{ url, key: formatNoteKey(key) }], witnessQuorum: 1 } }
@@ -262,6 +267,7 @@ export class ServiceFixture {
         custodianCountriesMin: 3,
         custodianOrganisationsMin: 3,
         approverCountries: ['CH', 'DE', 'FR', 'NL', 'AT'],
+        ...terms.jurisdiction,
       },
       log: {
         origin,

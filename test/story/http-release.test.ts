@@ -197,7 +197,7 @@ test('a vote of one custodian that another sends counts for its signer alone', a
   const { outcomes } = await house.send('partner', house.ask(2))
   const { digest } = await partner.json<{ digest: string }>(`/v1/release-requests/${outcomes[0]?.subject}`)
   await house.until(outcomes[0]?.subject ?? '', 'approval')
-  const vote = house.approval('auditor', digest, 2)
+  const vote = house.approval('auditor', digest, { epoch: 2 })
   for (const sender of ['auditor', 'notary', 'vendor']) {
     const { body } = await (await house.as(sender)).document('/v1/statements', vote)
     expect((body as SentBody).outcomes[0]?.code, sender).toBeNull()
