@@ -1,7 +1,7 @@
 import { basename, dirname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { z } from 'zod'
-import { EscrowError } from '../core/errors.js'
+import { BugError, EscrowError } from '../core/errors.js'
 import { secondOpinionObjectBytesMax, secondOpinionTimeMaxMs, secondOpinionUnpackedBytesMax } from '../core/limits.js'
 import { listObjects } from './cat-file.js'
 import type { ObjectFormat } from './git-remote.js'
@@ -86,15 +86,25 @@ const answerSchema = z.union([
   z.object({ ask: z.number(), problem: z.string() }),
 ])
 
-type Settle = (answer: { readonly ids: Uint8Array } | { readonly problem: string } | { readonly lost: true }) => void
+type Settle = (
+  answer: { readonly ids: Uint8Array } | { readonly problem: string } | { readonly lost: true } | { readonly bug: BugError },
+) => void
 
 /** One thread for the process, started when it is first asked. It keeps no process alive. */
-class OpinionThread {
+export class OpinionThread {
   #worker: Worker | null = null
   #asked = 0
   readonly #waiting = new Map<number, Settle>()
 
-  /** @returns ids of 20 bytes, one after the other; null if it took too long. */
+  /** @param program - what the thread runs. */
+  constructor(private readonly program: URL) {}
+
+  /**
+   * Ask for the ids of a pack.
+   *
+   * @returns ids of 20 bytes, one after the other; null if it took too long.
+   * @throws EscrowError `SECOND_OPINION_DIFFERS` when it cannot be read; BugError when the program of the thread is not there
+   */
   async ask(pack: PackToJudge, timeMaxMs: number, signal?: AbortSignal): Promise<Uint8Array | null> {
     signal?.throwIfAborted()
     const ask = (this.#asked += 1)
@@ -109,6 +119,7 @@ class OpinionThread {
     try {
       const said = await answer
       signal?.throwIfAborted()
+      if ('bug' in said) throw said.bug
       if ('lost' in said) return null
       if ('ids' in said) return said.ids
       throw new EscrowError('SECOND_OPINION_DIFFERS', `expected isomorphic-git to read what git has read, got: ${cleanWords(said.problem)}`)
@@ -121,13 +132,17 @@ class OpinionThread {
   }
 
   #start(): Worker {
-    const worker = new Worker(new URL('./second-opinion-worker.mjs', import.meta.url))
+    const worker = new Worker(this.program)
     worker.on('message', (message: unknown) => {
       const answer = answerSchema.parse(message)
       this.#waiting.get(answer.ask)?.(answer)
     })
-    // It cannot fail by itself but for want of memory: then nobody has an opinion.
-    worker.on('error', () => this.#end())
+    // It cannot fail by itself but for want of memory: then nobody has an opinion. Where its program is missing nobody ever would have one,
+    // and nobody would notice.
+    worker.on('error', (error) => {
+      const missing = 'code' in error && missingCodes.has(error.code)
+      this.#end(missing ? { bug: new BugError(`the program of the second opinion is not there: ${error.message}`) } : { lost: true })
+    })
     return worker
   }
 
@@ -139,11 +154,14 @@ class OpinionThread {
   }
 
   /** Whoever waits is told, and the next who asks starts another. */
-  #end(): void {
+  #end(why: Parameters<Settle>[0] = { lost: true }): void {
     void this.#worker?.terminate()
     this.#worker = null
-    for (const settle of this.#waiting.values()) settle({ lost: true })
+    for (const settle of this.#waiting.values()) settle(why)
   }
 }
 
-const thread = new OpinionThread()
+/** What Node says of a program that is not there. */
+const missingCodes = new Set<unknown>(['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND'])
+
+const thread = new OpinionThread(new URL('./second-opinion-worker.mjs', import.meta.url))

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { indexPack, type IndexedPack } from '../../../src/git/index-pack.js'
 import { LocalRemote } from '../../../src/git/local-remote.js'
 import { initRepository } from '../../../src/git/scratch-repository.js'
-import { secondOpinion } from '../../../src/git/second-opinion.js'
+import { OpinionThread, secondOpinion } from '../../../src/git/second-opinion.js'
 import { addEveryKindOfRef, GitFixture } from '../../doubles/git-fixture.js'
 
 const limits = { packBytesMax: 32 * 1024 * 1024 }
@@ -101,6 +101,11 @@ describe('nobody is asked', () => {
     const pack = await indexed()
     expect(await secondOpinion(pack, { ...limits, timeMaxMs: 0 })).toBe('not-asked')
     expect(await secondOpinion(pack, limits)).toBe('agreed')
+  })
+
+  test('but never because the program that has it is missing', async () => {
+    const broken = new OpinionThread(new URL('./no-such-program.mjs', import.meta.url))
+    await expect(broken.ask(await indexed(), 10_000)).rejects.toThrow('is not there')
   })
 
   test('once somebody has given up', async () => {
