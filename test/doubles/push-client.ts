@@ -5,7 +5,8 @@ import type { NestExpressApplication } from '@nestjs/platform-express'
 import { listen } from '../../src/http-app.module.js'
 import { CreateToken } from '../../src/escrow/create-token.js'
 import { findLatestDeposit, type DepositRow } from '../../src/escrow/deposit.table.js'
-import { gitEnvironment } from './git-fixture.js'
+import { expect } from 'vitest'
+import { gitEnvironment, GitFixture } from './git-fixture.js'
 import { ServiceFixture, type AgreedUpon, type ServiceWish } from './service-fixture.js'
 
 /** What a git command came to. */
@@ -16,6 +17,8 @@ export interface GitRan {
 
 /** A whole service that listens on loopback, with one pushed source `product`, and the real git that pushes to it. */
 export class PushHouse {
+  readonly #repositories: GitFixture[] = []
+
   private constructor(
     readonly service: ServiceFixture,
     readonly agreed: AgreedUpon,
@@ -69,6 +72,28 @@ export class PushHouse {
     return runGit(['--git-dir', repository, ...args])
   }
 
+  /** Push that must succeed, and leave nothing on scratch. @returns what git printed. */
+  async pushed(fixture: GitFixture, source: string, args: readonly string[] = ['--mirror']): Promise<string> {
+    const ran = await this.git(fixture.path, 'push', this.address(source), ...args)
+    expect(ran.exitCode, ran.text).toBe(0)
+    return ran.text
+  }
+
+  /** Push that must be refused, and leave nothing. @returns what git printed. */
+  async refused(repository: string, url: string, args: readonly string[] = ['--mirror']): Promise<string> {
+    const ran = await this.git(repository, 'push', url, ...args)
+    expect(ran.exitCode, ran.text).not.toBe(0)
+    expect(this.scratch()).toEqual([])
+    return ran.text
+  }
+
+  /** A repository of somebody who pushes; it goes with the house. */
+  repository(format: 'sha1' | 'sha256' = 'sha1'): GitFixture {
+    const fixture = new GitFixture(format)
+    this.#repositories.push(fixture)
+    return fixture
+  }
+
   /** The newest deposit of a source. */
   latest(source: string): Promise<DepositRow | null> {
     return this.service.database.query((db) => findLatestDeposit(db, { agreementId: this.agreed.id, source }))
@@ -82,6 +107,7 @@ export class PushHouse {
 
   async close(): Promise<void> {
     await this.service.close()
+    for (const fixture of this.#repositories) fixture.remove()
   }
 }
 

@@ -4,95 +4,72 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { RevokeToken } from '../../src/escrow/revoke-token.js'
 import { findSource } from '../../src/escrow/source.table.js'
-import { addEveryKindOfRef, gitEnvironment, GitFixture } from '../doubles/git-fixture.js'
+import { addEveryKindOfRef, gitEnvironment } from '../doubles/git-fixture.js'
 import { packOf, PushHouse, runGit, tokenOf } from '../doubles/push-client.js'
 
 let house: PushHouse
-const made: GitFixture[] = []
 beforeAll(async () => {
   house = await PushHouse.open(['product', 'some-refs', 'sha256', 'due', 'shallow', 'raw', 'head', 'race', 'names'])
 })
-afterAll(async () => {
-  await house.close()
-  for (const fixture of made) fixture.remove()
-})
-
-function repository(format: 'sha1' | 'sha256' = 'sha1'): GitFixture {
-  const fixture = new GitFixture(format)
-  made.push(fixture)
-  return fixture
-}
+afterAll(() => house.close())
 
 const sourceRow = (source: string) => house.service.database.query((db) => findSource(db, { agreementId: house.agreed.id, source }))
 
-/** Push that must succeed. @returns what git printed. */
-async function pushed(fixture: GitFixture, source: string, args: readonly string[] = ['--mirror']): Promise<string> {
-  const ran = await house.git(fixture.path, 'push', house.address(source), ...args)
-  expect(ran.exitCode, ran.text).toBe(0)
-  return ran.text
-}
-
-/** Push that must be refused, and leave nothing. @returns what git printed. */
-async function refused(repositoryPath: string, url: string, args: readonly string[] = ['--mirror']): Promise<string> {
-  const ran = await house.git(repositoryPath, 'push', url, ...args)
-  expect(ran.exitCode, ran.text).not.toBe(0)
-  expect(house.scratch()).toEqual([])
-  return ran.text
-}
-
 test('a mirror is pushed, pushed again, grows, is rewritten: one deposit each time something is new', async () => {
-  const vendor = repository()
+  const vendor = house.repository()
   addEveryKindOfRef(vendor)
-  const first = await pushed(vendor, 'product')
+  const first = await house.pushed(vendor, 'product')
   expect(first).toMatch(/remote: deposit 1 \(full\) dep_[a-z2-7]{20}: 13 refs/)
   expect(first).toContain(`remote: receipt ${(await house.latest('product'))?.receiptDigest}`)
   const freshAt = (await sourceRow('product'))?.freshAt
 
-  expect(await pushed(vendor, 'product')).toContain('nothing is new since deposit 1; noted that it is up to date')
+  expect(await house.pushed(vendor, 'product')).toContain('nothing is new since deposit 1; noted that it is up to date')
   expect((await sourceRow('product'))?.freshAt?.getTime()).toBeGreaterThan(freshAt?.getTime() ?? Infinity)
   expect((await house.latest('product'))?.sequence).toBe(1)
 
   vendor.addCommits('refs/heads/main', 5, { label: 'more' })
-  expect(await pushed(vendor, 'product')).toMatch(/deposit 2 \(incremental\)/)
+  expect(await house.pushed(vendor, 'product')).toMatch(/deposit 2 \(incremental\)/)
   // What a branch moves to lies in the archive already: only the inventories can tell this from a rewrite.
   vendor.git(['update-ref', 'refs/heads/stable', 'refs/heads/main~4'])
-  expect(await pushed(vendor, 'product')).not.toContain('blocking')
+  expect(await house.pushed(vendor, 'product')).not.toContain('blocking')
   vendor.git(['update-ref', 'refs/heads/stable', 'refs/heads/main~1'])
-  expect(await pushed(vendor, 'product')).not.toContain('blocking')
+  expect(await house.pushed(vendor, 'product')).not.toContain('blocking')
 
   vendor.git(['update-ref', 'refs/heads/main', 'refs/heads/main~2'])
   vendor.git(['update-ref', '-d', 'refs/heads/a/b'])
-  const forced = await pushed(vendor, 'product')
+  const forced = await house.pushed(vendor, 'product')
   expect(forced).toMatch(/blocking: REFS_REWRITTEN \(1\) refs\/heads\/main: .* does not follow it/)
   expect(forced).toMatch(/blocking: REF_DELETED \(1\) refs\/heads\/a\/b/)
   expect(await house.latest('product')).toMatchObject({ sequence: 5, outcome: 'fail', kind: 'incremental' })
 })
 
 test('some refs are pushed, moved and deleted by name; what is not named stays', async () => {
-  const vendor = repository()
+  const vendor = house.repository()
   vendor.addCommits('refs/heads/main', 2)
   vendor.addCommits('refs/heads/side', 1)
-  expect(await pushed(vendor, 'some-refs', ['refs/heads/main', 'refs/heads/side'])).toMatch(/deposit 1 \(full\).*: 2 refs/)
+  expect(await house.pushed(vendor, 'some-refs', ['refs/heads/main', 'refs/heads/side'])).toMatch(/deposit 1 \(full\).*: 2 refs/)
   vendor.addCommits('refs/heads/main', 1, { label: 'next' })
-  expect(await pushed(vendor, 'some-refs', ['refs/heads/main'])).toMatch(/deposit 2 \(incremental\).*: 2 refs/)
-  expect(await pushed(vendor, 'some-refs', ['refs/heads/main'])).toContain('Everything up-to-date')
-  expect(await pushed(vendor, 'some-refs', ['--delete', 'refs/heads/side'])).toMatch(/deposit 3 \(incremental\).*: 1 refs, 0 objects/)
-  expect(await refused(vendor.path, house.address('some-refs'), ['refs/heads/main:refs/escrow/mine'])).toContain('refs/escrow/ is reserved')
+  expect(await house.pushed(vendor, 'some-refs', ['refs/heads/main'])).toMatch(/deposit 2 \(incremental\).*: 2 refs/)
+  expect(await house.pushed(vendor, 'some-refs', ['refs/heads/main'])).toContain('Everything up-to-date')
+  expect(await house.pushed(vendor, 'some-refs', ['--delete', 'refs/heads/side'])).toMatch(/deposit 3 \(incremental\).*: 1 refs, 0 objects/)
+  expect(await house.refused(vendor.path, house.address('some-refs'), ['refs/heads/main:refs/escrow/mine'])).toContain(
+    'refs/escrow/ is reserved',
+  )
 })
 
 test('a shallow clone is refused with advice', async () => {
-  const vendor = repository()
+  const vendor = house.repository()
   vendor.addCommits('refs/heads/main', 5)
   const clone = join(vendor.folder, 'shallow.git')
   execFileSync('git', ['clone', '-q', '--bare', '--depth', '2', `file://${vendor.path}`, clone], { env: gitEnvironment })
-  const text = await refused(clone, house.address('shallow'), ['refs/heads/main'])
+  const text = await house.refused(clone, house.address('shallow'), ['refs/heads/main'])
   expect(text).toContain('git fetch --unshallow')
   expect(text).toMatch(/\[remote rejected\] main -> main \(expected a complete repository/)
   expect(await house.latest('shallow')).toBeNull()
 })
 
 test('nothing is given back: fetch and clone are refused in words', async () => {
-  const vendor = repository()
+  const vendor = house.repository()
   for (const args of [
     ['fetch', house.address()],
     ['ls-remote', house.address()],
@@ -106,9 +83,9 @@ test('nothing is given back: fetch and clone are refused in words', async () => 
 })
 
 test('only a live token of the depositor opens the door, and a stranger does not learn what is behind it', async () => {
-  const vendor = repository()
+  const vendor = house.repository()
   vendor.addCommits('refs/heads/main', 1)
-  const attempt = (token: string, source = 'raw') => refused(vendor.path, house.address(source, token))
+  const attempt = (token: string, source = 'raw') => house.refused(vendor.path, house.address(source, token))
   expect(await attempt('wrong')).toContain('Authentication failed')
   expect(await attempt(await tokenOf(house.service, 'partner'))).toContain('expected a token of the role depositor')
   const other = await tokenOf(house.service, 'vendor')
@@ -117,17 +94,17 @@ test('only a live token of the depositor opens the door, and a stranger does not
   expect(await attempt(house.token, 'nowhere')).toContain('no source of yours is at')
   expect(await attempt(house.token, 'pulled')).toContain('the agreement says pull')
   const strange = house.address().replace(house.agreed.id, `agr_${'a'.repeat(20)}`)
-  expect(await refused(vendor.path, strange)).toContain('no source of yours is at')
+  expect(await house.refused(vendor.path, strange)).toContain('no source of yours is at')
   const anonymous = await fetch(`${house.origin}/git/${house.agreed.id}/raw.git/info/refs?service=git-receive-pack`)
   expect([anonymous.status, anonymous.headers.get('www-authenticate')]).toEqual([401, expect.stringContaining('Basic') as string])
 })
 
 test('a push that rests on what the archive lost is refused, and the next one brings everything', async () => {
-  const vendor = repository()
+  const vendor = house.repository()
   const tip = vendor.addCommits('refs/heads/main', 3)
-  await pushed(vendor, 'raw')
+  await house.pushed(vendor, 'raw')
   // A client that leaves out more than it may: what it claims to be known is not.
-  const liar = repository()
+  const liar = house.repository()
   liar.addCommits('refs/heads/main', 2, { label: 'elsewhere' })
   const parent = liar.git(['rev-parse', 'refs/heads/main'])
   const tree = liar.git(['rev-parse', `${parent}^{tree}`])
@@ -137,11 +114,11 @@ test('a push that rests on what the archive lost is refused, and the next one br
   expect(answer).toContain('ng refs/heads/main expected a push of everything')
   expect((await sourceRow('raw'))?.failureCode).toBe('FULL_NEEDED')
   vendor.addCommits('refs/heads/main', 1, { label: 'next' })
-  expect(await pushed(vendor, 'raw')).toMatch(/deposit 2 \(full\)/)
+  expect(await house.pushed(vendor, 'raw')).toMatch(/deposit 2 \(full\)/)
 })
 
 test('a push made for other deposits than there are is refused whole', async () => {
-  const vendor = repository()
+  const vendor = house.repository()
   const tip = vendor.addCommits('refs/heads/main', 1)
   const next = vendor.addCommits('refs/heads/next', 1)
   const pack = packOf(vendor.path)
