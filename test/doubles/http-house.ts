@@ -11,7 +11,7 @@ import { Statement, type StatementOf, type StatementType } from '../../src/forma
 import { SweepReleases } from '../../src/release/sweep-releases.js'
 import { GitFixture } from './git-fixture.js'
 import { HttpCaller } from './http-caller.js'
-import { dayMs, ServiceFixture, type AgreedUpon, type ServiceWish, type TermsWish } from './service-fixture.js'
+import { dayMs, ServiceFixture, type AgreedUpon, type ServiceWish, type SourceWish, type TermsWish } from './service-fixture.js'
 
 type NameOf<T extends StatementType> = T extends `escrow/statement/${infer Name}/v1` ? Name : never
 type First = 'type' | 'origin' | 'agreement' | 'epoch' | 'party' | 'nonce' | 'issuedAt' | 'expiresAt'
@@ -36,6 +36,15 @@ export const releasePolicy = {
 const custodians = ['notary', 'university', 'chamber', 'auditor', 'foundation']
 const statesMax = 20
 
+/** What a house is made of beside its defaults. */
+export interface HouseWish
+  extends Pick<ServiceWish, 'now' | 'parties' | 'cards' | 'replicas' | 'database'>, Pick<TermsWish, 'jurisdiction'> {
+  /** Beside `product`. */
+  readonly sources?: readonly SourceWish[]
+  /** A worker beside the server. */
+  readonly server?: Pick<NonNullable<ServiceWish['server']>, 'jobs' | 'openQueue'>
+}
+
 /** Everything at the door of one service. */
 export class HttpHouse {
   /** What a shutdown order names as its document. */
@@ -50,7 +59,7 @@ export class HttpHouse {
     readonly lines: readonly string[],
   ) {}
 
-  static async open(wish: Pick<ServiceWish, 'now' | 'parties' | 'cards'> & Pick<TermsWish, 'jurisdiction'> = {}): Promise<HttpHouse> {
+  static async open({ sources = [], server, jurisdiction = {}, ...wish }: HouseWish = {}): Promise<HttpHouse> {
     const lines: string[] = []
     const git = new GitFixture()
     git.addCommits('refs/heads/main', 3)
@@ -58,12 +67,9 @@ export class HttpHouse {
     const service = await ServiceFixture.open({
       ...wish,
       parties,
-      server: { log: (line) => void lines.push(line), http: { requestsPerMinute: 100_000 } },
+      server: { ...server, log: (line) => void lines.push(line), http: { port: 0, requestsPerMinute: 100_000 } },
     })
-    const agreed = await service.agree([{ source: 'product', url: git.path }], {
-      release: releasePolicy,
-      jurisdiction: wish.jurisdiction ?? {},
-    })
+    const agreed = await service.agree([{ source: 'product', url: git.path }, ...sources], { release: releasePolicy, jurisdiction })
     await service.mirror(agreed, 'product')
     await service.publish()
     return new HttpHouse(service, git, agreed, lines)

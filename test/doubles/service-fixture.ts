@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { INestApplicationContext } from '@nestjs/common'
 import { laptopConfig } from '../../config/laptop.js'
 import { parseConfig } from '../../config/load.js'
-import type { Config } from '../../config/schema.js'
+import type { Config, ReplicaConfig } from '../../config/schema.js'
 import { makeReplicas, openAdapters } from '../../src/adapters.module.js'
 import { startApplication } from '../../src/app.module.js'
 import { makeServer, type ServerWish } from '../../src/http-app.module.js'
@@ -63,13 +63,15 @@ export interface TermsWish {
 
 /** What a fixture is made of beside its defaults. */
 export interface ServiceWish {
-  readonly replicas?: readonly string[]
+  /** Names of folders, or stores that are there. */
+  readonly replicas?: readonly (string | ReplicaConfig)[]
   readonly remotes?: Partial<Config['remotes']>
   /** Starts a witness that watches the log of this verifier key; then one cosignature is demanded. */
   readonly witness?: (logKey: string) => Promise<WitnessAddress>
   /** A database that the fixture owns from then on; a borrowed one when left out. */
   readonly database?: Database
   readonly deposit?: Partial<Config['deposit']>
+  readonly notices?: Config['notices']
   /** Parties beside depositor, beneficiary, custodians and agent: name, role, country. */
   readonly parties?: readonly (readonly [party: string, role: Role, country: string])[]
   /** What is written on the parties' cards, where a test wants it otherwise. */
@@ -114,8 +116,9 @@ export class ServiceFixture {
     const text = laptopConfig({ origin, country: 'CH', control: 'CH' })
     const parsed = parseConfig(text, { file: 'escrow.yaml', home, environment: {} })
     const [first] = parsed.replicas
-    const names = wish.replicas ?? ['a', 'b']
-    const replicas = names.map((name) => ({ ...first!, name, path: join(home, 'replicas', name) })) as Config['replicas']
+    const replicas = (wish.replicas ?? ['a', 'b']).map((one) =>
+      typeof one === 'string' ? { ...first!, name: one, path: join(home, 'replicas', one) } : one,
+    ) as Config['replicas']
     const fixture = new ServiceFixture(
       home,
       {
@@ -124,6 +127,7 @@ export class ServiceFixture {
         remotes: { ...parsed.remotes, ...wish.remotes },
         http: { ...parsed.http, ...wish.server?.http },
         deposit: { ...parsed.deposit, ...wish.deposit },
+        notices: wish.notices ?? parsed.notices,
       },
       wish.database ?? (await testDatabase()),
       wish.server,

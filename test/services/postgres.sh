@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A throw-away PostgreSQL on loopback.   postgres.sh start FOLDER   prints its URL;   postgres.sh stop FOLDER
+# A throw-away PostgreSQL on loopback.   postgres.sh start FOLDER   prints its URL;   postgres.sh restart|stop FOLDER
 # Durability is off: the tests need its locks and its SQL, not its disk. It refuses to run as root, so root becomes `postgres`.
 set -euo pipefail
 # shellcheck source=test/services/lib.sh
@@ -29,4 +29,10 @@ stop() {
   as_user "$bin/pg_ctl" -D "$folder/cluster" -m immediate stop >/dev/null 2>&1 || true
 }
 
-case $action in start | stop) "$action" ;; *) die "start or stop, not $action" ;; esac
+# With the options of its start. Everybody who is connected is thrown out.
+restart() {
+  cd /
+  as_user "$bin/pg_ctl" -D "$folder/cluster" -m fast -w -t 60 -l "$folder/log" restart >/dev/null
+}
+
+case $action in start | restart | stop) "$action" ;; *) die "start, restart or stop, not $action" ;; esac

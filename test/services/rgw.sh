@@ -99,6 +99,11 @@ start() {
   wait_for 60 "the storage daemon" osd_up
   timeout 120 radosgw-admin -c "$conf" -n client.rgw user create --uid=escrow --display-name=escrow \
     --access-key="$S3_ACCESS_KEY" --secret-key="$S3_SECRET_KEY" >"$folder/log/user.out" 2>&1 || { cat "$folder/log/user.out" >&2; die "the S3 user was not made"; }
+  # A second owner, who may touch nothing of the first: another operator's store, as far as a client can tell.
+  if [ -n "${S3_OTHER_ACCESS_KEY:-}" ]; then
+    timeout 120 radosgw-admin -c "$conf" -n client.rgw user create --uid=other --display-name=other \
+      --access-key="$S3_OTHER_ACCESS_KEY" --secret-key="$S3_OTHER_SECRET_KEY" >>"$folder/log/user.out" 2>&1 || die "the second S3 user was not made"
+  fi
   spawn "$folder" rgw radosgw -c "$conf" -n client.rgw -f
   wait_for 60 "S3" answers "$s3_port"
   echo "http://127.0.0.1:$s3_port"

@@ -67,6 +67,8 @@ trap 'exit 143' TERM HUP
 install_missing
 if [ -z "${ESCROW_TEST_POSTGRES_URL:-}" ]; then
   ESCROW_TEST_POSTGRES_URL=$("$here/postgres.sh" start "$work/postgres")
+  # Who finds it may restart it.
+  export ESCROW_TEST_POSTGRES_FOLDER=$work/postgres
   say "PostgreSQL at $ESCROW_TEST_POSTGRES_URL"
 fi
 if [ -z "${ESCROW_TEST_REDIS_URL:-}" ]; then
@@ -79,9 +81,10 @@ if [ -z "${ESCROW_TEST_REDIS_URL:-}" ]; then
   say "Redis at $ESCROW_TEST_REDIS_URL"
 fi
 if [ -z "${ESCROW_TEST_S3_URL:-}" ]; then
-  export S3_ACCESS_KEY=escrowtest S3_SECRET_KEY=escrowtestsecret
+  export S3_ACCESS_KEY=escrowtest S3_SECRET_KEY=escrowtestsecret S3_OTHER_ACCESS_KEY=escrowother S3_OTHER_SECRET_KEY=escrowothersecret
   ESCROW_TEST_S3_URL=$("$here/rgw.sh" start "$work/rgw")
   ESCROW_TEST_S3_ACCESS_KEY=$S3_ACCESS_KEY ESCROW_TEST_S3_SECRET_KEY=$S3_SECRET_KEY
+  export ESCROW_TEST_S3_OTHER_ACCESS_KEY=$S3_OTHER_ACCESS_KEY ESCROW_TEST_S3_OTHER_SECRET_KEY=$S3_OTHER_SECRET_KEY
   say "S3 at $ESCROW_TEST_S3_URL"
 fi
 export ESCROW_TEST_POSTGRES_URL ESCROW_TEST_REDIS_URL ESCROW_TEST_S3_URL ESCROW_TEST_S3_ACCESS_KEY ESCROW_TEST_S3_SECRET_KEY

@@ -1,34 +1,31 @@
-// The same commands on the footprint of a real service: PostgreSQL and two S3 with object lock.
-import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+// The same commands on each of the three footprints of docs/ARCHITECTURE.md: PGlite and folders; PostgreSQL and S3; PostgreSQL, Redis and two S3
+// of different owners. Whatever is promised of one is promised of all.
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { EscrowHome } from '../doubles/escrow-home.js'
 import { GitFixture } from '../doubles/git-fixture.js'
-import { serviceAddress } from '../services/addresses.js'
+import { Footprint, footprints, type FootprintName } from '../services/footprint.js'
+import { deleteFile, flipBit } from './service-life.js'
 
-const database = `escrow_story_${randomBytes(5).toString('hex')}`
-const folder = mkdtempSync(join(tmpdir(), 'reduit-footprint-'))
-let home: EscrowHome
-let source: GitFixture
+describe.each(Object.keys(footprints) as FootprintName[])('%s', (kind) => {
+  let footprint: Footprint
+  let home: EscrowHome
+  let source: GitFixture
 
-beforeAll(async () => {
-  await onServer(`create database ${database}`)
-  source = new GitFixture()
-  source.addCommits('refs/heads/main', 3)
-  home = await EscrowHome.make([`  - source: product`, `    url: ${source.path}`], () => configuration())
-})
+  beforeAll(async () => {
+    footprint = await Footprint.open(kind)
+    source = new GitFixture()
+    source.addCommits('refs/heads/main', 3)
+    const sources = [`  - source: product`, `    url: ${source.path}`]
+    home = await EscrowHome.make(sources, footprint.servers ? () => footprint.configuration : undefined, undefined, 'folder')
+  }, 300_000)
+  afterAll(async () => {
+    await home?.remove()
+    source?.remove()
+    await footprint?.close()
+  })
 
-afterAll(async () => {
-  await home?.remove()
-  source?.remove()
-  await onServer(`drop database ${database} with (force)`)
-  rmSync(folder, { recursive: true, force: true })
-})
-
-describe('PostgreSQL and two S3', () => {
   test('a source is deposited in full and in part, checked, replicated, verified and opened', async () => {
     await home.must('mirror')
     source.addCommits('refs/heads/main', 2, { label: 'second' })
@@ -40,6 +37,27 @@ describe('PostgreSQL and two S3', () => {
     await home.must('replicate', '--to', copy)
     expect(await home.must('verify', copy, '--agreement', home.agreement)).toContain('everything that was looked at holds')
     await home.must(...home.opening(copy), ...(await home.release()), '--to', home.at('restored.git'))
+  })
+
+  test('what a folder loses is found and repaired from the other; what a thief of its key hides in a locked bucket is still there', async () => {
+    await damage()
+    const found = await home.run('check', '--all')
+    expect(found, found.err).toMatchObject({ exitCode: footprint.servers ? 0 : 3 })
+    await home.must('repair')
+    expect(await home.must('check', '--all')).toContain('every one matches')
+  })
+
+  test('an index that is lost is rebuilt from the replicas, and nothing is deposited twice', async () => {
+    if (footprint.servers) {
+      await footprint.nextDatabase()
+      expect(await home.must('rebuild')).toContain('rebuilt from')
+    } else expect(await home.must('rebuild', '--replace')).toContain('rebuilt from')
+    expect(await home.must('mirror')).toContain('unchanged')
+    source.addCommits('refs/heads/main', 1, { label: 'third' })
+    const third = await home.json<{ sources: { manifest: { kind: string; sequence: number } }[] }>('mirror')
+    expect(third.sources[0]?.manifest).toMatchObject({ kind: 'incremental', sequence: 3 })
+    expect(await home.must('check', '--all')).toContain('every one matches')
+    expect(await home.must('check-log')).toBeTruthy()
   })
 
   test('one service keeps many agreements and sources apart', async () => {
@@ -62,52 +80,13 @@ describe('PostgreSQL and two S3', () => {
     const refused = await home.run('open', ...opening, '--to', home.at('never.git'))
     expect(refused).toMatchObject({ exitCode: 6, err: expect.stringContaining('SHARES_TOO_FEW') as string })
   })
+
+  /** In a folder a bit turns and a file goes; in a locked bucket the worst that a thief of its key can do is to lay a delete marker over an object. */
+  async function damage(): Promise<void> {
+    if (footprint.servers) return footprint.hideObject('.bundle.age')
+    const root = join(home.home, 'replicas', 'b', 'objects')
+    const [first = '', second = ''] = readdirSync(root, { recursive: true }).map(String).filter((name) => name.endsWith('.bundle.age')).sort() // prettier-ignore
+    flipBit(join(root, first))
+    deleteFile(join(root, second))
+  }
 })
-
-function configuration(): string {
-  const secret = (name: string, text: string) => {
-    writeFileSync(join(folder, name), text, { mode: 0o600 })
-    return join(folder, name)
-  }
-  const url = new URL(serviceAddress('postgres'))
-  url.pathname = `/${database}`
-  const run = randomBytes(5).toString('hex')
-  const replica = (name: string) => [
-    `  - name: ${name}`,
-    '    kind: s3',
-    '    country: CH',
-    '    control: CH',
-    `    endpoint: ${serviceAddress('s3')}`,
-    `    bucket: escrow-${run}-${name}`,
-    `    headBucket: escrow-${run}-${name}-heads`,
-    `    accessKeyFile: ${secret('access', serviceAddress('s3AccessKey'))}`,
-    `    secretKeyFile: ${secret('secret', serviceAddress('s3SecretKey'))}`,
-  ]
-  return [
-    'origin: test.example/1',
-    'database:',
-    '  kind: postgres',
-    `  urlFile: ${secret('database', url.href)}`,
-    'replicas:',
-    ...replica('a'),
-    ...replica('b'),
-    'remotes:',
-    '  allowLocalPaths: true',
-    'log:',
-    '  witnessQuorum: 0',
-    'jurisdiction:',
-    '  storeCountries: [CH]',
-    '  storeControlExcluded: [US]',
-    '',
-  ].join('\n')
-}
-
-async function onServer(statement: string): Promise<void> {
-  const client = new Client({ connectionString: serviceAddress('postgres') })
-  await client.connect()
-  try {
-    await client.query(statement)
-  } finally {
-    await client.end()
-  }
-}
