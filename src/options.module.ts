@@ -6,6 +6,7 @@ import { readSecretFile } from '../config/load.js'
 import type { Config } from '../config/schema.js'
 import type { Adapters } from './adapters.module.js'
 import type { Entropy } from './core/environment.js'
+import { EscrowError } from './core/errors.js'
 import { AgentKeys } from './escrow/agent-keys.js'
 import { EscrowOptions } from './escrow/escrow-options.js'
 import { checkpointPolicy } from './format/checkpoint.js'
@@ -100,8 +101,14 @@ function logOptions(config: Config, own: { readonly keys: AgentKeys; readonly lo
 
 async function noticeOptions({ notices, remotes }: Config): Promise<NoticeOptions> {
   const { smtpUrlFile, from } = notices
-  const mail = smtpUrlFile === undefined || from === undefined ? null : { url: (await readSecretFile(smtpUrlFile)).trim(), from }
+  const mail = smtpUrlFile === undefined || from === undefined ? null : { url: await mailUrl(smtpUrlFile), from }
   return { rules: remotes, mail, version: version() }
+}
+
+async function mailUrl(file: string): Promise<string> {
+  const url = (await readSecretFile(file)).trim()
+  if (URL.canParse(url) && ['smtp:', 'smtps:'].includes(new URL(url).protocol)) return url
+  throw new EscrowError('CONFIG_INVALID', `expected a URL like smtp://user:password@host:587 in ${file}`)
 }
 
 /** Names this process to others; a number of the operating system would come again. */

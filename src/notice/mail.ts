@@ -28,7 +28,7 @@ export interface MailRules {
  */
 export async function sendMail(address: string, notice: SentNotice, { url, from, timeoutMs }: MailRules): Promise<void> {
   const timeouts = { connectionTimeout: timeoutMs, greetingTimeout: timeoutMs, socketTimeout: timeoutMs, dnsTimeout: timeoutMs }
-  const transport = createTransport({ url, ...timeouts, disableFileAccess: true, disableUrlAccess: true })
+  const transport = createTransport({ url, ...timeouts, ...secrecyFor(url), disableFileAccess: true, disableUrlAccess: true })
   const { signed, body } = notice
   try {
     await transport.sendMail({
@@ -55,6 +55,11 @@ export async function sendMail(address: string, notice: SentNotice, { url, from,
   } finally {
     transport.close()
   }
+}
+
+/** A password goes through TLS or not at all: whoever can strip the offer of STARTTLS from a greeting must not learn it. */
+function secrecyFor(url: string): { readonly requireTLS: boolean } {
+  return { requireTLS: new URL(url).password !== '' }
 }
 
 function subjectOf({ event, report, subject }: Notice): string {

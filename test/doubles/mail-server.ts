@@ -4,6 +4,8 @@ import type { AddressInfo } from 'node:net'
 /** A mail server on loopback that speaks enough SMTP (RFC 5321) to take mail, and keeps what it got. */
 export class MailServer {
   readonly got: { readonly from: string; readonly to: string; readonly text: string }[] = []
+  /** Every command. */
+  readonly heard: string[] = []
   /** Answer to RCPT. */
   recipient = '250 ok'
   readonly #server: Server
@@ -32,10 +34,12 @@ export class MailServer {
     const say = (line: string) => socket.write(`${line}\r\n`)
     const hear = (line: string): void => {
       const word = line.slice(0, 4).toUpperCase()
-      if (word === 'EHLO' || word === 'HELO') say('250 loopback')
+      this.heard.push(line)
+      if (word === 'EHLO' || word === 'HELO') say('250-loopback\r\n250 AUTH PLAIN')
       else if (word === 'MAIL') [from] = [line, say('250 ok')]
       else if (word === 'RCPT') [to] = [line, say(this.recipient)]
       else if (word === 'DATA') [inText] = [true, say('354 go on')]
+      else if (word === 'STAR') say('502 no TLS here')
       else if (word === 'QUIT') socket.end('221 bye\r\n')
       else say('250 ok')
     }

@@ -8,6 +8,10 @@ const names = {
   s3: 'ESCROW_TEST_S3_URL',
   s3AccessKey: 'ESCROW_TEST_S3_ACCESS_KEY',
   s3SecretKey: 'ESCROW_TEST_S3_SECRET_KEY',
+  /** `smtp://user:password@host:port`, a mail server that demands TLS and the password (`mail.py`). */
+  smtp: 'ESCROW_TEST_SMTP_URL',
+  /** Where that server puts what it takes, a file of JSON for each message. */
+  mailFolder: 'ESCROW_TEST_MAIL_FOLDER',
 } as const
 
 /**

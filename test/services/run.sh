@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The tests that need servers or programs: a real PostgreSQL, Redis, and S3 with object lock; age, python3, chromium and sshd.
+# The tests that need servers or programs: a real PostgreSQL, Redis, and S3 with object lock; age, python3,
+# chromium, sshd and a mail server.
 #   npm run test:services [-- vitest arguments]
 # Servers named by ESCROW_TEST_POSTGRES_URL, ESCROW_TEST_REDIS_URL, or ESCROW_TEST_S3_URL with ESCROW_TEST_S3_ACCESS_KEY and ESCROW_TEST_S3_SECRET_KEY, are
 # used as they are. The others are started here, on loopback, and stopped afterwards. Root on Debian installs what is missing.
@@ -23,6 +24,8 @@ missing_packages() {
   command -v git-lfs >/dev/null || echo git-lfs
   command -v python3 >/dev/null || echo python3
   command -v chromium >/dev/null || echo chromium
+  command -v openssl >/dev/null || echo openssl
+  /usr/bin/python3 -c 'import aiosmtpd' 2>/dev/null || echo python3-aiosmtpd
   [ -x /usr/sbin/sshd ] || echo openssh-server
 }
 
@@ -49,6 +52,21 @@ install_missing() {
   "${apt[@]}" install "${packages[@]}" >/dev/null
 }
 
+# start_mail: a mail server with a certificate that node learns to believe as it learns of any company's own authority.
+start_mail() {
+  local port folder=$work/mail
+  port=$(free_ports 1)
+  mkdir -p "$folder/got"
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=mail.example -addext subjectAltName=DNS:mail.example \
+    -keyout "$folder/key.pem" -out "$folder/certificate.pem" 2>/dev/null
+  # The Debian package belongs to Debian's python.
+  spawn "$folder" mail /usr/bin/python3 "$here/mail.py" "$port" "$folder"
+  wait_for 30 "the mail server" test -e "$folder/listening"
+  export NODE_EXTRA_CA_CERTS=$folder/certificate.pem ESCROW_TEST_MAIL_FOLDER=$folder/got
+  export ESCROW_TEST_SMTP_URL="smtp://escrow:correct-horse@127.0.0.1:$port?tls.servername=mail.example"
+  say "mail at $ESCROW_TEST_SMTP_URL"
+}
+
 work=$(mktemp -d "${TMPDIR:-/tmp}/escrow-services.XXXXXX")
 chmod 711 "$work"
 stop_services() {
@@ -56,6 +74,7 @@ stop_services() {
   trap - EXIT
   if [ -d "$work/postgres" ]; then "$here/postgres.sh" stop "$work/postgres"; fi
   if [ -d "$work/redis" ]; then stop_all "$work/redis"; fi
+  if [ -d "$work/mail" ]; then stop_all "$work/mail"; fi
   if [ -d "$work/rgw" ]; then "$here/rgw.sh" stop "$work/rgw"; fi
   rm -rf -- "$work"
   exit "$status"
@@ -87,6 +106,7 @@ if [ -z "${ESCROW_TEST_S3_URL:-}" ]; then
   export ESCROW_TEST_S3_OTHER_ACCESS_KEY=$S3_OTHER_ACCESS_KEY ESCROW_TEST_S3_OTHER_SECRET_KEY=$S3_OTHER_SECRET_KEY
   say "S3 at $ESCROW_TEST_S3_URL"
 fi
+start_mail
 export ESCROW_TEST_POSTGRES_URL ESCROW_TEST_REDIS_URL ESCROW_TEST_S3_URL ESCROW_TEST_S3_ACCESS_KEY ESCROW_TEST_S3_SECRET_KEY
 
 cd "$here/../.."

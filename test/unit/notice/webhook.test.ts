@@ -141,3 +141,19 @@ test.for([
 ])('%j is no address', (text) => {
   expect(() => parseMailAddress(text)).toThrow(expect.objectContaining({ code: 'CONTACT_INVALID' }) as Error)
 })
+
+test('a password is not told to a mail server that offers no TLS', async () => {
+  const mail = await MailServer.open()
+  try {
+    const url = mail.url.replace('//', '//escrow:secret@').replace('?ignoreTLS=true', '')
+    expect(await failure(sendMail('legal@partner.example', notice, { url, from: 'escrow@escrow.example', timeoutMs: 2000 }))).toMatch(
+      /^NOTICE_/,
+    )
+    expect([mail.heard.some((line) => line.startsWith('STARTTLS')), mail.heard.some((line) => line.startsWith('AUTH'))]).toEqual([
+      true,
+      false,
+    ])
+  } finally {
+    await mail.close()
+  }
+})
