@@ -24,6 +24,15 @@ export interface EscrowCost {
   readonly own: EscrowRun['own']
 }
 
+/** What an armed home is to have. */
+export interface ArmWish {
+  readonly url: string
+  readonly names?: readonly string[]
+  readonly postgresUrl?: string
+  readonly redisUrl?: string
+  readonly jobs?: Readonly<Record<string, number>>
+}
+
 /** A service that can mirror one source, and a beneficiary that can open it. */
 export class BenchHome {
   private constructor(private readonly folder: string) {}
@@ -33,19 +42,22 @@ export class BenchHome {
    *
    * @param folder - an empty folder.
    * @param source.url - a path or URL.
+   * @param source.names - of sources that all have this URL; one, `product`, when left out.
    * @param source.postgresUrl - an empty database; without it the index is PGlite.
+   * @param source.redisUrl - for the queue; without it the queue is in the database.
+   * @param source.jobs - how much is done at once.
    */
-  static async arm(folder: string, source: { readonly url: string; readonly postgresUrl?: string }): Promise<BenchHome> {
+  static async arm(folder: string, source: ArmWish): Promise<BenchHome> {
     const home = new BenchHome(folder)
     await mkdir(home.home)
-    await writeFile(home.at('config.yaml'), await home.config(source.postgresUrl))
+    await writeFile(home.at('config.yaml'), await home.config(source))
     await home.must('init', '--config', home.at('config.yaml'), ...home.atHome)
     await home.keygen('vendor', 'depositor', 'DE')
     await home.keygen('partner', 'beneficiary', 'DE')
     for (const [index, name] of custodians.entries()) await home.keygen(name, 'custodian', countries[index] ?? 'CH')
     const cards = custodians.flatMap((name) => ['--custodian', home.at(name)])
     await home.must('vault', 'deal', home.at('vault'), '--threshold', String(threshold), ...cards)
-    await writeFile(home.at('draft.yaml'), draft(source.url))
+    await writeFile(home.at('draft.yaml'), draft(source.url, source.names ?? ['product']))
     await home.agree()
     return home
   }
@@ -162,13 +174,18 @@ export class BenchHome {
   }
 
   /** The laptop's, with remotes on loopback allowed and perhaps another database. */
-  private async config(postgresUrl: string | undefined): Promise<string> {
+  private async config({ postgresUrl, redisUrl, jobs = {} }: ArmWish): Promise<string> {
     const laptop = parse(laptopConfig({ origin: 'bench.example/1', country: 'CH', control: 'CH' })) as Record<string, unknown>
     const remotes = { allowLocalPaths: true, allowHttp: true, allowPrivateAddresses: true }
-    if (postgresUrl === undefined) return stringify({ ...laptop, remotes })
-    const urlFile = this.at('postgres-url')
-    await writeFile(urlFile, postgresUrl, { mode: 0o600 })
-    return stringify({ ...laptop, remotes, database: { kind: 'postgres', urlFile } })
+    const database =
+      postgresUrl === undefined ? laptop['database'] : { kind: 'postgres', urlFile: await this.secret('postgres', postgresUrl) }
+    const queue = redisUrl === undefined ? { kind: 'database' } : { kind: 'redis', urlFile: await this.secret('redis', redisUrl) }
+    return stringify({ ...laptop, remotes, database, queue, jobs })
+  }
+
+  private async secret(name: string, text: string): Promise<string> {
+    await writeFile(this.at(`${name}-url`), text, { mode: 0o600 })
+    return this.at(`${name}-url`)
   }
 
   private async must(...argv: readonly string[]): Promise<void> {
@@ -185,7 +202,7 @@ export class BenchHome {
   }
 }
 
-function draft(url: string): string {
+function draft(url: string, names: readonly string[]): string {
   const endsAt = new Date(new SystemClock().now().getTime() + yearMs).toISOString()
   const jurisdiction = {
     storeCountries: ['CH'],
@@ -194,6 +211,6 @@ function draft(url: string): string {
     custodianOrganisationsMin: threshold,
     approverCountries: [...countries],
   }
-  const sources = [{ source: 'product', url, everyHours: 24 }]
+  const sources = names.map((source) => ({ source, url, everyHours: 24 }))
   return stringify({ title: 'Bench', endsAt, retentionDays: 30, sources, jurisdiction })
 }

@@ -10,6 +10,8 @@ import { meets, type BenchRow, type RowOutcome } from './bench-row.js'
 import { row as dueSweep } from './due-sweep.js'
 import { row as firstDeposit } from './first-deposit.js'
 import { row as fixitySweep } from './fixity-sweep.js'
+import { row as fleetMirror } from './fleet-mirror.js'
+import { row as fleetPoll } from './fleet-poll.js'
 import { row as httpReads } from './http-reads.js'
 import { row as massRelease } from './mass-release.js'
 import { row as incremental } from './incremental.js'
@@ -29,6 +31,8 @@ const rows: readonly BenchRow[] = [
   workerMemory,
   dueSweep,
   httpReads,
+  fleetMirror,
+  fleetPoll,
   massRelease,
   attach,
 ]

@@ -1,5 +1,8 @@
 // Programs that the bench compares with or needs, and may not be there.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -28,4 +31,31 @@ export function postgres(bench: Bench): Promise<string | null> {
     })
     return started === null ? null : started.stdout.trim()
   })
+}
+
+/** A throw-away Redis, stopped when the bench ends. @returns its URL, or null when there is none on this machine. */
+export async function redis(bench: Bench): Promise<string | null> {
+  if (!(await installed('redis-server', '--version'))) return null
+  const port = await freePort()
+  const place = ['--bind', '127.0.0.1', '--port', String(port), '--dir', await bench.folder('redis')]
+  const server = spawn('redis-server', [...place, '--save', '', '--appendonly', 'no', '--maxmemory-policy', 'noeviction'], {
+    stdio: 'ignore',
+  })
+  bench.atEnd(async () => {
+    server.kill()
+    await once(server, 'exit')
+  })
+  for (let answer = ''; !answer.includes('PONG');) {
+    answer = (await measure(['redis-cli', '-p', String(port), 'ping'], { expected: [0, 1] })).stdout
+  }
+  return `redis://127.0.0.1:${port}/0`
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
 }
