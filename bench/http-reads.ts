@@ -52,7 +52,7 @@ export const row: BenchRow = {
           { what: `${clients} clients in one process`, wallMs: cost.wallMs, cpuMs: cost.cpuMs },
         ],
         bound:
-          'one process on one core: Nest and Express, a token looked up and a query or two for each read; clients and PostgreSQL share the machine',
+          'one process on one core: sockets, Node, Express and Nest, one statement for each read; clients and PostgreSQL share the machine',
       }
     } finally {
       server.kill('SIGTERM')
