@@ -53,7 +53,8 @@ class Postman:
 
 def authenticate(server, session, envelope, mechanism, given):
     right = isinstance(given, LoginPassword) and (given.login, given.password) == (b"escrow", b"correct-horse")
-    return AuthResult(success=right, auth_data=given)
+    # Not handled: the server itself is to tell of a refusal.
+    return AuthResult(success=right, handled=False, auth_data=given)
 
 
 async def serve():
