@@ -26,7 +26,7 @@ export interface EscrowCost {
 
 /** What an armed home is to have. */
 export interface ArmWish {
-  readonly url: string
+  readonly url?: string
   readonly names?: readonly string[]
   readonly postgresUrl?: string
   readonly redisUrl?: string
@@ -41,7 +41,7 @@ export class BenchHome {
    * Deal, agree, register and arm.
    *
    * @param folder - an empty folder.
-   * @param source.url - a path or URL.
+   * @param source.url - a path or URL; left out, `product` is of mode push and `sealed` of mode sealed.
    * @param source.names - of sources that all have this URL; one, `product`, when left out.
    * @param source.postgresUrl - an empty database; without it the index is PGlite.
    * @param source.redisUrl - for the queue; without it the queue is in the database.
@@ -97,6 +97,24 @@ export class BenchHome {
       .filter((name) => name.endsWith('.bundle.age'))
       .sort()
       .map((name) => join(this.objects, name))
+  }
+
+  /** `escrow deposit --sealed` to a service, measured in a process of its own. @param to.state - of the depositor; does not exist yet. */
+  sealed(repository: string, to: { readonly url: string; readonly tokenFile: string; readonly state: string }): Promise<EscrowCost> {
+    const what = ['deposit', repository, '--sealed', '--as', this.at('vendor'), '--agreement', this.agreement, '--source', 'sealed']
+    return this.measured(...what, '--state', to.state, '--url', to.url, '--token-file', to.tokenFile)
+  }
+
+  /** The address that `git push` takes, with the token in it. */
+  async pushAddress(url: string, tokenFile: string): Promise<string> {
+    const { agreement } = openAgreement(await readFile(this.agreement)).body
+    const token = (await readFile(tokenFile, 'utf8')).trim()
+    return `${url.replace('//', `//ci:${token}@`)}/git/${agreement}/product.git`
+  }
+
+  /** The recipient of the vault: what `age -r` needs. */
+  async recipient(): Promise<string> {
+    return epochOf(openAgreement(await readFile(this.agreement)).body, 1).recipient
   }
 
   /** A token for a party. @returns its file. */
@@ -202,7 +220,7 @@ export class BenchHome {
   }
 }
 
-function draft(url: string, names: readonly string[]): string {
+function draft(url: string | undefined, names: readonly string[]): string {
   const endsAt = new Date(new SystemClock().now().getTime() + yearMs).toISOString()
   const jurisdiction = {
     storeCountries: ['CH'],
@@ -211,6 +229,10 @@ function draft(url: string, names: readonly string[]): string {
     custodianOrganisationsMin: threshold,
     approverCountries: [...countries],
   }
-  const sources = names.map((source) => ({ source, url, everyHours: 24 }))
+  const pushed = [
+    { source: 'product', mode: 'push', everyHours: 24 },
+    { source: 'sealed', mode: 'sealed', everyHours: 24 },
+  ]
+  const sources = url === undefined ? pushed : names.map((source) => ({ source, url, everyHours: 24 }))
   return stringify({ title: 'Bench', endsAt, retentionDays: 30, sources, jurisdiction })
 }

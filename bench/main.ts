@@ -17,6 +17,7 @@ import { row as massRelease } from './mass-release.js'
 import { row as incremental } from './incremental.js'
 import { describeMachine } from './machine.js'
 import { reportLines } from './present.js'
+import { gitPush, pushMemory, sealedPush } from './push.js'
 import { row as restoreChain } from './restore-chain.js'
 import { row as unchangedPoll } from './unchanged-poll.js'
 import { row as workerMemory } from './worker-memory.js'
@@ -35,6 +36,9 @@ const rows: readonly BenchRow[] = [
   fleetPoll,
   massRelease,
   attach,
+  gitPush,
+  sealedPush,
+  pushMemory,
 ]
 
 const usage = `npm run bench -- --remote <path-or-url> [--rows ${rows.map((row) => row.name).join(',')}] [--rounds n] [--json]`
