@@ -233,6 +233,10 @@ export const lfsAtOnce = 4
 export const lfsAnswerBytesMax = 4 * MiB
 /** A batch request of git-lfs: a thousand objects. */
 export const lfsRequestBytesMax = MiB
+/** A .lfsconfig: those known have a few lines. */
+export const lfsConfigBytesMax = 64 * KiB
+/** The address of an LFS server in it: what browsers and proxies take. */
+export const lfsUrlBytesMax = 2048
 /** An LFS pointer is shorter than 1024 bytes (git-lfs, docs/spec.md). */
 export const lfsPointerBytesMax = 1024
 /** A .gitmodules file. The largest known have a few thousand entries. */

@@ -4,12 +4,15 @@ import { isEscrowError } from '../core/errors.js'
 import { attachmentsMax, lfsAtOnce, lfsBatchMax, lfsListedMax } from '../core/limits.js'
 import type { InventoryAttachment } from '../format/attachment.js'
 import type { Finding, Inventory } from '../format/manifest.js'
-import type { LfsObject, LfsPlace } from '../git/lfs-remote.js'
+import type { LfsObject, LfsPlace, LfsRemote } from '../git/lfs-remote.js'
 import type { ExpectedObject } from '../store/expected-object.js'
 import type { Attempt } from './attempt.js'
 import type { FileInventory } from './inventory.js'
 import type { AttachmentArchive, HeldAttachment } from './keep-attachment.js'
+import { readLfsUrl } from './lfs-config.js'
 import type { scanLfsPointers } from './lfs-scan.js'
+import { oidBytesOf } from './object-links.js'
+import { headOid } from './plan-deposit.js'
 
 /** The attachments of one deposit. */
 export interface CollectedAttachments {
@@ -108,21 +111,37 @@ class LfsCollection {
   }
 
   private async fetch(objects: readonly LfsObject[]): Promise<void> {
-    const { remote } = this.attempt.tools
     const nobody = this.attempt.listing.pushed === true ? notPushed : notAsked
+    const lfs = objects.length === 0 ? undefined : await this.server()
     for (let at = 0; at < objects.length; at += lfsBatchMax) {
       const batch = objects.slice(at, at + lfsBatchMax)
-      if (remote.lfs === undefined) {
-        for (const one of batch) this.miss(one, nobody)
+      if (lfs === undefined || typeof lfs === 'string') {
+        for (const one of batch) this.miss(one, lfs ?? nobody)
         continue
       }
-      const places = await remote.lfs.locate(batch, this.signal).catch((error: unknown) => this.reasonOf(error))
+      const places = await lfs.locate(batch, this.signal).catch((error: unknown) => this.reasonOf(error))
       if (typeof places === 'string') {
         // It is asked again with the next deposit; a hundred more requests would end the same way.
         for (const one of objects.slice(at)) this.miss(one, places)
         return
       }
       await this.take(places)
+    }
+  }
+
+  /** Whom to ask: the server that the repository names, where the rules for remotes allow it. @returns the reason when they do not. */
+  private async server(): Promise<LfsRemote | string | undefined> {
+    const { tools, listing, gitDir, chain } = this.attempt
+    const own = tools.remote.lfs
+    if (own === undefined) return undefined
+    const commit = headOid(listing.head)
+    const source = commit === null ? null : { gitDir, oidBytes: oidBytesOf(listing.objectFormat), commit }
+    const named = await readLfsUrl(source, chain?.inventory.lfsUrl ?? null, this.signal)
+    if (named === null) return own
+    try {
+      return own.namedAs(named)
+    } catch (error) {
+      return `.lfsconfig names a server that is not allowed: ${this.reasonOf(error)}`
     }
   }
 

@@ -1,17 +1,26 @@
 // What is in HEAD's tree, by name: for people who will have to build from it one day. It is not proof of anything. An incremental carries
 // only folders that changed; what it does not carry is as the inventory before says, if the folder was at that place before: a folder put
 // back to an older state keeps the entries of the deposit before.
-import { gitmodulesBytesMax, largestFilesMax, lfsListedMax, lfsPointerBytesMax, recipesListedMax, recipeDepthMax } from '../core/limits.js'
+import {
+  gitmodulesBytesMax,
+  largestFilesMax,
+  lfsConfigBytesMax,
+  lfsListedMax,
+  lfsPointerBytesMax,
+  recipesListedMax,
+  recipeDepthMax,
+} from '../core/limits.js'
 import type { Inventory } from '../format/manifest.js'
 import { readObjects } from '../git/cat-file.js'
 import { ContentsFound } from './contents.js'
 import { isBuildRecipe, isLicence } from './file-names.js'
 import { parseGitmodules } from './gitmodules.js'
 import { walkTree, type TreeFile, type TreeGaps, type TreeSource } from './head-tree.js'
+import { lfsConfigName, parseLfsConfig } from './lfs-config.js'
 import { lfsPointerBytesMin, parseLfsPointer } from './lfs-pointer.js'
 
 /** What an inventory says about files. */
-export type FileInventory = Pick<Inventory, 'lfs' | 'submodules' | 'largestFiles' | 'buildRecipes' | 'licences' | 'contents'>
+export type FileInventory = Pick<Inventory, 'lfs' | 'lfsUrl' | 'submodules' | 'largestFiles' | 'buildRecipes' | 'licences' | 'contents'>
 
 /** No files at all: an empty repository, or a HEAD that names nothing. */
 export const noFiles: FileInventory = { lfs: [], submodules: [], largestFiles: [], buildRecipes: [], licences: [] }
@@ -50,6 +59,7 @@ class FoundFiles {
   private readonly buildRecipes: string[] = []
   private readonly licences: string[] = []
   private urls: ReadonlyMap<string, string> = new Map()
+  private lfsUrl: string | null = null
 
   /** @returns whether its content is to be read. */
   add(file: TreeFile): boolean {
@@ -64,10 +74,10 @@ class FoundFiles {
       if (isLicence(file.name) && this.licences.length < recipesListedMax) this.licences.push(file.path)
     }
     // In this order: every file is to be counted, whatever else it is.
-    return this.contents.add(file) || mayBePointer(file) || isGitmodules(file)
+    return this.contents.add(file) || mayBePointer(file) || isGitmodules(file) || isLfsConfig(file)
   }
 
-  /** LFS pointers, .gitmodules, dependency manifests and SBOMs: the only contents that an inventory reads. */
+  /** LFS pointers, .gitmodules, .lfsconfig, dependency manifests and SBOMs: the only contents that an inventory reads. */
   async readSmall(gitDir: string, files: readonly TreeFile[], signal?: AbortSignal): Promise<void> {
     const oids = files.map((file) => file.oid)
     let next = 0
@@ -76,6 +86,7 @@ class FoundFiles {
       next += 1
       if (blob === null || file === undefined) continue
       if (file.path === '.gitmodules') this.urls = parseGitmodules(blob.body)
+      if (file.path === lfsConfigName) this.lfsUrl = parseLfsConfig(blob.body)
       this.contents.read(file, blob.body)
       const pointer = parseLfsPointer(blob.body)
       if (pointer !== null && this.lfs.length < lfsListedMax) this.lfs.push({ path: file.path, ...pointer })
@@ -90,6 +101,7 @@ class FoundFiles {
       .filter((module) => carried(module.path))
       .map(({ path, url, commit }) => ({ path, url, commit }))
     for (const file of previous.largestFiles) if (carried(file.path)) this.addLargest(file)
+    const lfsUrl = carried(lfsConfigName) ? (previous.lfsUrl ?? null) : this.lfsUrl
     const before = { contents: previous.contents ?? null, carried, anyCarried: gaps.carriedBefore.size > 0, cut: gaps.cut }
     return {
       lfs: byPath([...this.lfs, ...previous.lfs.filter((file) => carried(file.path))]).slice(0, lfsListedMax),
@@ -98,6 +110,7 @@ class FoundFiles {
       buildRecipes: [...this.buildRecipes, ...previous.buildRecipes.filter(carried)].sort().slice(0, recipesListedMax),
       licences: [...this.licences, ...previous.licences.filter(carried)].sort().slice(0, recipesListedMax),
       contents: this.contents.finish(before),
+      ...(lfsUrl === null ? {} : { lfsUrl }),
     }
   }
 
@@ -119,6 +132,7 @@ function isCarried(path: string, carriedBefore: ReadonlySet<string>): boolean {
 const isSized = (file: TreeFile, min: number, max: number): boolean =>
   file.kind === 'blob' && file.sizeBytes !== null && file.sizeBytes >= min && file.sizeBytes <= max
 const mayBePointer = (file: TreeFile): boolean => isSized(file, lfsPointerBytesMin, lfsPointerBytesMax - 1)
+const isLfsConfig = (file: TreeFile): boolean => file.path === lfsConfigName && isSized(file, 1, lfsConfigBytesMax)
 const isGitmodules = (file: TreeFile): boolean => file.path === '.gitmodules' && isSized(file, 0, gitmodulesBytesMax)
 
 const byPath = <T extends { readonly path: string }>(files: T[]): T[] => files.sort((a, b) => (a.path < b.path ? -1 : 1))

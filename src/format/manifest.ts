@@ -169,6 +169,8 @@ export const Inventory = z.strictObject({
     .optional(),
   /** What the manifest's attachments are, each by the digest of its age file. */
   attachments: z.array(InventoryAttachment).max(100_000).optional(),
+  /** The LFS server that `.lfsconfig` of HEAD names, as written. */
+  lfsUrl: z.string().max(2048).optional(),
   /** LFS objects that pointers of the chain stand for and that were not to be had. */
   lfsMissing: z
     .array(z.strictObject({ oid: Sha256Hex, sizeBytes: SafeCount }))

@@ -11,6 +11,8 @@ export interface HttpLfsOptions {
   readonly url: string
   readonly transport: HttpTransport
   readonly credentialFile?: string | undefined
+  /** Of the LFS server; that of the repository when left out. */
+  readonly endpoint?: string | undefined
 }
 
 /**
@@ -25,10 +27,16 @@ export class HttpLfs extends LfsRemote {
     this.#options = options
   }
 
+  namedAs(url: string): LfsRemote {
+    const { url: own, transport } = this.#options
+    return new HttpLfs({ ...this.#options, endpoint: transport.follow(own, url).replace(/\/+$/, '') })
+  }
+
   async locate(objects: readonly LfsObject[], signal?: AbortSignal): Promise<readonly LfsPlace[]> {
     const { url, transport, credentialFile } = this.#options
-    const credential = credentialFile === undefined ? undefined : await readCredential(credentialFile)
-    const endpoint = lfsEndpoint(url)
+    const endpoint = this.#options.endpoint ?? lfsEndpoint(url)
+    const isOwn = new URL(endpoint).origin === new URL(url).origin
+    const credential = credentialFile === undefined || !isOwn ? undefined : await readCredential(credentialFile)
     try {
       const answer = await transport.post(
         {

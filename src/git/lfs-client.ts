@@ -88,8 +88,7 @@ const framing: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Where the LFS server of a repository is. A `lfs.url` in its .lfsconfig is not followed: whoever pushes writes that file, and must not decide
- * where we go; objects that are kept elsewhere are missing, and told.
+ * Where the LFS server of a repository is, unless its .lfsconfig names another.
  *
  * @param url - of the repository; http(s), without a final slash.
  *

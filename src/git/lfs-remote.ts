@@ -13,6 +13,14 @@ export type LfsPlace =
 /** PORT: the files that git LFS keeps beside a remote repository. */
 export abstract class LfsRemote {
   /**
+   * The server that a repository names in its .lfsconfig instead.
+   *
+   * @param url - attacker-controlled.
+   * @throws EscrowError `REMOTE_*` when the rules for remotes do not allow it
+   */
+  abstract namedAs(url: string): LfsRemote
+
+  /**
    * Ask for objects.
    *
    * @param objects - 1 to `lfsBatchMax`.

@@ -11,6 +11,11 @@ export class LocalLfs extends LfsRemote {
     super()
   }
 
+  /** What lies here is taken from here, whatever the file says: nobody is asked over the network for a repository of this machine. */
+  namedAs(): LfsRemote {
+    return this
+  }
+
   async locate(objects: readonly LfsObject[]): Promise<readonly LfsPlace[]> {
     const folder = join(await mainGitDir(await this.findGitDir()), 'lfs', 'objects')
     return Promise.all(

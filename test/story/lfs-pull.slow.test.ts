@@ -109,6 +109,30 @@ test('what was missing is asked for again with the next deposit, also at another
   expect(lfs.downloads.at(-1)).toEqual({ oid: 'elsewhere', authorization: undefined, signature: undefined })
 })
 
+test('the server that the repository names is asked instead, where the rules for remotes allow it, and gets no credential', async () => {
+  const other = new LfsServer(elsewhere)
+  const name = (url: string) => commitFile(vendor, 'refs/heads/main', '.lfsconfig', `[lfs]\n\turl = ${url}\n`)
+  const before = lfs.batches.length
+  name(`${elsewhere.origin}/other/info/lfs/`)
+  commitFile(vendor, 'refs/heads/main', 'ballad.ogg', other.add(file('ballad')))
+  expect((await mirror()).missing).toEqual([])
+  // What the file says holds while it stays as it is, and then no pack carries it.
+  commitFile(vendor, 'refs/heads/main', 'opera.ogg', other.add(file('opera')))
+  expect((await mirror()).missing).toEqual([])
+  expect([lfs.batches.length, other.batches.map(({ authorization }) => authorization)]).toEqual([before, [undefined, undefined]])
+  for (const url of ['http://169.254.169.254/lfs', 'ssh://git@lfs.example/product', 'file:///etc', 'http://ci:secret@lfs.example/']) {
+    name(url)
+    commitFile(vendor, 'refs/heads/main', 'fugue.ogg', pointerOf(file(url)))
+    const { missing } = await mirror()
+    expect([url, missing.at(-1)?.detail]).toEqual([url, expect.stringContaining('.lfsconfig names a server that is not allowed')])
+  }
+  commitFile(vendor, 'refs/heads/main', '.lfsconfig', '[remote "origin"]\n\tlfsurl = https://lfs.example/\n')
+  lfs.elsewhere = null
+  commitFile(vendor, 'refs/heads/main', 'fugue.ogg', lfs.add(file('fugue')))
+  const { missing } = await mirror()
+  expect([lfs.batches.length, missing.map(({ subject }) => subject)]).toEqual([before + 1, expect.not.arrayContaining(['fugue.ogg'])])
+})
+
 test('a local repository gives what git-lfs keeps in it', async () => {
   const oid = sha256Hex(movie)
   const folder = join(local.path, 'lfs', 'objects', oid.slice(0, 2), oid.slice(2, 4))
