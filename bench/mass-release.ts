@@ -38,7 +38,8 @@ export const row: BenchRow = {
           { what: 'per source', value: totalMs / (agreements * sourcesEach), unit: '', target: null },
         ],
         measured,
-        bound: 'documents and events forced to disk at two replicas before each transaction; then every granted byte is read again',
+        bound:
+          'statements through the in-process database, more than half of the processor time; then files at two replicas, written and read again',
       }
     } finally {
       await house.app.close()
