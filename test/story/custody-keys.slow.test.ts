@@ -87,3 +87,36 @@ test('a depositor with other keys signs the version that pins them with the old 
   }
   expect((await amend(house, await nextVersion(house, { parties }, { signers: [fresh, partner, old] }), everybody)).inForce).toBe(true)
 })
+
+test('by command line: asked for, written into the next version, signed with new keys and old ones, and in force', async () => {
+  const { home } = template
+  const [old, fresh, next] = [home.party('vendor'), home.at('new-vendor'), home.at('two', 'agreement.json')]
+  const signing = (party: string, name: string) => [
+    '--as',
+    home.party(party),
+    '--agreement',
+    home.agreement,
+    '--out',
+    home.at(`${party}-${name}.json`),
+  ]
+  await home.must('keygen', fresh, '--party', 'vendor', '--role', 'depositor', '--country', 'US', '--organisation', 'vendor')
+  const reading = ['--as', old, '--agreement', home.agreement, '--annex', home.at('agreement', 'annex.age')]
+  await home.must('agreement', 'revise', ...reading, '--party', fresh, '--out', home.at('two'))
+  for (const folder of [fresh, home.party('partner')]) await home.must('agreement', 'sign', next, '--as', folder)
+  for (const party of everybody) {
+    const agreed = await home.must('agreement', 'agree', next, ...signing(party, 'agree'), '--reason', 'Agreed.')
+    expect(agreed).toMatch(/other keys +vendor/)
+  }
+  const statements = everybody.map((party) => home.at(`${party}-agree.json`))
+  const bring = () => home.run('agreement', 'amend', next, ...statements, '--annex', home.at('two', 'annex.age'))
+  const unasked = await bring()
+  expect([unasked.exitCode, unasked.out]).toEqual([3, expect.stringContaining('vendor: the keys are not the ones asked for')])
+  await home.must('key-change', ...signing('vendor', 'keys'), '--to', fresh, '--reason', 'Stolen.')
+  await home.must('release', 'record', home.at('vendor-keys.json'))
+  expect((await bring()).err).toContain('[SIGNATURE_INVALID]')
+  expect((await home.run('agreement', 'sign', next, '--as', old)).err).toContain('[KEY_INVALID]')
+  const stray = await home.run('agreement', 'sign', next, '--as', old, '--before', next)
+  expect(stray.err).toContain('[AGREEMENT_INVALID]')
+  await home.must('agreement', 'sign', next, '--as', old, '--before', home.agreement)
+  expect(await bring()).toMatchObject({ exitCode: 0, out: expect.stringMatching(/other keys +vendor/) })
+})
