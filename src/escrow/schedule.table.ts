@@ -116,7 +116,14 @@ export async function moveSchedule(tx: Tx, key: SourceKey, timing: PlannedTiming
     .where(isSource(key))
 }
 
-/** Look at a source later, without a word about it: somebody else needs its host at the moment. */
-export async function postponeSource(db: Db, key: SourceKey, lookAt: Date): Promise<void> {
-  await db.update(sourceTable).set({ lookAt }).where(isSource(key))
+/**
+ * Look at a source later, without a word about it: somebody else needs its host, or works on it, at the moment.
+ *
+ * @param row - as it was read; left as it is when it has been put off or worked on since.
+ */
+export async function postponeSource(db: Db, row: SourceRow, lookAt: Date): Promise<void> {
+  await db
+    .update(sourceTable)
+    .set({ lookAt })
+    .where(and(isSource(row), eq(sourceTable.lookAt, row.lookAt)))
 }

@@ -54,6 +54,11 @@ export class BuiltEscrow {
     return ended(spawn('unshare', ['--map-root-user', '--mount', 'sh', ...words], { env: environment() }))
   }
 
+  /** Start `escrow` and let it run until it is sent a signal. */
+  start(argv: readonly string[], env: NodeJS.ProcessEnv = {}): RunningEscrow {
+    return new RunningEscrow(spawn(process.execPath, [join(this.dist, 'src/cli/main.js'), ...argv], { env: environment(env) }))
+  }
+
   private run(
     options: readonly string[],
     argv: readonly string[],
@@ -63,6 +68,35 @@ export class BuiltEscrow {
     const child = spawn(process.execPath, [...options, main, ...argv], { env: environment(how.env) })
     const timer = how.killAfterMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), how.killAfterMs)
     return ended(child).finally(() => clearTimeout(timer))
+  }
+}
+
+/** A process of the built program that serves. */
+export class RunningEscrow {
+  readonly ended: Promise<ProcessEnded>
+  #said = ''
+
+  constructor(private readonly child: ChildProcessWithoutNullStreams) {
+    child.stderr.on('data', (chunk: Buffer) => (this.#said += chunk.toString()))
+    this.ended = ended(child)
+  }
+
+  /** What it has said so far on standard error: who it is, then a line of JSON for each job. */
+  get said(): string {
+    return this.#said
+  }
+
+  /** What it said of the jobs of one name, with these words. */
+  jobs<Facts>(job: string, msg: string): readonly Facts[] {
+    const lines = this.#said.split('\n').filter((line) => line.startsWith('{') && line.endsWith('}'))
+    const facts = lines.map((line) => JSON.parse(line) as Facts & { readonly job?: string; readonly msg?: string })
+    return facts.filter((one) => one.job === job && one.msg === msg)
+  }
+
+  /** Send it a signal, and wait for its end. */
+  async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<ProcessEnded> {
+    this.child.kill(signal)
+    return this.ended
   }
 }
 
