@@ -2,6 +2,7 @@
 # The tests that need servers or programs: a real PostgreSQL, Redis, and S3 with object lock; age, python3,
 # chromium, sshd and a mail server.
 #   npm run test:services [-- vitest arguments]
+#   npm run soak:services         the soak of `npm run soak` on these servers, with their faults
 # Servers named by ESCROW_TEST_POSTGRES_URL, ESCROW_TEST_REDIS_URL, or ESCROW_TEST_S3_URL with ESCROW_TEST_S3_ACCESS_KEY and ESCROW_TEST_S3_SECRET_KEY, are
 # used as they are. The others are started here, on loopback, and stopped afterwards. Root on Debian installs what is missing.
 # What cannot be had is a failure, never a skip.
@@ -111,4 +112,6 @@ export ESCROW_TEST_POSTGRES_URL ESCROW_TEST_REDIS_URL ESCROW_TEST_S3_URL ESCROW_
 
 cd "$here/../.."
 # Not exec: the trap above has still to stop the servers.
-npx --no-install vitest run --config config/vitest.services.config.ts "$@"
+config=services
+if [ "${1:-}" = soak ]; then config=soak && shift; fi
+npx --no-install vitest run --config "config/vitest.$config.config.ts" "$@"
