@@ -52,7 +52,7 @@ const faults: Readonly<Record<string, Fault>> = {
     const missed = soak.missed
     await away(soak.repositories.get(names[draw(names.length)] ?? 'tools')?.path ?? '', soak, 36)
     await soak.catchUp()
-    await soak.service.publish()
+    await soak.publish()
     // Promise 6: what did not come by its deadline is on record, for everybody.
     expect(soak.missed).toBeGreaterThan(missed)
   },
