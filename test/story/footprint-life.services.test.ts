@@ -8,12 +8,18 @@ import { listDeposits } from '../../src/escrow/deposit.table.js'
 import { listen } from '../../src/http-app.module.js'
 import { JobQueue } from '../../src/jobs/queue.js'
 import { Ticker } from '../../src/jobs/ticker.js'
+import { ReplicaSet } from '../../src/store/replica-set.js'
 import { HttpHouse } from '../doubles/http-house.js'
 import { runGit } from '../doubles/push-client.js'
 import { dayMs, hourMs } from '../doubles/service-fixture.js'
 import { escrow } from '../doubles/service-home.js'
 import { describeRepository } from '../doubles/test-archive.js'
+import { serviceAddress } from '../services/addresses.js'
+import { dumpDatabase, dumpRedis, dumpStores } from '../services/dump.js'
 import { Footprint, footprints, type FootprintName } from '../services/footprint.js'
+
+/** In messages and files of the source. */
+const canary = 'a-quiet-canary-of-the-source'
 
 /** A daily source is due once more, and begun at its own moment. */
 const dueMs = dayMs + hourMs
@@ -74,7 +80,7 @@ describe.each(Object.keys(footprints) as FootprintName[])('%s', (name) => {
     const push = async () => (await runGit(['--git-dir', house.git.path, 'push', address, '--mirror'])).text
     expect(await push()).toMatch(/deposit 1 \(full\)[^]*receipt [0-9a-f]{64}/)
     expect(await push()).toContain('nothing is new since deposit 1')
-    house.git.addCommits('refs/heads/main', 1, { label: 'third' })
+    house.git.addCommits('refs/heads/main', 1, { label: canary })
     expect(await push()).toMatch(/deposit 2 \(incremental\)[^]*receipt [0-9a-f]{64}/)
     expect(await deposits('pushed')).toEqual([
       [2, 'receipt'],
@@ -102,5 +108,25 @@ describe.each(Object.keys(footprints) as FootprintName[])('%s', (name) => {
       expect(ended.exitCode, `${argv[0]}: ${ended.text}`).toBe(0)
     }
     expect(describeRepository(at('opened.git'))).toEqual(describeRepository(house.git.path))
+  })
+
+  test('after all that, whoever takes database, stores, queue and log lines has neither the source nor a secret', async () => {
+    const { service } = house
+    const everything = [
+      ...(await dumpDatabase(service.database)),
+      ...(await dumpStores(service.get(ReplicaSet))),
+      ...(footprint.redis ? await dumpRedis(serviceAddress('redis')) : []),
+      { place: 'log lines', bytes: Buffer.from(house.lines.join('')) },
+    ]
+    const shares = [...service.vaults.values()].flatMap((vault) => vault.shares.map(({ value }) => Buffer.from(value)))
+    expect(shares.every((share) => share.some((byte) => byte !== 0))).toBe(true)
+    const secrets = [Buffer.from(canary), ...[...service.parties.values()].map(({ identity }) => Buffer.from(identity)), ...shares]
+    const spellings = secrets.flatMap((secret) => [secret, Buffer.from(secret.toString('hex')), Buffer.from(secret.toString('base64'))])
+    const found = everything.filter(({ bytes }) => spellings.some((secret) => bytes.includes(secret)))
+    expect(found.map(({ place }) => place)).toEqual([])
+    // The search finds what is there: the agreement's id lies in all four.
+    const known = everything.filter(({ bytes }) => bytes.includes(house.agreed.id)).map(({ place }) => place.split(' ')[0])
+    expect(new Set(known)).toEqual(new Set(['database', 'store', 'log', ...(footprint.redis ? ['redis'] : [])]))
+    if (!footprint.redis) expect(everything.some(({ place }) => /^database (?!public\.)/.test(place))).toBe(true)
   })
 })
