@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
 import { EscrowError, assert } from '../core/errors.js'
-import { envelopeChunkBytes as chunkBytes } from '../core/limits.js'
+import { envelopeChunkBytes as chunkBytes, readBlockBytes } from '../core/limits.js'
 
 /**
  * The payload of an age v1 file (c2sp.org/age, "Payload"): a 16-byte nonce, then the STREAM construction over 64 KiB chunks with
@@ -266,8 +266,11 @@ export async function* openWithFileKey(
 ): AsyncGenerator<Uint8Array> {
   const opener = new PayloadOpener(fileKey, options.transient)
   for await (const bytes of payload) {
-    const plain = opener.push(bytes)
-    if (plain.byteLength > 0) yield plain
+    // In pieces that a processor's cache holds: whoever pulls hashes or writes what was just decrypted.
+    for (let at = 0; at < bytes.byteLength; at += readBlockBytes) {
+      const plain = opener.push(bytes.subarray(at, at + readBlockBytes))
+      if (plain.byteLength > 0) yield plain
+    }
   }
   const plain = opener.end()
   if (plain.byteLength > 0) yield plain
