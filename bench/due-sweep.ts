@@ -1,7 +1,7 @@
 // Row 8: finding and taking what is due among 100,000 sources.
 import type { BenchRow } from './bench-row.js'
 import { SystemClock, monotonicMs } from '../src/core/environment.js'
-import { dueSweepMax } from '../src/core/limits.js'
+import { dueSweepMax } from '../src/core/job-limits.js'
 import { PostgresDatabase } from '../src/db/postgres-database.js'
 import { DueSources } from '../src/escrow/due-sources.js'
 import { measure, median } from './measure.js'

@@ -1,6 +1,6 @@
 import { SystemEntropy } from '../core/environment.js'
 import { EscrowError } from '../core/errors.js'
-import { serviceTimeoutMs } from '../core/limits.js'
+import { serviceTimeoutMs } from '../core/http-limits.js'
 import { DownloadView } from '../release/release.views.js'
 import { verifiedAtEnd } from '../store/expected-object.js'
 import { FsArchiveTarget } from '../store/fs-archive-target.js'

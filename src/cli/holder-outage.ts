@@ -2,7 +2,8 @@
 // would show is judged from the signed statements themselves, from what this party has heard, and from this machine's own clock.
 import { join } from 'node:path'
 import { EscrowError } from '../core/errors.js'
-import { noteBytesMax, outageFreshHours } from '../core/limits.js'
+import { outageFreshHours } from '../core/limits.js'
+import { noteBytesMax } from '../core/limits.js'
 import { verifyOutage, type Outage } from '../format/outage.js'
 import type { SignedAgreement } from '../format/signed-agreement.js'
 import type { VerifiedStatement } from '../release/quorum.js'

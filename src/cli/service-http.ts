@@ -1,7 +1,8 @@
 // The network side of commands with --url. What a service answers is attacker-controlled: sized, parsed, and verified where it is signed.
 import type { z } from 'zod'
 import { ERROR_ADVICE, EscrowError, type ErrorCode } from '../core/errors.js'
-import { secretBytesMax, serviceAnswerBytesMax, serviceTimeoutMs } from '../core/limits.js'
+import { serviceAnswerBytesMax, serviceTimeoutMs } from '../core/http-limits.js'
+import { secretBytesMax } from '../core/limits.js'
 import { Problem } from '../http/problem.js'
 import { readNamedFile } from './files.js'
 

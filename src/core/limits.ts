@@ -1,3 +1,4 @@
+/** Limits of formats, deposits, stores, log and releases, each with its unit in the name and its reason beside it. Of the door: http-limits.ts; of queues: job-limits.ts. */
 /** Every limit of the service, with its unit in the name and its reason beside it. */
 
 const KiB = 1024
@@ -275,76 +276,6 @@ export const configBytesMax = MiB
 /** A file with one secret: a key, a password, a URL. */
 export const secretBytesMax = 64 * KiB
 
-/** A queue that does not accept a connection for so long is unavailable. */
-export const queueConnectTimeoutMs = 10_000
-/** A queue that does not take a job within this time is unavailable; what is due is asked for again at the next tick. */
-export const queueAddTimeoutMs = 10_000
-/** Jobs under way have so long to end by themselves when the process stops. */
-export const jobGraceMs = 5_000
-/** A job that was told to stop has so long to let go of what it holds: git is killed, uploads are given up. */
-export const jobStopMs = 15_000
-/** A worker that says nothing of its job for so long is taken for dead. It speaks twice in that time. */
-export const jobLockMs = 60_000
-/** A source that was enqueued is looked at again after so long: a queue that loses it costs this delay, no more. */
-export const lookAgainMs = 5 * 60_000
-/** A copy that could not be read in the background is read again after so long before anybody is told. */
-export const unreadableAgainMs = 15 * 60_000
-/** Sources that metrics name, those that were fresh longest ago: a line for each of 100,000 would fill Prometheus. */
-export const sourcesShownMax = 500
-/** Parts of large copies that one round of spot checks reads: 32 MiB a minute. */
-export const spotPartsPerRound = 4
-/** Neighbouring copies among which one round draws. */
-export const spotCandidatesMax = 5000
-/** A source that was fresh so much later than now was looked at under a wrong clock. */
-export const clockMendMs = 60 * 60_000
-/** A credential is tried so long before its deposit is due: people sleep, and tokens are renewed in office hours. */
-export const credentialAheadMs = 24 * 60 * 60_000
-/** A source that was fresh within this time has just used its credential: hourly ones need no other trial. */
-export const credentialRestMs = 6 * 60 * 60_000
-/** Remotes asked at once to try credentials; each host has its own budget beside. */
-export const credentialsAtOnce = 8
-/** A deposit that comes to its schedule is begun within so long, each source at its own moment: a thousand daily sources start at midnight. */
-export const startSpreadMaxMs = 10 * 60_000
-/** A host that has enough to do is asked again after so long, spread over as long again. */
-export const hostBusyMs = 20_000
-/** Events older than this are announced to nobody: they come from an index that was rebuilt. */
-export const noticeAgeMaxMs = 7 * 24 * 60 * 60_000
-/** A receiver of notices that has not answered by then is cut. */
-export const noticeTimeoutMs = 10_000
-/** Notices on their way at once in one process. */
-export const noticeSendsMax = 8
-/** Tries to deliver one notice; with the pauses between them some three days. */
-export const noticeAttemptsMax = 14
-/** The first pause after a failed delivery, doubled with each try up to `noticePauseMaxMs`. */
-export const noticePauseMs = 60_000
-export const noticePauseMaxMs = 12 * 60 * 60_000
-/** Contacts of one party in one agreement. */
-export const noticeContactsMax = 20
-/** Sources that one tick of one process takes; the others wait for the next, five seconds later. 400 a second are more than a process mirrors. */
-export const dueSweepMax = 2000
-
-/** A JSON body over HTTP that is no signed document: the largest of ours has a dozen fields. */
-export const jsonBodyBytesMax = 64 * KiB
-/** Acceptances of one custodian for 64 epochs in one JSON body, in base64: about 2 KiB each. */
-export const acceptancesBytesMax = MiB
-/** A client has so long for the header of a request. */
-export const httpHeadersTimeoutMs = 30_000
-/** A client has so long for a body that is not a stream: 8 MiB at 1 Mbit/s. */
-export const httpBodyTimeoutMs = 60_000
-/** A connection on which nothing moves for so long is closed, in the middle of a stream too. */
-export const httpIdleTimeoutMs = 120_000
-/** A connection between two requests: longer than the 60 s of usual proxies, so that they close first. */
-export const httpKeepAliveMs = 65_000
-/** Requests under way have so long to end when the service stops. */
-export const httpShutdownMs = 20_000
-/** Connections of one process; each costs some 50 KiB. */
-export const httpConnectionsMax = 2000
-/** The row of an API token is believed for so long (decision 0015). */
-export const tokenKeptMs = 1000
-/** Tokens that one process keeps. */
-export const tokensKeptMax = 10_000
-/** Clients whose rate is remembered; the oldest is forgotten. */
-export const rateClientsMax = 10_000
 /** A witness's word that a log is silent is believed so long: afterwards the service may be back. */
 export const outageFreshHours = 72
 /** Agreements whose requests and orders are moved at once: each waits for documents and events that are forced to disk. */
@@ -353,11 +284,3 @@ export const agreementsAtOnceMax = 8
 export const documentWritesMax = 8
 /** Small documents that are read from the store at once: they wait for the network, not for us. */
 export const documentReadsMax = 8
-/** A download that runs longer is judged again in between: a grant may have ended meanwhile. */
-export const accessRecheckMs = 30_000
-/** Refused downloads of one party and release that the log takes in an hour; each is an object under retention. */
-export const refusalsLoggedPerHourMax = 20
-/** A service that a command asks answers within this, but for downloads. */
-export const serviceTimeoutMs = 120_000
-/** What such an answer may hold: the files of a case in base64 are the largest. */
-export const serviceAnswerBytesMax = 256 * MiB

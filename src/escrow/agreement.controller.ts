@@ -1,7 +1,7 @@
 import { Body, Controller, Get, Inject, Param, Post, Query, Res } from '@nestjs/common'
 import type { Response } from 'express'
 import { z } from 'zod'
-import { acceptancesBytesMax } from '../core/limits.js'
+import { acceptancesBytesMax } from '../core/http-limits.js'
 import { AgreementId, Slug } from '../format/ids.js'
 import { signedDocumentType } from '../http/media-type.js'
 import { afterOf, pageFrom, pageOf, PageQuery, type Page } from '../http/page.js'

@@ -3,7 +3,7 @@ import { Controller, Get, HttpCode, Inject, Param, Post, Query, Req } from '@nes
 import type { Request } from 'express'
 import { z } from 'zod'
 import { EscrowError } from '../core/errors.js'
-import { jsonBodyBytesMax } from '../core/limits.js'
+import { jsonBodyBytesMax } from '../core/http-limits.js'
 import { InventoryAttachment } from '../format/attachment.js'
 import { Slug } from '../format/ids.js'
 import { readBody } from '../http/read-body.js'

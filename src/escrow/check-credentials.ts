@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { Clock } from '../core/environment.js'
 import { EscrowError, isEscrowError, type ErrorCode } from '../core/errors.js'
-import { credentialAheadMs, credentialRestMs, credentialsAtOnce } from '../core/limits.js'
+import { credentialAheadMs, credentialRestMs, credentialsAtOnce } from '../core/job-limits.js'
 import { Database } from '../db/database.js'
 import { AgreementId } from '../format/ids.js'
 import { EventLog } from '../log/event-log.js'

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { Clock } from '../core/environment.js'
-import { dueSweepMax, lookAgainMs, rowsMax } from '../core/limits.js'
+import { dueSweepMax, lookAgainMs } from '../core/job-limits.js'
+import { rowsMax } from '../core/limits.js'
 import { Database } from '../db/database.js'
 import { AgreementId } from '../format/ids.js'
 import type { WantedJob } from '../jobs/catalog.js'

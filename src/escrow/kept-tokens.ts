@@ -1,4 +1,4 @@
-import { tokenKeptMs, tokensKeptMax } from '../core/limits.js'
+import { tokenKeptMs, tokensKeptMax } from '../core/http-limits.js'
 import type { TokenRow } from './token.table.js'
 
 interface Kept {

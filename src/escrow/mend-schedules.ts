@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { Clock } from '../core/environment.js'
-import { clockMendMs, rowsMax } from '../core/limits.js'
+import { clockMendMs } from '../core/job-limits.js'
+import { rowsMax } from '../core/limits.js'
 import { Database } from '../db/database.js'
 import { periodAfter } from './schedule.js'
 import { listFreshLater, moveSchedule } from './schedule.table.js'

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { Clock, Entropy } from '../core/environment.js'
 import { isEscrowError, type EscrowError } from '../core/errors.js'
-import { hostBusyMs, lookAgainMs } from '../core/limits.js'
+import { hostBusyMs, lookAgainMs } from '../core/job-limits.js'
 import { Database } from '../db/database.js'
 import type { JobFacts } from '../jobs/job-handler.js'
 import { HostKeeper } from './host-keeper.js'

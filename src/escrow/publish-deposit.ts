@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { Clock } from '../core/environment.js'
-import { startSpreadMaxMs } from '../core/limits.js'
+import { startSpreadMaxMs } from '../core/job-limits.js'
 import { depositIdOf } from '../format/ids.js'
 import type { Manifest } from '../format/manifest.js'
 import { EventLog } from '../log/event-log.js'

@@ -1,5 +1,5 @@
 import { EscrowError } from '../core/errors.js'
-import { rateClientsMax } from '../core/limits.js'
+import { rateClientsMax } from '../core/http-limits.js'
 
 interface Bucket {
   /** How many milliseconds of a minute are unspent: whole numbers, where thirds of a request would not be. */

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { EscrowError } from '../core/errors.js'
-import { httpBodyTimeoutMs } from '../core/limits.js'
+import { httpBodyTimeoutMs } from '../core/http-limits.js'
 import type { BodyRule } from './body-rule.js'
 
 /**

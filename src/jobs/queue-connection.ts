@@ -4,7 +4,8 @@ import { createPostgresBackend, createRedisBackend, runMigrations, type BackendF
 import { Redis } from 'ioredis'
 import { Pool } from 'pg'
 import { EscrowError } from '../core/errors.js'
-import { databaseConnectTimeoutMs, databaseStatementTimeoutMs, queueConnectTimeoutMs } from '../core/limits.js'
+import { queueConnectTimeoutMs } from '../core/job-limits.js'
+import { databaseConnectTimeoutMs, databaseStatementTimeoutMs } from '../core/limits.js'
 import { lanes } from './catalog.js'
 import { inOneTransaction, PglitePool, queueSchema } from './pglite-pool.js'
 

@@ -1,6 +1,6 @@
 import { Queue, type IQueueBackend } from 'bullmq'
 import { EscrowError } from '../core/errors.js'
-import { queueAddTimeoutMs } from '../core/limits.js'
+import { queueAddTimeoutMs } from '../core/job-limits.js'
 import { catalog, keyOf, lanes, type LaneName, type WantedJob } from './catalog.js'
 import type { QueueConnection } from './queue-connection.js'
 

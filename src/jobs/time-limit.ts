@@ -1,5 +1,5 @@
 import { EscrowError } from '../core/errors.js'
-import { jobStopMs } from '../core/limits.js'
+import { jobStopMs } from '../core/job-limits.js'
 
 /**
  * Run work that must end in time.

@@ -1,6 +1,6 @@
 import { WaitingError, Worker, type IQueueBackend, type Job } from 'bullmq'
 import { assert, EscrowError } from '../core/errors.js'
-import { jobGraceMs, jobLockMs, jobStopMs } from '../core/limits.js'
+import { jobGraceMs, jobLockMs, jobStopMs } from '../core/job-limits.js'
 import { catalog, isJobName, jobNames, lanes, type JobName, type LaneName } from './catalog.js'
 import type { JobHandler } from './job-handler.js'
 import type { JobObserver, RunningJob } from './job-observer.js'

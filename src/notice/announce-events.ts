@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { Clock } from '../core/environment.js'
-import { noticeAgeMaxMs } from '../core/limits.js'
+import { noticeAgeMaxMs } from '../core/job-limits.js'
 import { Database } from '../db/database.js'
 import { findDepositById } from '../escrow/deposit.table.js'
 import { Documents } from '../escrow/documents.js'

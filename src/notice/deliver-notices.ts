@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { Clock } from '../core/environment.js'
 import { EscrowError, isEscrowError } from '../core/errors.js'
-import { lookAgainMs, noticeAttemptsMax, noticePauseMaxMs, noticePauseMs, noticeSendsMax, noticeTimeoutMs } from '../core/limits.js'
+import { lookAgainMs, noticeAttemptsMax, noticePauseMaxMs, noticePauseMs, noticeSendsMax, noticeTimeoutMs } from '../core/job-limits.js'
 import { Database } from '../db/database.js'
 import { AgentKeys } from '../escrow/agent-keys.js'
 import { NoticeId } from '../format/ids.js'

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { Clock } from '../core/environment.js'
 import { EscrowError } from '../core/errors.js'
-import { refusalsLoggedPerHourMax } from '../core/limits.js'
+import { refusalsLoggedPerHourMax } from '../core/http-limits.js'
 import { Database } from '../db/database.js'
 import { AgreementShelf, type KnownAgreement } from '../escrow/agreement-shelf.js'
 import { AgreementId, RequestId } from '../format/ids.js'

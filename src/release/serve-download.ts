@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { Clock } from '../core/environment.js'
 import { isEscrowError } from '../core/errors.js'
-import { accessRecheckMs } from '../core/limits.js'
+import { accessRecheckMs } from '../core/http-limits.js'
 import type { StoredObjectRow } from '../escrow/object.table.js'
 import { parseObjectKey } from '../store/object-key.js'
 import { ReplicaSet } from '../store/replica-set.js'

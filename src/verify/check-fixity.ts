@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { Clock } from '../core/environment.js'
 import { isEscrowError } from '../core/errors.js'
-import { unreadableAgainMs } from '../core/limits.js'
+import { unreadableAgainMs } from '../core/job-limits.js'
 import { Database, type Tx } from '../db/database.js'
 import type { StoredObjectRow } from '../escrow/object.table.js'
 import { CopyReader } from './copy-reader.js'

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { Clock, monotonicMs } from '../core/environment.js'
-import { sourcesShownMax } from '../core/limits.js'
+import { sourcesShownMax } from '../core/job-limits.js'
 import { Database } from '../db/database.js'
 import {
   countCopyBytes,

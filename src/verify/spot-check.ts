@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { Clock, Entropy } from '../core/environment.js'
-import { spotCandidatesMax, spotPartsPerRound } from '../core/limits.js'
+import { spotCandidatesMax, spotPartsPerRound } from '../core/job-limits.js'
 import { Database } from '../db/database.js'
 import { CopyReader } from './copy-reader.js'
 import { ReadPace } from './read-pace.js'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { tokenKeptMs, tokensKeptMax } from '../../../src/core/limits.js'
+import { tokenKeptMs, tokensKeptMax } from '../../../src/core/http-limits.js'
 import { KeptTokens } from '../../../src/escrow/kept-tokens.js'
 import type { TokenRow } from '../../../src/escrow/token.table.js'
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { EscrowError } from '../../../src/core/errors.js'
-import { rateClientsMax } from '../../../src/core/limits.js'
+import { rateClientsMax } from '../../../src/core/http-limits.js'
 import { RateLimit } from '../../../src/http/rate-limit.js'
 
 function counted(limit: RateLimit, client: string): number | null {
