@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { SystemClock, SystemEntropy } from '../core/environment.js'
 import { packBytesMaxDefault } from '../core/limits.js'
-import { attachedFiles, type SealedAttachment } from '../deposit/attached-files.js'
+import { attachedFiles, type SealedAttachment } from '../deposit/carry-attached.js'
 import type { DepositRequest, DepositTools, PreparedDeposit, PreviousDeposit } from '../deposit/deposit-request.js'
 import { fullDue } from '../deposit/full-due.js'
 import { inventoryRecipients } from '../deposit/inventory-recipients.js'

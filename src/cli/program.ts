@@ -2,10 +2,11 @@ import { Command, CommanderError, Option } from 'commander'
 import { defaultHome } from '../../config/load.js'
 import { EscrowError, isEscrowError } from '../core/errors.js'
 import { commandContext, collect, printResult, wholeNumber, type Action, type RunCommand } from './command.js'
-import { EXIT_MEANINGS, exitCodeOf, type ExitCode } from './exit-code.js'
+import { exitCodeOf, type ExitCode } from './exit-code.js'
 import { addWatchCommands } from './program-custody.js'
 import { checkForms } from './option-forms.js'
 import { addCompletenessCommand, addCustodyCommands, addPartyCommands } from './program-parties.js'
+import { helpEpilogue } from './program-help.js'
 import { addReleaseCommands } from './program-release.js'
 import { reaching, sendsWhatItSigned, serviceOf } from './reach.js'
 import type { Terminal } from './terminal.js'
@@ -57,7 +58,7 @@ export function buildProgram(terminal: Terminal, signal: AbortSignal, ending: En
     .showHelpAfterError('(--help tells more)')
     .configureOutput({ writeOut: (text) => terminal.out(text.trimEnd()), writeErr: (text) => terminal.err(text.trimEnd()) })
     .configureHelp({ showGlobalOptions: true })
-    .addHelpText('after', epilogue())
+    .addHelpText('after', helpEpilogue())
   const action =
     <Options>(load: () => Promise<RunCommand<Options>>) =>
     async (...given: unknown[]): Promise<void> => {
@@ -266,29 +267,6 @@ function addEveryonesCommands(program: Command, action: Action): void {
     .description('walk through all of it in a fresh folder: deal, arm, deposit, check, repair, release, open')
     .option('--keep', 'leave the folder for a look around', false)
     .action(action(async () => (await import('./demo.js')).demo))
-}
-
-/** The commands of each party, in the order in which it meets them. */
-export const beginnings = [
-  ['operator', 'init, agreement register, vault arm, mirror or serve, check, evidence'],
-  ['depositor', 'keygen, vault deal, agreement create, agreement sign, deposit or git push, completeness, explain'],
-  ['beneficiary', 'keygen, agreement sign, verify, completeness, request, download, open'],
-  ['custodian', 'keygen, vault accept, vault health, inbox, approve or refuse, release-share'],
-  ['witness', 'witness, attest-outage'],
-] as const
-
-function epilogue(): string {
-  const codes = Object.entries(EXIT_MEANINGS).map(([code, meaning]) => `  ${code.padStart(3)}  ${meaning}`)
-  return [
-    '',
-    'Exit codes:',
-    ...codes,
-    '',
-    'Where to begin:',
-    ...beginnings.map(([who, commands]) => `  ${who.padEnd(11)}  ${commands}`),
-    '',
-    'A first walk: `escrow demo`. Formats and recovery without this program: docs/formats, docs/RECOVERY.md.',
-  ].join('\n')
 }
 
 function printError(terminal: Terminal, json: boolean, error: unknown): void {

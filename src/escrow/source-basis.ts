@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { EscrowError } from '../core/errors.js'
 import { Database } from '../db/database.js'
-import { attachedFiles } from '../deposit/attached-files.js'
+import { attachedFiles } from '../deposit/carry-attached.js'
 import type { DepositRequest, PreviousDeposit } from '../deposit/deposit-request.js'
 import type { AttachmentArchive } from '../deposit/keep-attachment.js'
 import { findCurrentEpoch, type VaultEpochRow } from './agreement.table.js'

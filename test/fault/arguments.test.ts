@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { FORMS, formWordOf } from '../../src/cli/option-forms.js'
 import { EXIT_MEANINGS } from '../../src/cli/exit-code.js'
-import { beginnings } from '../../src/cli/program.js'
+import { beginnings } from '../../src/cli/program-help.js'
 import { escrow } from '../doubles/service-home.js'
 import { allCommands, isNumber, lineOf, type CommandLine } from './command-lines.js'
 

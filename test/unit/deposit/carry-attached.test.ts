@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { PreviousDeposit } from '../../../src/deposit/deposit-request.js'
-import { attachedFiles, type SealedAttachment } from '../../../src/deposit/attached-files.js'
+import { attachedFiles, type SealedAttachment } from '../../../src/deposit/carry-attached.js'
 import type { InventoryAttachment } from '../../../src/format/attachment.js'
 import type { Inventory, Manifest } from '../../../src/format/manifest.js'
 
