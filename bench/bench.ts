@@ -64,12 +64,17 @@ export class Bench {
     ]
   }
 
-  /** Start a server of `bench/child` in a process of its own, so that its work is not counted as ours. @returns its first line. */
+  /** As `start`. @returns its first line. */
   async serve(name: string, input: unknown): Promise<string> {
+    return (await this.start(name, input)).said
+  }
+
+  /** Start a server of `bench/child` in a process of its own, so that its work is not counted as ours. @returns its first line, and its id. */
+  async start(name: string, input: unknown): Promise<{ readonly said: string; readonly pid: number | undefined }> {
     const [program = '', ...args] = childCommand(name, input)
     const server = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
     this.servers.push(server)
-    for await (const line of createInterface({ input: server.stdout })) return line
+    for await (const line of createInterface({ input: server.stdout })) return { said: line, pid: server.pid }
     throw new Error(`${name} said nothing`)
   }
 

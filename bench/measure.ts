@@ -1,5 +1,6 @@
 // Starts what is compared and says what it cost: wall time, and user and system time of the whole tree of processes.
 import { spawn } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { monotonicMs } from '../src/core/environment.js'
 
@@ -13,6 +14,8 @@ export interface Cost {
 /** The shell's `times` counts every descendant that was waited for, which Node cannot (POSIX, "times"); it prints to descriptor 3. */
 const timed = '"$@" 3>&-; status=$?; times >&3; exit $status'
 const wordsMax = 4000
+/** `getconf CLK_TCK` says 100 wherever Linux runs. */
+const msPerTick = 10
 
 /**
  * Run a command and measure it.
@@ -49,6 +52,17 @@ export async function measureChild<T>(name: string, input: unknown): Promise<{ r
 export function childCommand(name: string, input: unknown): readonly string[] {
   const path = fileURLToPath(new URL(`child/${name}.js`, import.meta.url))
   return [process.execPath, '--enable-source-maps', path, JSON.stringify(input)]
+}
+
+/** User and system time so far of a process that goes on, and of its children that have ended (proc(5), `/proc/pid/stat`). @returns NaN elsewhere. */
+export async function cpuMsOf(pid: number | undefined): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+  // The name stands in parentheses, and may hold some itself.
+  const ticks = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .slice(11, 15)
+  return ticks.length < 4 ? Number.NaN : ticks.reduce((sum, count) => sum + Number(count) * msPerTick, 0)
 }
 
 /** The middle of some numbers; of an even count the lower one. */

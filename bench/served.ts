@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { cpuMsOf } from './measure.js'
 
 const mainProgram = fileURLToPath(new URL('../src/cli/main.js', import.meta.url))
 
@@ -12,6 +13,8 @@ export interface Served {
   readonly url: string
   /** The highest resident memory of Node so far, in bytes. */
   peakRssBytes(): Promise<number>
+  /** User and system time so far, with its children's. */
+  cpuMs(): Promise<number>
   /** Ends it, and waits. */
   stop(): Promise<void>
 }
@@ -29,6 +32,7 @@ export async function serveHome(home: string): Promise<Served> {
       const status = await readFile(`/proc/${server.pid}/status`, 'utf8')
       return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? Number.NaN) * 1024
     },
+    cpuMs: () => cpuMsOf(server.pid),
     stop: async () => {
       server.kill('SIGTERM')
       await once(server, 'exit')

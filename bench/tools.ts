@@ -33,6 +33,15 @@ export function postgres(bench: Bench): Promise<string | null> {
   })
 }
 
+/** An empty database of the throw-away PostgreSQL. @param name - said in words; each name once. @returns its URL, or null as `postgres`. */
+export async function freshDatabase(bench: Bench, name: string): Promise<string | null> {
+  const url = await postgres(bench)
+  if (url === null) return null
+  const database = name.replaceAll(/[^a-z0-9]+/g, '_')
+  await measure(['psql', '--quiet', url, '-c', `create database ${database}`])
+  return url.replace(/\/[^/]*$/, `/${database}`)
+}
+
 /** A throw-away Redis, stopped when the bench ends. @returns its URL, or null when there is none on this machine. */
 export async function redis(bench: Bench): Promise<string | null> {
   if (!(await installed('redis-server', '--version'))) return null
