@@ -24,6 +24,8 @@ COPY --from=build --chown=root:root /build/package.json ./
 COPY --from=build --chown=root:root /build/node_modules node_modules
 COPY --from=build --chown=root:root /build/dist dist
 COPY --chown=root:root docs docs
+# For CI jobs that run in this image (docs/recipes).
+RUN chmod 755 dist/src/cli/main.js && ln -s /opt/reduit/dist/src/cli/main.js /usr/local/bin/escrow
 # Scratch holds plaintext for a moment: give it a tmpfs (docker run --tmpfs /var/lib/reduit/scratch:uid=1000,mode=0700).
 RUN install -d -o node -g node -m 0700 /var/lib/reduit /var/lib/reduit/scratch
 ENV NODE_ENV=production HOME=/var/lib/reduit

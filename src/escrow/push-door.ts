@@ -12,6 +12,7 @@ import type { Viewer } from '../http/viewer.js'
 import { Agent } from './agent.js'
 import { AgreementShelf, type KnownAgreement } from './agreement-shelf.js'
 import { findCurrentEpoch, type VaultEpochRow } from './agreement.table.js'
+import { AttachmentKeeper } from './attachment-keeper.js'
 import type { SourceKey } from './lease.table.js'
 import { ReadPreviousDeposit } from './previous-deposit.js'
 import type { PushBasis } from './push-plan.js'
@@ -41,6 +42,7 @@ export class PushDoor {
     @Inject(Database) private readonly database: Database,
     @Inject(AgreementShelf) private readonly shelf: AgreementShelf,
     @Inject(ReadPreviousDeposit) private readonly previous: ReadPreviousDeposit,
+    @Inject(AttachmentKeeper) private readonly attachments: AttachmentKeeper,
     @Inject(Agent) private readonly agent: Agent,
   ) {}
 
@@ -116,6 +118,7 @@ export class PushDoor {
       head: previous?.inventory?.head ?? { kind: 'none' },
       manifestDigest: previous?.manifestDigest ?? null,
       fullReason: fullReason({ row, previous, recipient: epoch.recipient, objectFormat, now: this.agent.clock.now() }),
+      attachmentsWait: (await this.attachments.waiting({ key, vault: epoch })).length > 0,
     }
   }
 

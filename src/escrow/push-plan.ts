@@ -22,6 +22,8 @@ export interface PushBasis {
   readonly manifestDigest: string | null
   /** Why the next deposit must be a full one; null when an incremental will do. */
   readonly fullReason: string | null
+  /** Files were attached since: they are a reason for a deposit although nothing is new in the repository. */
+  readonly attachmentsWait: boolean
 }
 
 /** What a push comes to. `leansOn` is `nothing` when the client was shown no refs. */
@@ -57,7 +59,7 @@ export function planPush(push: PushRequest, basis: PushBasis): PushPlan {
   const marker = push.commands.find((command) => command.name === markerName)
   const commands = push.commands.filter((command) => command !== marker)
   const leansOn = shownTo(commands, marker, basis)
-  if (leansOn === 'archive' && commands.length === 0) return { kind: 'unchanged' }
+  if (leansOn === 'archive' && commands.length === 0 && !basis.attachmentsWait) return { kind: 'unchanged' }
   const refs = leansOn === 'nothing' ? created(commands) : applied(commands, basis.refs ?? [])
   checkRefNamesTogether(refs.map((ref) => ref.name))
   const listing = { objectFormat: basis.objectFormat, head: headOf(refs, basis.head, push.options), refs, pushed: true as const }

@@ -20,6 +20,7 @@ const basis: PushBasis = {
   head: { kind: 'branch', ref: 'refs/heads/main', oid: id('a') },
   manifestDigest: '1'.repeat(64),
   fullReason: null,
+  attachmentsWait: false,
 }
 const due: PushBasis = { ...basis, fullReason: 'a full deposit is due' }
 const markerOf = (on: PushBasis): string => refsToShow(on).find((ref) => ref.name === markerName)?.oid ?? ''
@@ -35,6 +36,16 @@ test('the marker is shown beside the refs, alone when everything is wanted, and 
 
 test('a mirror with nothing new says that nothing is new', () => {
   expect(planPush(push([mirror(basis)]), basis)).toEqual({ kind: 'unchanged' })
+})
+
+test('a mirror with nothing new is a deposit when files were attached since', () => {
+  const now = { ...basis, attachmentsWait: true }
+  expect(planPush(push([mirror(now)]), now)).toMatchObject({
+    kind: 'deposit',
+    leansOn: 'archive',
+    hasPack: false,
+    listing: { head: basis.head },
+  })
 })
 
 test('commands change what they name; the rest stays with what is known of it', () => {
