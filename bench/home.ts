@@ -100,9 +100,13 @@ export class BenchHome {
   }
 
   /** `escrow deposit --sealed` to a service, measured in a process of its own. @param to.state - of the depositor; does not exist yet. */
-  sealed(repository: string, to: { readonly url: string; readonly tokenFile: string; readonly state: string }): Promise<EscrowCost> {
+  sealed(
+    repository: string,
+    to: { readonly url: string; readonly tokenFile: string; readonly state: string },
+    ...more: readonly string[]
+  ): Promise<EscrowCost> {
     const what = ['deposit', repository, '--sealed', '--as', this.at('vendor'), '--agreement', this.agreement, '--source', 'sealed']
-    return this.measured(...what, '--state', to.state, '--url', to.url, '--token-file', to.tokenFile)
+    return this.measured(...what, '--state', to.state, '--url', to.url, '--token-file', to.tokenFile, ...more)
   }
 
   /** The address that `git push` takes, with the token in it. */

@@ -1,18 +1,17 @@
-// What it costs to deposit by push: `git push` beside the same push to a bare repository, a sealed push beside what one would write by hand, and
-// the memory of the service while it takes a large one.
+// What it costs to deposit by push: `git push` beside the same push to a bare repository, and the memory of the service while it takes a large one.
 import { rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { Bench } from './bench.js'
-import type { BenchRow, Measured } from './bench-row.js'
+import type { BenchRow } from './bench-row.js'
 import { measuredOf, medianRatio } from './first-deposit.js'
 import { BenchHome } from './home.js'
 import { largeBesideSmall, largeMiB, smallMiB } from './large-beside-small.js'
 import { cpuMsOf, measure, type Cost } from './measure.js'
 import { serveHome, type Served } from './served.js'
-import { freshDatabase, installed } from './tools.js'
+import { freshDatabase } from './tools.js'
 
 /** A home in which nothing was deposited yet, and a service of it, for one measurement. @param postgresUrl - an empty database. */
-async function withService<T>(
+export async function withService<T>(
   bench: Bench,
   postgresUrl: string,
   work: (on: { readonly home: BenchHome; readonly tokenFile: string; readonly served: Served }) => Promise<T>,
@@ -85,51 +84,6 @@ export const gitPush: BenchRow = {
         measuredOf('git push to the service', ours, { peakRssBytes: Math.max(...peaks) }),
       ],
       bound: 'git index-pack at both ends; here with --strict, and the seal is checked before git push ends',
-    }
-  },
-}
-
-/** What a careful person would script: a bundle, sealed, and sent. */
-async function bundleByHand(bench: Bench, repository: string, recipient: string): Promise<Cost> {
-  const folder = await bench.folder('by-hand')
-  const sink = await bench.folder('sink')
-  const url = await bench.serve('upload-sink', { folder: sink })
-  const script = `set -e; git -c safe.directory='*' -C "$1" bundle create --quiet - --all | age -r "$2" > "$3/bundle.age"
-    curl --silent --fail --request PUT --upload-file "$3/bundle.age" "$4/bundle" > /dev/null`
-  const cost = await measure(['sh', '-c', script, 'by-hand', repository, recipient, folder, url])
-  for (const path of [folder, sink]) await rm(path, { recursive: true })
-  return cost
-}
-
-export const sealedPush: BenchRow = {
-  name: 'sealed-push',
-  title: 'escrow deposit --sealed --url ÷ (git bundle create | age, then curl)',
-  async run(bench) {
-    const repository = bench.remotePath
-    if (repository === null) return { outcome: 'skipped', why: 'the remote is not on this machine' }
-    for (const program of ['age', 'curl']) {
-      if (!(await installed(program, '--version'))) return { outcome: 'skipped', why: `${program} is not installed` }
-    }
-    const [byHand, sealed, own]: [Cost[], Cost[], Measured[]] = [[], [], []]
-    for (let round = 1; round <= bench.rounds; round += 1) {
-      bench.say(`sealed push, round ${round} of ${bench.rounds}`)
-      const postgresUrl = await freshDatabase(bench, `sealed_push_${round}`)
-      if (postgresUrl === null) return { outcome: 'skipped', why: 'PostgreSQL is not installed' }
-      await withService(bench, postgresUrl, async ({ home, tokenFile, served }) => {
-        byHand.push(await bundleByHand(bench, repository, await home.recipient()))
-        const one = await home.sealed(repository, { url: served.url, tokenFile, state: join(await bench.folder('state'), 'state') })
-        sealed.push(one.cost)
-        own.push({ what: '  of it in Node', ...one.own })
-      })
-    }
-    return {
-      outcome: 'measured',
-      ratios: [
-        { what: 'wall', value: medianRatio(sealed, byHand, (cost) => cost.wallMs), unit: '×', target: { bound: 'at most', value: 1.3 } },
-        { what: 'processor', value: medianRatio(sealed, byHand, (cost) => cost.cpuMs), unit: '×', target: null },
-      ],
-      measured: [measuredOf('git bundle create | age, curl', byHand), measuredOf('escrow deposit --sealed --url', sealed), ...own],
-      bound: 'git index-pack --strict: a bundle by hand is sent as it is, and nobody has looked at its objects',
     }
   },
 }

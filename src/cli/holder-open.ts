@@ -178,7 +178,7 @@ function presentOpened(done: {
 }): CommandResult {
   const { options, history, chosen, chain, combined, restored } = done
   const { place, digest, receipt, manifest } = chosen.deposit
-  const { refs, objects, attachments } = restored
+  const { refs, objects, attachments, fsck } = restored
   const lines = [
     `deposit ${place.sequence} of ${place.source} is restored in ${options.to}`,
     ...columns([
@@ -194,6 +194,7 @@ function presentOpened(done: {
       ...combined.refused.map(({ file, reason }): [string, string] => ['left out', `${file}: ${reason}`]),
       ['refs', `${formatCount(refs)}, each as in the inventory`],
       ['objects', `${formatCount(objects)}, everything connected`],
+      ...fsckRows(fsck),
       ...attachmentRows(attachments),
       ...history.problems.map(({ error, where }): [string, string] => ['problem', `${where}: ${error.message} [${error.code}]`]),
     ]),
@@ -208,6 +209,7 @@ function presentOpened(done: {
     shares: { used: combined.used, refused: combined.refused },
     refs,
     objects,
+    fsck: fsck === null ? null : Object.fromEntries(fsck),
     lfsObjects: attachments.lfsObjects,
     attachments: attachments.files,
     to: options.to,
@@ -218,6 +220,14 @@ function presentOpened(done: {
     })),
   }
   return { json, lines, exitCode: attachments.problems.length === 0 ? 0 : 3 }
+}
+
+/** What the depositor left out (`--no-fsck`) was done here. */
+function fsckRows(fsck: Restored['fsck']): readonly (readonly [string, string])[] {
+  if (fsck === null) return []
+  const said = [...fsck].map(([id, count]) => `${id} (${formatCount(count)})`).join(', ')
+  const words = said === '' ? 'git fsck says nothing of them' : `git fsck warns: ${said}`
+  return [['checked', `the depositor had not let git look at the objects again; it did now: ${words}`]]
 }
 
 function attachmentRows({ lfsObjects, files, problems }: RestoredAttachments): readonly (readonly [string, string])[] {

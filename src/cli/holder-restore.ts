@@ -8,7 +8,7 @@ import { bundleHeaderBytesMax } from '../core/limits.js'
 import { Digester } from '../crypto/digest.js'
 import { openEnvelope } from '../crypto/holder/open-envelope.js'
 import { parseBundleHeader, type BundleHeader } from '../format/bundle-header.js'
-import type { Inventory } from '../format/manifest.js'
+import type { Inventory, Manifest } from '../format/manifest.js'
 import { digestRefs, type ListedRefs } from '../format/refs-digest.js'
 import { checkConnectedBeyond, packRefs, startPackRestore } from '../git/restore-pack.js'
 import { listLocalRefs, readHead, setHead, setSymbolicRefs, updateRefs } from '../git/restore-repository.js'
@@ -38,6 +38,8 @@ export interface Restored {
   readonly objects: number
   readonly inventory: Inventory
   readonly attachments: RestoredAttachments
+  /** What git said of packs that their depositor had not let it look at; null when there was none. */
+  readonly fsck: ReadonlyMap<string, number> | null
 }
 
 /**
@@ -82,8 +84,10 @@ async function build(reader: ArchiveReader, work: Building, signal: AbortSignal)
   await initRepository(gitDir, last.manifest.objectFormat)
   let proven: readonly string[] = []
   let objects = 0
+  const fsck = chain.some(({ manifest }) => isUnchecked(manifest)) ? new Map<string, number>() : null
   for (const [place, deposit] of chain.entries()) {
-    const header = await takePack(reader, { deposit, title: `deposit ${place + 1} of ${chain.length}`, work }, signal)
+    const { header, said } = await takePack(reader, { deposit, title: `deposit ${place + 1} of ${chain.length}`, work }, signal)
+    for (const [id, count] of said) fsck?.set(id, (fsck.get(id) ?? 0) + count)
     objects += deposit.manifest.bundle.objectCount
     if (place === 0 && deposit.manifest.bundle.objectCount > 0) proven = [...new Set(header.refs.map((ref) => ref.oid))]
   }
@@ -92,25 +96,28 @@ async function build(reader: ArchiveReader, work: Building, signal: AbortSignal)
   if (chain.length > 1) await checkConnectedBeyond(gitDir, proven, {}, signal)
   await compare(gitDir, inventory, signal)
   const attachments = await restoreAttachments(reader, { ...work, inventory }, signal)
-  return { refs: inventory.refs.length, objects, inventory, attachments }
+  return { refs: inventory.refs.length, objects, inventory, attachments, fsck }
 }
 
-/** Decrypt one bundle into the repository. @returns its header. */
+const isUnchecked = ({ findings }: Manifest): boolean => findings.some(({ code }) => code === 'PACK_NOT_CHECKED')
+
+/** Decrypt one bundle into the repository. @returns its header, and what fsck said of its objects if nobody had asked before. */
 async function takePack(
   reader: ArchiveReader,
   { deposit, title, work }: { readonly deposit: ArchivedDeposit; readonly title: string; readonly work: Building },
   signal: AbortSignal,
-): Promise<BundleHeader> {
+): Promise<{ readonly header: BundleHeader; readonly said: ReadonlyMap<string, number> }> {
   const { bundle, envelope, objectFormat, kind, sequence } = deposit.manifest
   const indexer =
     bundle.objectCount === 0
       ? null
-      : startPackRestore(
+      : await startPackRestore(
           {
             gitDir: work.gitDir,
             objectFormat,
             packBytesMax: bundle.sizeBytes,
             selfContained: kind === 'full',
+            strict: isUnchecked(deposit.manifest),
             onProgress: ({ phase, done, total }) => {
               if (phase === 'resolving') work.progress({ phase: `${title}: resolving deltas`, done, total, unit: 'objects' })
             },
@@ -131,8 +138,9 @@ async function takePack(
     if (got.sha256 !== bundle.sha256 || got.sizeBytes !== bundle.sizeBytes) {
       throw new EscrowError('DIGEST_MISMATCH', `deposit ${sequence}: expected a bundle with digest ${bundle.sha256}, got ${got.sha256}`)
     }
-    requirePack(deposit, indexer === null ? null : await indexer.end())
-    return plain.requireHeader(objectFormat)
+    const indexed = indexer === null ? null : await indexer.end()
+    requirePack(deposit, indexed)
+    return { header: plain.requireHeader(objectFormat), said: indexed?.fsck.counts ?? new Map() }
   } catch (error) {
     indexer?.abort()
     throw error

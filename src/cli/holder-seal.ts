@@ -1,6 +1,7 @@
 // One sealed deposit in the making: everything between the repository and a folder that is signed and whole. Nothing here leaves the machine.
 import { join } from 'node:path'
 import { SystemClock, SystemEntropy } from '../core/environment.js'
+import { EscrowError } from '../core/errors.js'
 import { packBytesMaxDefault } from '../core/limits.js'
 import { attachedFiles, type SealedAttachment } from '../deposit/carry-attached.js'
 import type { DepositRequest, DepositTools, PreparedDeposit, PreviousDeposit } from '../deposit/deposit-request.js'
@@ -55,6 +56,8 @@ export interface SealOptions {
   readonly state: string
   readonly out: string
   readonly full: boolean
+  /** False: the repository is trusted. */
+  readonly fsck: boolean
   readonly attach?: readonly string[]
   readonly discloseTo?: string
   readonly epoch?: number
@@ -74,6 +77,8 @@ export async function seal(context: CommandContext, sealing: Sealing, repository
   const outbox = await AttachmentOutbox.open(options.out, place, await state.contents())
   const { replicas } = outbox
   const own = openOwnRemote(repository)
+  if (!options.fsck && own.remote.folder === undefined)
+    throw new EscrowError('ARGUMENT_INVALID', 'expected a repository on this machine with --no-fsck, got a URL')
   const secret = await readKnownObjectsSecret(options.as)
   const discloser = options.discloseTo === undefined ? null : await SealDiscloser.open(options.discloseTo, options.state)
   try {
@@ -148,6 +153,7 @@ function requestOf({ options, agreement, source, previous }: Sealing, at: { read
     // The outbox is a folder of ours, on its way to be sent; locks begin where it is stored.
     retainUntil: () => at.now,
     packBytesMax: packBytesMaxDefault,
+    noFsck: !options.fsck,
   }
 }
 

@@ -87,6 +87,10 @@ function addDepositCommands(program: Command, action: Action): void {
       'a file that belongs to this deposit and those after it, like sbom=product.spdx.json; build-secrets need a name; may be repeated',
       collect,
     )
+    .option(
+      '--no-fsck',
+      'trust this repository: git copies its pack and hashes no object again, which is several times faster; the deposit says so (PACK_NOT_CHECKED)',
+    )
     .option('--full', 'a full deposit even where an incremental would do', false)
     .action(action(async () => (await import('./holder-deposit.js')).depositSealed))
   reaching(deposit, 'door')

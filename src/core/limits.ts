@@ -11,6 +11,9 @@ export const partsMax = 10_000
 /** Bytes read from a file at once: 64 KiB reads drove V8 into marking loops, 1 MiB reads do not. */
 export const readBlockBytes = MiB
 
+/** A pack that git is writing into a file is looked at again after so long: nobody says when there is more of it. */
+export const packPollMs = 25
+
 /** An age header before parsing: typage has no cap of its own. */
 export const envelopeHeaderBytesMax = 64 * KiB
 /** Recipients of one envelope: with about 100 bytes each, the header stays well below its cap. */

@@ -1,6 +1,7 @@
 // One attempt at one deposit, from an empty scratch folder to a stored and checked envelope. Everything before `storeAttempt` can be given
 // up without a trace. If we stop after it, the replicas hold an orphan under retention that no leaf names, and the next run starts again.
 import { join } from 'node:path'
+import { EscrowError } from '../core/errors.js'
 import { scratchBytesMin, scratchPerPackByte, secondOpinionBytesMaxDefault } from '../core/limits.js'
 import { sealHeader, type SealedHeader } from '../crypto/seal-envelope.js'
 import { encodeBundleHeader } from '../format/bundle-header.js'
@@ -27,6 +28,7 @@ import { inspectScratch, requireScratchSpace, withScratch, type ScratchReport } 
 import { SealedFile } from './sealed-file.js'
 import { listKnownObjects, storeAttempt } from './store-attempt.js'
 import { takeDeposit, type TakenPack } from './take-deposit.js'
+import { takeOwnPack } from './take-own-pack.js'
 
 /**
  * Take, check and store one deposit.
@@ -57,7 +59,9 @@ function planAttempt(work: AttemptWork, on: { folder: string; space: ScratchRepo
   const sequence = (request.previous?.manifest.sequence ?? 0) + 1
   const place = { agreement: request.agreement, source: request.source, sequence, kind: plan.kind }
   const attempt = newId('dep', tools.entropy).slice('dep_'.length)
-  return { ...work, ...on, plan, place, attempt, key: objectKeys.bundle(place, attempt), gitDir: join(on.folder, 'pack.git') }
+  // The empty pack is our own.
+  const noFsck = request.noFsck === true && plan.fetch.wants.length > 0
+  return { ...work, ...on, plan, noFsck, place, attempt, key: objectKeys.bundle(place, attempt), gitDir: join(on.folder, 'pack.git') }
 }
 
 async function run(attempt: Attempt, signal?: AbortSignal): Promise<AttemptResult> {
@@ -70,7 +74,7 @@ async function run(attempt: Attempt, signal?: AbortSignal): Promise<AttemptResul
   let pointers: ReturnType<typeof scanLfsPointers> | undefined
   const stop = new AbortController()
   try {
-    const taken = await takeDeposit(takeRequestOf(attempt), file, signal)
+    const taken = await take(attempt, file, signal)
     tools.onProgress?.({ phase: 'checking' })
     // The checks wait for git most of the time; listing what the pack holds is work for our own processor meanwhile.
     knownObjects = listKnownObjects(attempt, taken)
@@ -97,6 +101,15 @@ async function run(attempt: Attempt, signal?: AbortSignal): Promise<AttemptResul
   }
 }
 
+/** What is fetched is hashed again; what a depositor packs from a repository of its own may be taken as it is. */
+async function take(attempt: Attempt, file: SealedFile, signal?: AbortSignal): Promise<TakenPack> {
+  const request = takeRequestOf(attempt)
+  if (!attempt.noFsck) return takeDeposit(request, file, signal)
+  const from = await attempt.tools.remote.folder?.()
+  if (from === undefined) throw new EscrowError('ARGUMENT_INVALID', 'expected a repository on this machine, got one elsewhere')
+  return takeOwnPack({ ...request, from, fetch: attempt.plan.fetch }, file, signal)
+}
+
 function takeRequestOf({ plan, listing, tools, gitDir, request }: Attempt) {
   const { wants } = plan.fetch
   return {
@@ -111,16 +124,17 @@ function takeRequestOf({ plan, listing, tools, gitDir, request }: Attempt) {
 }
 
 function check(attempt: Attempt, taken: TakenPack, signal?: AbortSignal): Promise<CheckedPack | NeedsFull> {
-  const { listing, chain, tools, plan, gitDir } = attempt
-  const pack = { gitDir, objectFormat: listing.objectFormat, tips: plan.bundle.refs.map((ref) => ref.oid) }
+  const { listing, chain, tools, plan, gitDir, noFsck } = attempt
+  const pack = { gitDir, objectFormat: listing.objectFormat, tips: plan.bundle.refs.map((ref) => ref.oid), noFsck }
   if (chain === null) return checkFullPack(pack, taken.pack.fsck, signal)
   return checkIncrementalPack(pack, { key: tools.knownObjectsKey, files: chain.previous.knownObjects() }, signal)
 }
 
 /** The other implementation computes while git works. */
-function askAgain({ gitDir, listing, request }: Attempt, { pack }: TakenPack, signal?: AbortSignal): Promise<Opinion> {
+function askAgain({ gitDir, listing, request, noFsck }: Attempt, { pack }: TakenPack, signal?: AbortSignal): Promise<Opinion> {
   const { packPath, sizeBytes } = pack
-  const packBytesMax = request.secondOpinionBytesMax ?? secondOpinionBytesMaxDefault
+  // A second opinion on what git itself has not looked at would be a first one.
+  const packBytesMax = noFsck ? 0 : (request.secondOpinionBytesMax ?? secondOpinionBytesMaxDefault)
   return secondOpinion({ gitDir, objectFormat: listing.objectFormat, packPath, sizeBytes }, { packBytesMax }, signal)
 }
 
@@ -157,6 +171,14 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
 }
 
 /** What the depositor says it sent is not what came: it blocks, like every history that somebody must explain. */
+/** What nobody has hashed since the depositor's git took it in: this pack, or one that it rests on. */
+function notChecked({ noFsck, chain }: Attempt): readonly Finding[] {
+  const finding = { code: 'PACK_NOT_CHECKED', severity: 'warning' } as const
+  if (noFsck) return [{ ...finding, subject: 'pack', detail: 'copied from the repository of its depositor; no object was hashed again' }]
+  const isBefore = chain?.previous.manifest.findings.some(({ code }) => code === finding.code) === true
+  return isBefore ? [{ ...finding, subject: 'chain', detail: 'a deposit that this one rests on was copied and not hashed again' }] : []
+}
+
 function notAsStated({ request, listing, refsDigest }: Attempt, { pack }: TakenPack): readonly Finding[] {
   if (request.stated === undefined) return []
   const { objectFormat, refs } = listing
@@ -182,7 +204,7 @@ function describe(
     chainInventory: chain?.inventory ?? null,
     full: chain === null ? sizes : null,
     attachments: found.attachments,
-    findings: [...findings, ...notAsStated(attempt, found.taken)],
+    findings: [...findings, ...notAsStated(attempt, found.taken), ...notChecked(attempt)],
     scratchOnDisk: space.kind === 'disk' && !tools.scratch.ephemeral,
     epochExposed: request.vault.exposed,
     superproject: { source: request.source, url: request.url },

@@ -25,6 +25,8 @@ export interface AttemptWork {
 export interface Attempt extends AttemptWork {
   readonly plan: DepositPlan
   readonly place: DepositPlace
+  /** Whether the pack is copied from a repository of the depositor's own, and not hashed again. */
+  readonly noFsck: boolean
   /** Part of every object key, so that no two attempts meet. */
   readonly attempt: string
   /** Of the envelope. */

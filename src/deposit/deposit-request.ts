@@ -61,6 +61,11 @@ export interface DepositRequest {
   readonly siblings?: Siblings
   /** Packs up to so many bytes are read a second time, by isomorphic-git; 0 for none. Default `secondOpinionBytesMaxDefault`. */
   readonly secondOpinionBytesMax?: number
+  /**
+   * The repository lies on this machine, and whoever makes the deposit owns and trusts it: the pack is copied and not hashed again. The deposit
+   * says so (`PACK_NOT_CHECKED`).
+   */
+  readonly noFsck?: boolean
   /** Files that people attached, each with its age file in the archive: those of the deposit before, and those that wait. */
   readonly attached?: readonly { readonly entry: AttachedFile; readonly sealed: ExpectedObject }[]
   /** Some of them are in no deposit yet: one is made even when the repository is as it was. */

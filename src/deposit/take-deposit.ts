@@ -84,7 +84,8 @@ async function refuseJunk(pack: IndexedPack): Promise<void> {
   if (size !== pack.sizeBytes) throw new EscrowError('PACK_CORRUPT', `expected a pack of ${size} bytes, got ${pack.sizeBytes}`)
 }
 
-function indexProgress(report: ReportProgress | undefined) {
+/** What git says of its objects, as progress of a deposit. @returns undefined when nobody listens */
+export function indexProgress(report: ReportProgress | undefined) {
   if (report === undefined) return undefined
   return ({ phase, done, total }: { readonly phase: 'receiving' | 'resolving'; readonly done: number; readonly total: number }) =>
     report({ phase: phase === 'receiving' ? 'fetching' : 'resolving', objects: done, objectsTotal: total })

@@ -17,6 +17,8 @@ export interface Check {
   /** The findings that answer no, and from which severity on. None: that there is a deposit is the answer. */
   readonly codes: readonly FindingCode[]
   readonly from: Severity
+  /** The findings that say that nobody has looked: then there is no answer. */
+  readonly unlooked: readonly FindingCode[]
   /** The first edition whose deposits say something when the answer is no. */
   readonly since: number
 }
@@ -32,6 +34,7 @@ const check = (
   title,
   codes: [],
   from: 'info',
+  unlooked: [],
   since: 1,
   ...rest,
 })
@@ -40,14 +43,23 @@ const check = (
 export const CHECK_LIST: readonly Check[] = [
   check('L0', 'intact', 'Every byte arrived, was sealed, stored and read back', { since: 0 }),
   check('L0', 'receipt', 'A signed receipt says that it is in the log', { since: 0 }),
-  check('L1', 'connected', 'Every object is what its name says, and nothing that it needs is missing', { since: 0 }),
+  check('L1', 'connected', 'Every object is what its name says, and nothing that it needs is missing', {
+    codes: ['PACK_NOT_CHECKED'],
+    unlooked: ['PACK_NOT_CHECKED'],
+    since: 0,
+  }),
   check('L1', 'history', 'No branch or tag was rewritten or lost without an explanation', {
     codes: ['REFS_REWRITTEN', 'REF_DELETED', 'REFS_SHRUNK', 'PACK_SHRUNK', 'REMOTE_VANISHED'],
     from: 'blocking',
     since: 0,
   }),
   check('L1', 'head', 'There is something to check out', { codes: ['HEAD_MISSING', 'REPOSITORY_EMPTY'] }),
-  check('L1', 'fsck', 'git finds nothing suspicious in it', { codes: ['FSCK_MESSAGE'], from: 'warning', since: 0 }),
+  check('L1', 'fsck', 'git finds nothing suspicious in it', {
+    codes: ['FSCK_MESSAGE'],
+    from: 'warning',
+    unlooked: ['PACK_NOT_CHECKED'],
+    since: 0,
+  }),
   check('L1', 'lfs', 'Every large file (Git LFS) is there', { codes: ['LFS_POINTER', 'LFS_OBJECT_MISSING'], from: 'warning', since: 0 }),
   check('L1', 'attachments', 'Every file that was attached opens with this deposit', { codes: ['ATTACHMENT_OUTDATED'] }),
   check('L1', 'submodules', 'Every submodule is a source of the agreement, and its pinned commit is deposited', {
@@ -69,6 +81,7 @@ export const WHAT_TO_ADD: Partial<Readonly<Record<FindingCode, string>>> = {
   REFS_SHRUNK: 'explain it with `escrow explain`, or push the missing refs again',
   PACK_SHRUNK: 'explain it with `escrow explain`, or push what is missing again',
   REMOTE_VANISHED: 'give the repository back its address, or agree on another one',
+  PACK_NOT_CHECKED: 'make a full deposit without --no-fsck, so that git hashes every object again',
   HEAD_MISSING: 'let HEAD of the repository name a branch that exists: `git symbolic-ref HEAD refs/heads/<branch>`',
   REPOSITORY_EMPTY: 'push the repository that was agreed on',
   FSCK_MESSAGE: 'look at the objects with `git fsck`; correct what is not as you meant it in a new commit',

@@ -25,6 +25,7 @@ export const FindingCode = z.enum([
   'REPOSITORY_EMPTY',
   'HEAD_CHANGED',
   'FSCK_MESSAGE',
+  'PACK_NOT_CHECKED',
   'KNOWN_OBJECTS_LOST',
   'CHAIN_RESTARTED',
   'EPOCH_EXPOSED',

@@ -52,21 +52,11 @@ export async function* listBlobs(
   bounds: { readonly atLeast: number; readonly below: number },
   signal?: AbortSignal,
 ): AsyncGenerator<readonly string[]> {
-  const format = '--batch-check=%(objecttype) %(objectsize) %(objectname)'
+  const format = '--batch-check=%(objectsize) %(objecttype) %(objectname)'
   const run = startGit(['cat-file', format, '--batch-all-objects', '--unordered'], { gitDir }, signal)
   run.stdin.end()
   const read = async function* (bytes: ByteReader) {
-    for await (const text of wholeLinesOf(bytes)) {
-      const oids: string[] = []
-      for (let at = 0, end = 0; at < text.length; at = end + 1) {
-        end = text.indexOf('\n', at)
-        if (!text.startsWith('blob ', at)) continue
-        const size = text.indexOf(' ', at + 'blob '.length)
-        const sizeBytes = Number(text.slice(at + 'blob '.length, size))
-        if (sizeBytes >= bounds.atLeast && sizeBytes < bounds.below) oids.push(text.slice(size + 1, end))
-      }
-      yield oids
-    }
+    for await (const lines of wholeLinesOf(bytes)) yield blobsIn(lines, bounds)
   }
   yield* reading(run, read, signal)
 }
@@ -162,21 +152,42 @@ function parseHead(line: string): ObjectHead | null {
 
 /** All lines to the end, many at once: hundreds of thousands are not waited for one by one. */
 async function* linesOf(bytes: ByteReader): AsyncGenerator<readonly string[]> {
-  for await (const text of wholeLinesOf(bytes)) yield text.slice(0, -1).split('\n')
+  for await (const lines of wholeLinesOf(bytes)) yield lines.toString('latin1', 0, lines.length - 1).split('\n')
 }
 
-/** The same as one text, each line with its line feed. */
-async function* wholeLinesOf(bytes: ByteReader): AsyncGenerator<string> {
-  let begun = ''
+/** The same as bytes, each line with its line feed. Valid until the next ones are asked for. */
+async function* wholeLinesOf(bytes: ByteReader): AsyncGenerator<Buffer> {
+  let begun: Buffer = Buffer.alloc(0)
   for await (const chunk of bytes.rest()) {
-    const text = begun + Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString('latin1')
-    const end = text.lastIndexOf('\n') + 1
-    begun = text.slice(end)
+    const arrived = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+    const all = begun.length === 0 ? arrived : Buffer.concat([begun, arrived])
+    const end = all.lastIndexOf(lineFeed) + 1
+    begun = Buffer.from(all.subarray(end))
     if (begun.length > lineBytesMax) throw longerLine()
-    if (end > 0) yield text.slice(0, end)
+    if (end > 0) yield all.subarray(0, end)
   }
-  if (begun !== '') yield `${begun}\n`
+  if (begun.length > 0) yield Buffer.concat([begun, Buffer.from([lineFeed])])
 }
+
+/** Ids of the lines `<size> blob <id>` within bounds. Byte by byte: text is made only of what is kept. */
+function blobsIn(lines: Buffer, { atLeast, below }: { readonly atLeast: number; readonly below: number }): readonly string[] {
+  const oids: string[] = []
+  for (let at = 0; at < lines.length;) {
+    let sizeBytes = 0
+    for (; lines[at] !== space && at < lines.length; at += 1) sizeBytes = sizeBytes * 10 + (lines[at] ?? 0) - digitZero
+    const end = lines.indexOf(lineFeed, at)
+    const isBlob = lines[at + 1] === firstOfBlob
+    if (isBlob && sizeBytes >= atLeast && sizeBytes < below) oids.push(lines.toString('latin1', at + ' blob '.length, end))
+    at = end + 1
+  }
+  return oids
+}
+
+/** Bytes of git's lines: `\n`, ` `, `0`, and the `b` that only `blob` begins with. */
+const lineFeed = 0x0a
+const space = 0x20
+const digitZero = 0x30
+const firstOfBlob = 0x62
 
 async function readLine(bytes: ByteReader): Promise<string | null> {
   const line = await bytes.line(lineBytesMax)

@@ -50,6 +50,14 @@ export abstract class GitRemote {
   readonly lfs?: LfsRemote
 
   /**
+   * The git folder of a repository on this machine, absolute, where it can be read without the wire protocol (`startPacking`); undefined
+   * where there is none.
+   *
+   * @throws EscrowError `REMOTE_NOT_FOUND`
+   */
+  readonly folder?: () => Promise<string>
+
+  /**
    * List all refs in one round trip (capabilities may cost one more the first time).
    *
    * @throws EscrowError `REMOTE_*`, `REF_NAME_INVALID`, `REFS_TOO_MANY`

@@ -29,8 +29,13 @@ export class LocalLfs extends LfsRemote {
   }
 }
 
-/** Linked work trees keep their LFS objects with the repository that they belong to (gitrepository-layout(5), "commondir"). */
-async function mainGitDir(gitDir: string): Promise<string> {
+/**
+ * The git folder that holds the objects: linked work trees keep them with the repository that they belong to (gitrepository-layout(5),
+ * "commondir").
+ *
+ * @param gitDir - the folder that holds HEAD.
+ */
+export async function mainGitDir(gitDir: string): Promise<string> {
   const file = join(gitDir, 'commondir')
   const found = await stat(file).catch(() => null)
   if (found?.isFile() !== true || found.size > pathBytesMax) return gitDir

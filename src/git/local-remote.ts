@@ -4,7 +4,7 @@ import { EscrowError } from '../core/errors.js'
 import { pathBytesMax, remoteIdleTimeoutMs } from '../core/limits.js'
 import { startGit } from './git-command.js'
 import { GitRemote, type FetchRequest, type RefListing } from './git-remote.js'
-import { LocalLfs } from './local-lfs.js'
+import { LocalLfs, mainGitDir } from './local-lfs.js'
 import { beginTalk, fetchOver, listOver, type Talk } from './talk.js'
 
 /** Where the repository is and which git reads it. */
@@ -23,12 +23,14 @@ export interface LocalRemoteOptions {
  */
 export class LocalRemote extends GitRemote {
   override readonly lfs: LocalLfs
+  override readonly folder: () => Promise<string>
   readonly #options: LocalRemoteOptions
 
   constructor(options: LocalRemoteOptions) {
     super()
     this.#options = options
     this.lfs = new LocalLfs(() => findGitDir(options.path))
+    this.folder = async () => mainGitDir(await findGitDir(options.path))
   }
 
   async listRefs(signal?: AbortSignal): Promise<RefListing> {

@@ -1,5 +1,6 @@
 import { EscrowError, isEscrowError } from '../core/errors.js'
 import { runGit, type GitOptions } from './git-command.js'
+import { demotableFsckIds, strictOption } from './fsck-ids.js'
 import { PackIndexer, type IndexPackOptions } from './index-pack.js'
 
 /**
@@ -12,6 +13,8 @@ import { PackIndexer, type IndexPackOptions } from './index-pack.js'
 export type RestoredPack = Pick<IndexPackOptions, 'gitDir' | 'objectFormat' | 'packBytesMax' | 'onProgress'> & {
   /** Git checks in passing that every link of the pack stays inside it: true for the pack of a full deposit. */
   readonly selfContained: boolean
+  /** Nobody has looked at its objects before: `git fsck` does so in passing, and what it says is in the `fsck` of the indexed pack. */
+  readonly strict: boolean
 }
 
 /**
@@ -19,10 +22,15 @@ export type RestoredPack = Pick<IndexPackOptions, 'gitDir' | 'objectFormat' | 'p
  *
  * @returns an indexer whose `end` fails with `PACK_INCOMPLETE` when a pack that must be self-contained is not.
  */
-export function startPackRestore(pack: RestoredPack, signal?: AbortSignal): PackIndexer {
+export async function startPackRestore(pack: RestoredPack, signal?: AbortSignal): Promise<PackIndexer> {
   const { gitDir, objectFormat, packBytesMax, onProgress } = pack
   const options = { gitDir, objectFormat, packBytesMax, onProgress, check: 'incremental' as const }
-  return new PackIndexer(options, pack.selfContained ? ['--check-self-contained-and-connected'] : [], signal)
+  const checks = [
+    // Links may lead to the packs before, which lie in the repository already.
+    ...(pack.strict ? [strictOption(await demotableFsckIds())] : []),
+    ...(pack.selfContained ? ['--check-self-contained-and-connected'] : []),
+  ]
+  return new PackIndexer(options, checks, signal)
 }
 
 /**

@@ -43,11 +43,19 @@ test('a deposit without findings reaches L2, and each finding of a level keeps i
     for (const code of check.codes) {
       const below = check.level === 'L1' ? 'L0' : 'L1'
       const report = reportCompleteness(sources({ found: [finding(code, check.from)] }))
-      expect([code, report.level, outcomes(report)[check.check]]).toEqual([code, below, 'fail'])
+      const outcome = check.unlooked.includes(code) ? 'unknown' : 'fail'
+      expect([code, report.level, outcomes(report)[check.check]]).toEqual([code, below, outcome])
     }
   }
   expect(reportCompleteness(sources({ receipted: false })).level).toBeNull()
   expect(reportCompleteness(sources({ receipted: null })).level).toBeNull()
+})
+
+test('what git was not let look at is not known, but what it found elsewhere still counts', () => {
+  const unlooked = reportCompleteness(sources({ found: [finding('PACK_NOT_CHECKED')] }))
+  expect(outcomes(unlooked)).toMatchObject({ connected: 'unknown', fsck: 'unknown', head: 'pass' })
+  const bad = reportCompleteness(sources({ found: [finding('PACK_NOT_CHECKED'), finding('FSCK_MESSAGE')] }))
+  expect(outcomes(bad)).toMatchObject({ connected: 'unknown', fsck: 'fail' })
 })
 
 test('every finding that a check knows says what to add, and belongs to one check', () => {
