@@ -26,8 +26,9 @@ COPY --from=build --chown=root:root /build/dist dist
 COPY --chown=root:root docs docs
 # For CI jobs that run in this image (docs/recipes).
 RUN chmod 755 dist/src/cli/main.js && ln -s /opt/reduit/dist/src/cli/main.js /usr/local/bin/escrow
-# Scratch holds plaintext for a moment: give it a tmpfs (docker run --tmpfs /var/lib/reduit/scratch:uid=1000,mode=0700).
-RUN install -d -o node -g node -m 0700 /var/lib/reduit /var/lib/reduit/scratch
+# Scratch holds plaintext for a moment: give it a tmpfs (docker run --tmpfs /var/lib/reduit/scratch).
+# A new volume for `home` takes its owner from the folder that lies there.
+RUN install -d -o node -g node -m 0700 /var/lib/reduit /var/lib/reduit/scratch /var/lib/reduit/home
 ENV NODE_ENV=production HOME=/var/lib/reduit
 VOLUME /var/lib/reduit
 USER node

@@ -30,12 +30,15 @@ export interface QueueConnection {
 export async function redisQueue(url: string): Promise<QueueConnection> {
   const once = { connectTimeout: queueConnectTimeoutMs, maxRetriesPerRequest: 0, retryStrategy: () => null, lazyConnect: true }
   const probe = new Redis(url, once)
-  probe.on('error', ignoreBrokenConnection)
+  // What is thrown says only that the connection is closed; why, the client has said here before.
+  let fault: Error | undefined
+  probe.on('error', (error: Error) => (fault ??= error))
   try {
     await probe.connect()
     await probe.ping()
   } catch (cause) {
-    throw unavailable('redis does not answer', cause)
+    const why = fault ?? cause
+    throw unavailable(`redis does not answer: ${wordsOf(why)}`, why)
   } finally {
     probe.disconnect()
   }
@@ -107,6 +110,12 @@ function onPool(kind: 'postgres' | 'pglite', pool: PgPool, close: () => Promise<
 
 /** What runs on a connection that breaks fails by itself; without a listener the event would end the process. */
 function ignoreBrokenConnection(): void {}
+
+/** The beginning of what a server said, which may be long and of several lines. */
+function wordsOf(fault: unknown): string {
+  const [line = ''] = (fault instanceof Error ? fault.message : String(fault)).split('\n')
+  return line.slice(0, 200)
+}
 
 function unavailable(message: string, cause: unknown): EscrowError {
   return new EscrowError('QUEUE_UNAVAILABLE', message, { cause })
