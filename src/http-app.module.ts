@@ -20,6 +20,7 @@ import { configureServer } from './http/configure-server.js'
 import { HealthController } from './http/health.controller.js'
 import { HttpOptions } from './http/http-options.js'
 import { IdempotencyInterceptor } from './http/idempotency.interceptor.js'
+import { JsonServer } from './http/json-server.js'
 import { Metrics } from './http/metrics.js'
 import { MetricsController } from './http/metrics.controller.js'
 import { ProblemFilter } from './http/problem.filter.js'
@@ -110,7 +111,7 @@ export async function makeServer(adapters: Adapters, wish: ServerWish = {}): Pro
   try {
     // Bodies are read after the guard, by the routes that take any.
     const options = { bodyParser: false, abortOnError: false, logger: ['error', 'warn'], return503OnClosing: true } as const
-    const app = await NestFactory.create<NestExpressApplication>(await HttpAppModule.with(adapters, wish), {
+    const app = await NestFactory.create<NestExpressApplication>(await HttpAppModule.with(adapters, wish), new JsonServer(), {
       ...options,
       logger: [...options.logger],
     })

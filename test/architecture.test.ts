@@ -110,7 +110,8 @@ test('every query of a visible-*.table takes the viewer and asks whether the agr
   const queries = tables.flatMap((file) => file.text.split(/(?=^export async function )/m).slice(1))
   expect(queries.length).toBeGreaterThan(15)
   // Some look for the viewer's own key among the parties themselves.
-  const asks = /(?:pinsViewer\(db, |isOf\()viewer, |eq\(partyTable\.fingerprint, viewer\.fingerprint\)|Of\(db, \{ \.\.\.asked\(viewer\), /
+  const asks =
+    /(?:pinsViewer\(db, |isOf\()viewer, |eq\(partyTable\.fingerprint, viewer\.fingerprint\)|reader\.read\(\w+Of, \{ \.\.\.asked\(viewer\), /
   const wrong = queries.filter((query) => !/viewer: (?:Notice)?Viewer\b/.test(query) || !asks.test(query))
   expect(wrong.map((query) => query.slice(0, 80))).toEqual([])
 })

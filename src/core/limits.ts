@@ -268,6 +268,8 @@ export const recipeDepthMax = 2
 export const databaseConnectTimeoutMs = 10_000
 /** One statement, and one pause inside a transaction: ours take milliseconds. */
 export const databaseStatementTimeoutMs = 60_000
+/** One statement of a reader, while those of others wait behind it. */
+export const databaseReadTimeoutMs = 10_000
 /** How long the first of two processes that start at once waits for the other to give way. */
 export const lockSettleMs = 500
 /** How often it looks. */

@@ -9,7 +9,7 @@ const unavailable = /^(?:08|28|3D|53|57|58|F0|XX)/
 /** What node's sockets and name resolution say. */
 const socket = /^E(?:CONN|HOST|NET|PIPE|TIMEDOUT|NOTFOUND|AI_AGAIN|NOENT|ACCES)/
 /** Faults of pg and PGlite that carry no code. */
-const words = /connection|timeout exceeded|timed out|end on the pool|not queryable|PGlite is clos|unreachable|memory access/i
+const words = /connection|timeout exceeded|timed out|read timeout|end on the pool|not queryable|PGlite is clos|unreachable|memory access/i
 
 /**
  * Translate what a driver threw. `DrizzleQueryError` carries the parameters in its message, so it never leaves this folder.

@@ -13,6 +13,7 @@ interface Scope {
  */
 export class HandleScope {
   readonly #running = new AsyncLocalStorage<Scope>()
+  #open = 0
 
   /**
    * Run with a lent handle.
@@ -20,16 +21,25 @@ export class HandleScope {
    * @throws BugError when the caller already runs with one.
    */
   async enter<T>(run: () => Promise<T>): Promise<T> {
-    assert(
-      this.#running.getStore()?.open !== true,
-      'a database handle was asked for inside a query or transaction; use the one that was lent',
-    )
+    this.requireOutside()
     const scope: Scope = { open: true }
+    this.#open += 1
     try {
       return await this.#running.run(scope, run)
     } finally {
       // What was started in the scope but not awaited may go on after it; then it is outside.
       scope.open = false
+      this.#open -= 1
+      // While it is enabled, every promise of the process costs more: measured, a tenth of a read over HTTP.
+      if (this.#open === 0) this.#running.disable()
     }
+  }
+
+  /** @throws BugError when the caller runs with a lent handle. */
+  requireOutside(): void {
+    assert(
+      this.#running.getStore()?.open !== true,
+      'a database handle was asked for inside a query or transaction; use the one that was lent',
+    )
   }
 }

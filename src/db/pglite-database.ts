@@ -10,6 +10,7 @@ import { Database, type Db, type Tx } from './database.js'
 import { HandleScope } from './handle-scope.js'
 import { HomeLock } from './home-lock.js'
 import { migrate } from './migrate.js'
+import type { Prepared } from './prepared.js'
 
 /** Adapter: a folder that one process at a time opens, or memory. One connection: transactions run one after the other. */
 export class PgliteDatabase extends Database {
@@ -66,6 +67,10 @@ export class PgliteDatabase extends Database {
 
   query<T>(run: (db: Db) => Promise<T>): Promise<T> {
     return this.#scope.enter(() => translateFaults<Db, T>((lent) => lent(this.#db), run))
+  }
+
+  read<Asked, Row>(statement: Prepared<Asked, Row>, asked: Asked): Promise<readonly Row[]> {
+    return this.query((db) => statement(db, asked))
   }
 
   transaction<T>(run: (tx: Tx) => Promise<T>): Promise<T> {

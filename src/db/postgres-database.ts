@@ -6,6 +6,11 @@ import { committable, databaseFault, translateFaults } from './database-fault.js
 import { Database, type Db, type Tx } from './database.js'
 import { HandleScope } from './handle-scope.js'
 import { migrate } from './migrate.js'
+import { PipelinedReads } from './pipelined-reads.js'
+import type { Prepared } from './prepared.js'
+
+/** Connections that all readers share: one would leave the server a single core for them. */
+const readConnections = 2
 
 /** Adapter: a PostgreSQL server (15 or newer) that many processes may use. */
 export class PostgresDatabase extends Database {
@@ -13,19 +18,24 @@ export class PostgresDatabase extends Database {
   readonly #scope = new HandleScope()
   readonly #pool: Pool
   readonly #db: Db
+  readonly #reads: PipelinedReads
+  readonly #readDb: Db
   #closed: Promise<void> | undefined
 
-  private constructor(pool: Pool) {
+  private constructor(pool: Pool, reads: PipelinedReads) {
     super()
     this.#pool = pool
     this.#db = drizzle(pool)
+    this.#reads = reads
+    // Drizzle only ever calls `query` on what it is given, unless it is to begin a transaction.
+    this.#readDb = drizzle(reads as unknown as Client)
   }
 
   /**
    * Connect and bring the tables up to date.
    *
    * @param options.url - `postgres://user:password@host:port/database`; secret.
-   * @param options.poolMax - connections at most, 1 to 1000.
+   * @param options.poolMax - connections at most, 1 to 1000, and two more when there is something to `read`.
    * @throws EscrowError `DATABASE_UNAVAILABLE`
    */
   static async open(options: { readonly url: string; readonly poolMax: number }): Promise<PostgresDatabase> {
@@ -42,7 +52,7 @@ export class PostgresDatabase extends Database {
     pool.on('connect', (client) => client.on('error', ignoreBrokenConnection))
     try {
       await migrateAlone(options.url)
-      return new PostgresDatabase(pool)
+      return new PostgresDatabase(pool, new PipelinedReads(options.url, readConnections))
     } catch (error) {
       await pool.end()
       throw databaseFault(error)
@@ -51,6 +61,15 @@ export class PostgresDatabase extends Database {
 
   query<T>(run: (db: Db) => Promise<T>): Promise<T> {
     return this.#scope.enter(() => translateFaults<Db, T>((lent) => lent(this.#db), run))
+  }
+
+  async read<Asked, Row>(statement: Prepared<Asked, Row>, asked: Asked): Promise<readonly Row[]> {
+    this.#scope.requireOutside()
+    try {
+      return await statement(this.#readDb, asked)
+    } catch (error) {
+      throw databaseFault(error)
+    }
   }
 
   transaction<T>(run: (tx: Tx) => Promise<T>): Promise<T> {
@@ -64,7 +83,7 @@ export class PostgresDatabase extends Database {
   }
 
   close(): Promise<void> {
-    return (this.#closed ??= this.#pool.end())
+    return (this.#closed ??= Promise.all([this.#pool.end(), this.#reads.close()]).then(() => undefined))
   }
 
   async #withClient<T>(run: (client: PoolClient) => Promise<T>): Promise<T> {

@@ -3,6 +3,7 @@
 import { sql, type Placeholder, type SQLWrapper } from 'drizzle-orm'
 import type { AnyPgColumn } from 'drizzle-orm/pg-core'
 import type { Db } from './database.js'
+import { mapQuickly } from './row-mapper.js'
 
 /** The places of a statement: for one value each, as a column would be written, or as it is where no column is named. */
 export interface Places<Asked> {
@@ -18,7 +19,7 @@ interface Query<Row> {
 }
 
 interface Runnable<Row> {
-  execute(values?: Record<string, unknown>): Promise<readonly Row[]>
+  execute(values?: object): Promise<readonly Row[]>
 }
 
 /**
@@ -37,10 +38,11 @@ export function prepared<Asked extends object, Row>(
     const known = built.get(db)
     if (known !== undefined) return known
     const made = build(db, given).prepare(name)
+    mapQuickly(made)
     built.set(db, made)
     return made
   }
-  return (db, asked) => statementOf(db).execute(Object.fromEntries(Object.entries(asked)))
+  return (db, asked) => statementOf(db).execute(asked)
 }
 
 function given(name: string): Placeholder

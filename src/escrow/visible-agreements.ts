@@ -28,12 +28,12 @@ export class VisibleAgreements {
 
   /** Agreements by id. @param after - the last id of the page before; '' for the first. */
   list(viewer: Viewer, after: string, limit: number): Promise<readonly AgreementRow[]> {
-    return this.database.query((db) => listAgreementsOf(db, viewer, after, limit))
+    return listAgreementsOf(this.database, viewer, after, limit)
   }
 
   /** One agreement. @throws EscrowError `NOT_FOUND` */
   async get(viewer: Viewer, agreementId: string): Promise<WholeAgreement> {
-    const found = await this.database.query((db) => findWholeAgreementOf(db, viewer, agreementId))
+    const found = await findWholeAgreementOf(this.database, viewer, agreementId)
     if (found === null) throw notFound(agreementId)
     return found
   }
@@ -72,14 +72,14 @@ export class VisibleAgreements {
     viewer: Viewer,
     asked: { readonly agreementId: string; readonly after: string; readonly limit: number },
   ): Promise<readonly SourceWithLatest[]> {
-    const found = await this.database.query((db) => listSourcesOf(db, viewer, asked))
+    const found = await listSourcesOf(this.database, viewer, asked)
     if (found.length === 0) await this.require(viewer, asked.agreementId)
     return found
   }
 
   /** One source with its newest deposit. @throws EscrowError `NOT_FOUND` */
   async source(viewer: Viewer, key: SourceKey): Promise<SourceWithLatest> {
-    const found = await this.database.query((db) => findSourceOf(db, viewer, key))
+    const found = await findSourceOf(this.database, viewer, key)
     if (found === null) throw new EscrowError('NOT_FOUND', `there is no source ${key.source} in ${key.agreementId}`)
     return found
   }

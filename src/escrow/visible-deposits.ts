@@ -36,8 +36,8 @@ export class VisibleDeposits {
     viewer: Viewer,
     asked: SourceKey & { readonly before: number | null; readonly limit: number },
   ): Promise<readonly DepositRow[]> {
-    const rows = await this.database.query((db) => listDepositsOf(db, viewer, asked))
-    if (rows.length === 0 && (await this.database.query((db) => findSourceOf(db, viewer, asked))) === null) {
+    const rows = await listDepositsOf(this.database, viewer, asked)
+    if (rows.length === 0 && (await findSourceOf(this.database, viewer, asked)) === null) {
       throw new EscrowError('NOT_FOUND', `there is no source ${asked.source} in ${asked.agreementId}`)
     }
     return rows
@@ -45,7 +45,7 @@ export class VisibleDeposits {
 
   /** One deposit. @throws EscrowError `NOT_FOUND` */
   async get(viewer: Viewer, depositId: string): Promise<DepositRow> {
-    const row = await this.database.query((db) => findDepositOf(db, viewer, depositId))
+    const row = await findDepositOf(this.database, viewer, depositId)
     if (row === null) throw new EscrowError('NOT_FOUND', `no deposit is named ${depositId}`)
     return row
   }

@@ -3,7 +3,7 @@
  * parameters like all others, and the rule stands in the text (`pinsViewer`). As in `visible.table.ts`, what is not visible is not there.
  */
 import { and, asc, desc, eq, getTableColumns, gt, lt, sql } from 'drizzle-orm'
-import type { Db } from '../db/database.js'
+import type { Database, Db } from '../db/database.js'
 import { prepared, type Places, type Prepared } from '../db/prepared.js'
 import { first, page } from '../db/rows.js'
 import type { Viewer } from '../http/viewer.js'
@@ -15,6 +15,8 @@ import { sourceTable, type SourceRow } from './source.table.js'
 import { pinsViewer } from './visible.table.js'
 
 type Asker = Pick<Viewer, 'fingerprint' | 'role'>
+/** What runs them. */
+type Reader = Pick<Database, 'read'>
 
 /** The places of key and role. */
 const asker = (given: Places<Asker>) => ({ fingerprint: given('fingerprint', partyTable.fingerprint), role: given('role') })
@@ -33,8 +35,8 @@ const agreementsOf: Prepared<Asker & { readonly after: string; readonly limit: n
 )
 
 /** Agreements by id. @param after - the last id of the page before; '' for the first. */
-export async function listAgreementsOf(db: Db, viewer: Viewer, after: string, limit: number): Promise<readonly AgreementRow[]> {
-  return agreementsOf(db, { ...asked(viewer), after, limit: page(limit) })
+export async function listAgreementsOf(reader: Reader, viewer: Viewer, after: string, limit: number): Promise<readonly AgreementRow[]> {
+  return reader.read(agreementsOf, { ...asked(viewer), after, limit: page(limit) })
 }
 
 /** An agreement with the states of its vault's epochs, oldest first, and the custodians that have accepted the version in force, by index. */
@@ -69,8 +71,8 @@ const agreementOf: Prepared<Asker & { readonly agreementId: string }, WholeAgree
 })
 
 /** One agreement with its vault, or null. */
-export async function findWholeAgreementOf(db: Db, viewer: Viewer, agreementId: string): Promise<WholeAgreement | null> {
-  return first(await agreementOf(db, { ...asked(viewer), agreementId }))
+export async function findWholeAgreementOf(reader: Reader, viewer: Viewer, agreementId: string): Promise<WholeAgreement | null> {
+  return first(await reader.read(agreementOf, { ...asked(viewer), agreementId }))
 }
 
 /** What a source says of its newest deposit. */
@@ -114,11 +116,11 @@ const sourcesOf: Prepared<Asker & { readonly agreementId: string; readonly after
 
 /** Sources of an agreement by name. @param wanted.after - the last name of the page before; '' for the first. */
 export async function listSourcesOf(
-  db: Db,
+  reader: Reader,
   viewer: Viewer,
   wanted: { readonly agreementId: string; readonly after: string; readonly limit: number },
 ): Promise<readonly SourceWithLatest[]> {
-  return sourcesOf(db, { ...asked(viewer), ...wanted, limit: page(wanted.limit) })
+  return reader.read(sourcesOf, { ...asked(viewer), ...wanted, limit: page(wanted.limit) })
 }
 
 const sourceOf: Prepared<Asker & SourceKey, SourceWithLatest> = prepared('source_of', (db, given) => {
@@ -127,8 +129,8 @@ const sourceOf: Prepared<Asker & SourceKey, SourceWithLatest> = prepared('source
 })
 
 /** One source, or null. */
-export async function findSourceOf(db: Db, viewer: Viewer, { agreementId, source }: SourceKey): Promise<SourceWithLatest | null> {
-  return first(await sourceOf(db, { ...asked(viewer), agreementId, source }))
+export async function findSourceOf(reader: Reader, viewer: Viewer, { agreementId, source }: SourceKey): Promise<SourceWithLatest | null> {
+  return first(await reader.read(sourceOf, { ...asked(viewer), agreementId, source }))
 }
 
 const depositsOf: Prepared<Asker & SourceKey & { readonly before: number; readonly limit: number }, DepositRow> = prepared(
@@ -146,12 +148,12 @@ const depositsOf: Prepared<Asker & SourceKey & { readonly before: number; readon
 
 /** Deposits of a source, newest first. @param wanted.before - the last sequence of the page before; null for the first. */
 export async function listDepositsOf(
-  db: Db,
+  reader: Reader,
   viewer: Viewer,
   wanted: SourceKey & { readonly before: number | null; readonly limit: number },
 ): Promise<readonly DepositRow[]> {
   const before = wanted.before ?? Number.MAX_SAFE_INTEGER
-  return depositsOf(db, { ...asked(viewer), ...wanted, before, limit: page(wanted.limit) })
+  return reader.read(depositsOf, { ...asked(viewer), ...wanted, before, limit: page(wanted.limit) })
 }
 
 const depositOf: Prepared<Asker & { readonly depositId: string }, DepositRow> = prepared('deposit_of', (db, given) =>
@@ -162,6 +164,6 @@ const depositOf: Prepared<Asker & { readonly depositId: string }, DepositRow> = 
 )
 
 /** One deposit, or null. */
-export async function findDepositOf(db: Db, viewer: Viewer, depositId: string): Promise<DepositRow | null> {
-  return first(await depositOf(db, { ...asked(viewer), depositId }))
+export async function findDepositOf(reader: Reader, viewer: Viewer, depositId: string): Promise<DepositRow | null> {
+  return first(await reader.read(depositOf, { ...asked(viewer), depositId }))
 }

@@ -8,6 +8,7 @@ import { monotonicMs } from '../core/environment.js'
 import { EscrowError } from '../core/errors.js'
 import { httpConnectionsMax, httpHeadersTimeoutMs, httpIdleTimeoutMs, httpKeepAliveMs } from '../core/http-limits.js'
 import { HttpOptions } from './http-options.js'
+import { entityTag } from './json-server.js'
 import { Metrics } from './metrics.js'
 import { serveApiDocument } from './openapi.js'
 import { ProblemFilter } from './problem.filter.js'
@@ -18,16 +19,17 @@ import { RequestLog } from './request-log.js'
 export function configureServer(app: NestExpressApplication): void {
   const [options, log, metrics] = [app.get<HttpOptions>(HttpOptions), app.get(RequestLog), app.get(Metrics)]
   app.set('trust proxy', options.trustedProxies)
-  app.set('etag', 'strong')
+  app.set('etag', entityTag)
   app.set('query parser', 'simple')
   app.disable('x-powered-by')
-  app.use((request: Request, response: Response, next: NextFunction) => log.middleware(request, response, next))
-  app.use((request: Request, response: Response, next: NextFunction) => metrics.middleware(request, response, next))
-  app.use(securityHeaders())
-  app.use(limitByAddress(new RateLimit(options.requestsPerMinute, monotonicMs)))
-  app.use((_request: Request, response: Response, next: NextFunction) => {
-    // Answers are one party's. Clients may keep them, and ask whether they still hold.
-    response.setHeader('cache-control', 'private, no-cache')
+  const limit = new RateLimit(options.requestsPerMinute, monotonicMs)
+  const headers = standingHeaders()
+  // One function, because each that Express calls costs as much as what these do.
+  app.use((request: Request, response: Response, next: NextFunction) => {
+    log.watch(request, response)
+    metrics.watch(request, response)
+    for (const [name, value] of headers) response.setHeader(name, value)
+    limit.count(request.ip ?? 'unknown')
     next()
   })
   app.useGlobalFilters(app.get(ProblemFilter))
@@ -37,7 +39,7 @@ export function configureServer(app: NestExpressApplication): void {
 }
 
 /** The page of the API document is the only HTML, and brings its own script and style. */
-const headers: Parameters<typeof helmet>[0] = {
+const protections: Parameters<typeof helmet>[0] = {
   contentSecurityPolicy: {
     useDefaults: false,
     directives: {
@@ -55,22 +57,13 @@ const headers: Parameters<typeof helmet>[0] = {
   referrerPolicy: { policy: 'no-referrer' },
 }
 
-/** What helmet says is the same for every answer: it is asked once. */
-function securityHeaders() {
+/** What every answer says until its route says otherwise. Helmet's part is the same for all: it is asked once. */
+function standingHeaders(): readonly (readonly [string, string])[] {
   const sample = new ServerResponse(new IncomingMessage(new Socket()))
-  helmet(headers)(sample.req, sample, () => undefined)
-  const said = Object.entries(sample.getHeaders()).map(([name, value]): [string, string] => [name, String(value)])
-  return (_request: Request, response: Response, next: NextFunction) => {
-    for (const [name, value] of said) response.setHeader(name, value)
-    next()
-  }
-}
-
-function limitByAddress(limit: RateLimit) {
-  return (request: Request, _response: Response, next: NextFunction) => {
-    limit.count(request.ip ?? 'unknown')
-    next()
-  }
+  helmet(protections)(sample.req, sample, () => undefined)
+  // Answers are one party's. Clients may keep them, and ask whether they still hold.
+  sample.setHeader('cache-control', 'private, no-cache')
+  return Object.entries(sample.getHeaders()).map(([name, value]) => [name, String(value)])
 }
 
 function setLimits(app: NestExpressApplication): void {

@@ -18,9 +18,9 @@ export class Metrics {
   }
 
   /** Time a request. Its route, never its path: paths hold ids, and a label for each would fill the memory. */
-  middleware(request: IncomingMessage, response: ServerResponse, next: () => void): void {
+  watch(request: IncomingMessage, response: ServerResponse): void {
     const startedMs = monotonicMs()
-    response.once('finish', () => {
+    response.on('finish', () => {
       const { route } = request as { readonly route?: { readonly path?: unknown } }
       const labels = {
         method: request.method ?? '',
@@ -29,6 +29,5 @@ export class Metrics {
       }
       this.requests.observe(labels, (monotonicMs() - startedMs) / 1000)
     })
-    next()
   }
 }

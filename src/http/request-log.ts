@@ -34,12 +34,12 @@ export class RequestLog {
   }
 
   /** Log a request when it is over. */
-  middleware(request: IncomingMessage, response: ServerResponse, next: () => void): void {
+  watch(request: IncomingMessage, response: ServerResponse): void {
     const startedMs = monotonicMs()
     const requestId = this.idFor(request)
     ids.set(request, requestId)
     response.setHeader(header, requestId)
-    response.once('close', () => {
+    response.on('close', () => {
       const whole = response.writableFinished
       const facts = {
         method: request.method,
@@ -49,7 +49,6 @@ export class RequestLog {
       }
       this.logger[response.statusCode >= 500 ? 'error' : 'info']({ requestId, ...facts }, whole ? 'request answered' : 'connection lost')
     })
-    next()
   }
 
   /** Log why a request failed by our fault: code, words and stack, which quote no material. */

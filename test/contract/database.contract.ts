@@ -12,6 +12,21 @@ import { projectTables } from './project-tables.js'
 const at = new Date('2026-11-22T10:00:00.123Z')
 const replica = (name: string) => ({ replica: name, country: 'CH', control: 'CH', addedAt: at })
 
+const replicaNamed: Prepared<{ readonly name: string }, { readonly name: string }> = prepared('contract_replica_name', (db, given) =>
+  db
+    .select({ name: replicaTable.replica })
+    .from(replicaTable)
+    .where(eq(replicaTable.replica, given('name'))),
+)
+/** Fails for a divisor of 0. */
+const tenFold: Prepared<{ readonly number: number; readonly divisor: number }, { readonly tenFold: number }> = prepared(
+  'contract_ten_fold',
+  (db, given) =>
+    db
+      .select({ tenFold: sql<number>`${given('number')}::integer * 10 + 0 / ${given('divisor')}::integer` })
+      .from(sql`(select 1) as nothing`),
+)
+
 /** The laws of the `Database` port. @param open - gives a database that is empty or may be emptied; opened several times. */
 export function databaseContract(adapter: string, open: () => Promise<Database>): void {
   describe(`${adapter} as Database`, () => {
@@ -94,6 +109,25 @@ export function databaseContract(adapter: string, open: () => Promise<Database>)
       expect(await database.query((db) => ask(db, 'a', new Date(at.getTime() - 1)))).toEqual([])
     })
 
+    test('readers that ask at once get each its own answer, also when some of their statements fail', async () => {
+      const asked = Array.from({ length: 70 }, (_, number) => number)
+      const answers = await Promise.allSettled(asked.map((number) => database.read(tenFold, { number, divisor: number % 7 })))
+      for (const [number, answer] of answers.entries()) {
+        if (number % 7 === 0) expect(answer).toMatchObject({ status: 'rejected', reason: expect.any(BugError) as BugError })
+        else expect(answer).toEqual({ status: 'fulfilled', value: [{ tenFold: number * 10 }] })
+      }
+      expect(await database.read(tenFold, { number: 4, divisor: 1 })).toEqual([{ tenFold: 40 }])
+    })
+
+    test('who reads sees what was committed, and a reader inside a transaction is a bug that is found at once', async () => {
+      const read = () => database.read(replicaNamed, { name: 'a' })
+      await expect(database.transaction(read)).rejects.toBeInstanceOf(BugError)
+      await expect(database.query(read)).rejects.toBeInstanceOf(BugError)
+      expect(await read()).toEqual([])
+      await database.transaction((tx) => recordReplica(tx, replica('a')))
+      expect(await read()).toEqual([{ name: 'a' }])
+    })
+
     test('what a transaction started without waiting may use the database after it', async () => {
       let later: Promise<unknown> | undefined
       let go: () => void = () => undefined
@@ -166,6 +200,7 @@ export function databaseContract(adapter: string, open: () => Promise<Database>)
       const one = (db: Db) => db.execute(sql`select 1`)
       await expect(other.query(one)).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE' })
       await expect(other.transaction(one)).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE' })
+      await expect(other.read(replicaNamed, { name: 'a' })).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE' })
     })
   })
 }

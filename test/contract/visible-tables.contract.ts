@@ -1,6 +1,6 @@
 // What viewers see through the prepared statements of visible-prepared.table.ts: one statement, many viewers, each with what is its own.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Database, Db } from '../../src/db/database.js'
+import type { Database } from '../../src/db/database.js'
 import * as agreements from '../../src/escrow/agreement.table.js'
 import { insertDeposit } from '../../src/escrow/deposit.table.js'
 import { holdLease, takeLease } from '../../src/escrow/lease.table.js'
@@ -42,15 +42,14 @@ export function visibleTablesContract(adapter: string, open: () => Promise<Datab
     })
     afterAll(() => database.close())
 
-    const ask = <T>(question: (db: Db) => Promise<T>) => database.query(question)
     /** Each question with an answer for who may see, and for who may not. */
     const questions = (who: Viewer) => ({
-      agreements: ask((db) => visible.listAgreementsOf(db, who, '', 10)),
-      agreement: ask((db) => visible.findWholeAgreementOf(db, who, agreementId)),
-      sources: ask((db) => visible.listSourcesOf(db, who, { agreementId, after: '', limit: 10 })),
-      source: ask((db) => visible.findSourceOf(db, who, source)),
-      deposits: ask((db) => visible.listDepositsOf(db, who, { ...source, before: null, limit: 2 })),
-      deposit: ask((db) => visible.findDepositOf(db, who, newDeposit(2, 1).depositId)),
+      agreements: visible.listAgreementsOf(database, who, '', 10),
+      agreement: visible.findWholeAgreementOf(database, who, agreementId),
+      sources: visible.listSourcesOf(database, who, { agreementId, after: '', limit: 10 }),
+      source: visible.findSourceOf(database, who, source),
+      deposits: visible.listDepositsOf(database, who, { ...source, before: null, limit: 2 }),
+      deposit: visible.findDepositOf(database, who, newDeposit(2, 1).depositId),
     })
     const answers = async (who: Viewer) => {
       const asked = Object.entries(questions(who))
@@ -79,12 +78,12 @@ export function visibleTablesContract(adapter: string, open: () => Promise<Datab
     })
 
     test('a page goes on after the one before', async () => {
-      const after = (name: string) => ask((db) => visible.listSourcesOf(db, partner, { agreementId, after: name, limit: 10 }))
+      const after = (name: string) => visible.listSourcesOf(database, partner, { agreementId, after: name, limit: 10 })
       expect((await after('core')).map(({ row }) => row.source)).toEqual(['docs'])
       expect(await after('docs')).toEqual([])
-      const before = (sequence: number) => ask((db) => visible.listDepositsOf(db, partner, { ...source, before: sequence, limit: 2 }))
+      const before = (sequence: number) => visible.listDepositsOf(database, partner, { ...source, before: sequence, limit: 2 })
       expect((await before(2)).map((row) => row.sequence)).toEqual([1])
-      expect(await ask((db) => visible.listAgreementsOf(db, partner, agreementId, 10))).toEqual([])
+      expect(await visible.listAgreementsOf(database, partner, agreementId, 10)).toEqual([])
     })
 
     test('whoever asks at the same time with another key, or the same key in another role, sees nothing', async () => {

@@ -1,5 +1,6 @@
 import { EscrowError } from '../../src/core/errors.js'
 import { Database, type Db, type Tx } from '../../src/db/database.js'
+import type { Prepared } from '../../src/db/prepared.js'
 import { LogHeadStore } from '../../src/store/log-head-store.js'
 import type { ObjectKey } from '../../src/store/object-key.js'
 import { ObjectStore, type ObjectUpload, type ReadRange, type StoredObject, type StoreReport } from '../../src/store/object-store.js'
@@ -71,6 +72,11 @@ export class FailingDatabase extends Database {
   async query<T>(run: (db: Db) => Promise<T>): Promise<T> {
     this.writes.read(databaseFailure)
     return this.inner.query(run)
+  }
+
+  async read<Asked, Row>(statement: Prepared<Asked, Row>, asked: Asked): Promise<readonly Row[]> {
+    this.writes.read(databaseFailure)
+    return this.inner.read(statement, asked)
   }
 
   transaction<T>(run: (tx: Tx) => Promise<T>): Promise<T> {

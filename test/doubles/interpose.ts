@@ -71,6 +71,7 @@ export function databasesInMemory(): () => Promise<void> {
     const kept: Database = {
       exclusive,
       query: async (run) => (await found).query(run),
+      read: async (statement, asked) => (await found).read(statement, asked),
       transaction: async (run) => (await found).transaction(run),
       close: () => lock.release(),
     }

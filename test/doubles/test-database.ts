@@ -6,6 +6,7 @@ import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Database, Db, Tx } from '../../src/db/database.js'
 import { PgliteDatabase } from '../../src/db/pglite-database.js'
+import type { Prepared } from '../../src/db/prepared.js'
 
 /** A real database in memory with up-to-date, empty tables. */
 export type TestDatabase = Database & {
@@ -27,6 +28,7 @@ export async function testDatabase(): Promise<TestDatabase> {
     exclusive: database.exclusive,
     session: database.session,
     query: <T>(run: (db: Db) => Promise<T>) => database.query(run),
+    read: <Asked, Row>(statement: Prepared<Asked, Row>, asked: Asked) => database.read(statement, asked),
     transaction: <T>(run: (tx: Tx) => Promise<T>) => database.transaction(run),
     close: async () => {
       if (lent) idle.push(database)

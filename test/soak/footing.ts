@@ -58,6 +58,7 @@ function keptOpen(database: Database): Database {
   return {
     exclusive: database.exclusive,
     query: (run) => database.query(run),
+    read: (statement, asked) => database.read(statement, asked),
     transaction: (run) => database.transaction(run),
     close: async () => undefined,
   }

@@ -23,6 +23,7 @@ beforeEach(async () => {
   const outliving: Database = {
     exclusive: database.exclusive,
     query: (run) => database.query(run),
+    read: (statement, asked) => database.read(statement, asked),
     transaction: (run) => database.transaction(run),
     close: () => Promise.resolve(),
   }

@@ -1,7 +1,9 @@
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { BugError } from '../../../src/core/errors.js'
 import type { Db } from '../../../src/db/database.js'
 import { PostgresDatabase } from '../../../src/db/postgres-database.js'
+import { prepared, type Prepared } from '../../../src/db/prepared.js'
 import { serviceAddress } from '../../services/addresses.js'
 
 let database: PostgresDatabase
@@ -30,6 +32,40 @@ test('a connection that breaks inside a transaction is unavailability, and the n
 test('a connection that breaks while idle ends nothing', async () => {
   await breakConnection(await database.query(connectionOf))
   await expect.poll(() => database.query(connectionOf).catch(() => 0)).toBeGreaterThan(0)
+})
+
+const slowly: Prepared<{ readonly seconds: number; readonly answer: number }, { readonly answer: number; readonly pid: number }> = prepared(
+  'fault_slowly',
+  (db, given) =>
+    db
+      .select({ answer: sql<number>`${given('answer')}::integer`, pid: sql<number>`pg_backend_pid()` })
+      .from(sql`pg_sleep(${given('seconds')}::float8)`),
+)
+const writing: Prepared<object, { readonly id: string }> = prepared('fault_writing', (db) =>
+  db.select({ id: sql<string>`pg_notify('x', '')`, next: sql`nextval('log_entry_entry_id_seq')` }).from(sql`(select 1) as nothing`),
+)
+
+test('a connection that breaks under many readers fails what they have asked, and whoever asks next has a new one', async () => {
+  const read = (seconds: number, answer: number) => database.read(slowly, { seconds, answer })
+  const pids = new Set((await Promise.all(Array.from({ length: 20 }, (_, answer) => read(0, answer)))).map(([row]) => row!.pid))
+  expect(pids.size).toBe(2)
+  const asked = Array.from({ length: 20 }, (_, answer) => read(answer < 2 ? 30 : 0, answer))
+  const settled = Promise.allSettled(asked)
+  await new Promise((resolve) => void setTimeout(resolve, 100))
+  for (const pid of pids) await breakConnection(pid)
+  for (const one of await settled) expect(one).toMatchObject({ status: 'rejected', reason: { code: 'DATABASE_UNAVAILABLE' } })
+  await expect
+    .poll(() =>
+      read(0, 7).then(
+        ([row]) => row?.answer,
+        () => 0,
+      ),
+    )
+    .toBe(7)
+})
+
+test('a statement that writes is no read', async () => {
+  await expect(database.read(writing, {})).rejects.toBeInstanceOf(BugError)
 })
 
 test('a deadlock is a conflict for one and nothing for the other', async () => {
