@@ -42,6 +42,11 @@ export class RepositoryPacking {
   readonly #stdout: Promise<string>
   readonly #trailer: PackTrailer
   #over = false
+  #hasBegun: () => void = () => undefined
+  /** Git writes the first object. */
+  readonly #begun = new Promise<void>((resolve) => {
+    this.#hasBegun = resolve
+  })
 
   /** Start git. Use `startPacking`, which looks at the repository first. */
   constructor(request: PackingRequest, input: string, signal?: AbortSignal) {
@@ -131,8 +136,9 @@ export class RepositoryPacking {
     }
   }
 
-  /** Git counts objects for a while before it begins to write, into a file that is renamed at the end. */
+  /** Git counts objects for a while, says that it writes, and then does so into a file that is renamed at the end. */
   async #opened(): Promise<FileHandle> {
+    await Promise.race([this.#begun, this.#run.ended.catch(() => undefined)])
     const folder = join(this.#request.gitDir, 'objects', 'pack')
     for (;;) {
       const wasOver = this.#over
@@ -166,7 +172,9 @@ export class RepositoryPacking {
 
   #readLine(line: string): void {
     const [, done, total] = /^Writing objects: +\d+% \((\d+)\/(\d+)\)/.exec(line) ?? []
-    if (done !== undefined) this.#request.onProgress?.({ phase: 'receiving', done: Number(done), total: Number(total) })
+    if (done === undefined) return
+    this.#hasBegun()
+    this.#request.onProgress?.({ phase: 'receiving', done: Number(done), total: Number(total) })
   }
 }
 
