@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
 import { EscrowError, isEscrowError } from '../core/errors.js'
 import { jsonBodyBytesMax } from '../core/http-limits.js'
-import { offerPieceBytes, sendAttemptsMax, sendPauseMs, signedDocumentBytesMax } from '../core/limits.js'
+import { offerPieceBytes, readBlockBytes, sendAttemptsMax, sendPauseMs, signedDocumentBytesMax } from '../core/limits.js'
 import type { CommandContext } from './command.js'
 import { readNamedFile } from './files.js'
 
@@ -97,7 +97,9 @@ export class SendingDesk {
   /** @returns the offset behind the piece, or where the service wants to go on. */
   private async piece(file: FileToSend, offset: number, path: string): Promise<number> {
     const end = Math.min(offset + offerPieceBytes, file.sizeBytes)
-    const body = () => (end === offset ? Readable.from([]) : createReadStream(file.path, { start: offset, end: end - 1 }))
+    // Each block passes through several streams: 303 MiB cost 1.0 s of processor time in blocks of 64 KiB, 0.4 s in these.
+    const part = { start: offset, end: end - 1, highWaterMark: readBlockBytes }
+    const body = () => (end === offset ? Readable.from([]) : createReadStream(file.path, part))
     return (await this.ask(Size, `${path}?offset=${offset}`, { method: 'POST', body })).sizeBytes
   }
 

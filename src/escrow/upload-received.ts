@@ -1,11 +1,13 @@
-import { open } from 'node:fs/promises'
+import { open, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Inject, Injectable } from '@nestjs/common'
 import { EscrowError, isEscrowError } from '../core/errors.js'
 import { translateFull, withScratch } from '../deposit/scratch.js'
+import type { Manifest } from '../format/manifest.js'
 import type { ArchiveReader } from '../store/archive-reader.js'
+import type { ExpectedObject } from '../store/expected-object.js'
 import { GrowingFile } from '../store/growing-file.js'
-import { objectKeys } from '../store/object-key.js'
+import { objectKeys, type ObjectKey } from '../store/object-key.js'
 import { ReplicaSet } from '../store/replica-set.js'
 import { requireEvery, type Placement } from '../store/replica.js'
 import { AdoptAttachment } from './adopt-attachment.js'
@@ -45,20 +47,42 @@ export class UploadReceived {
       const path = join(folder, 'received.age')
       const file = await translateFull(open(path, 'wx', 0o600))
       try {
-        let bytes = 0
-        for await (const block of outbox.open(offer.envelopeKey, envelope, signal)) {
-          await translateFull(file.writeFile(block))
-          bytes += block.length
-          onBytes?.(bytes, envelope.sizeBytes)
-        }
+        // Replicas follow what has been verified; nothing becomes visible before the last byte has.
+        const growing = new GrowingFile(path)
+        const verified = this.verify({ outbox, key: offer.envelopeKey, envelope, onBytes }, { file, growing }, signal)
+        const sending = this.replicas.uploadGrowingFile(offer.envelopeKey, { file: growing, commit: verified }, { retainUntil }, signal)
+        // Should both fail, what is wrong with the bytes is the reason for the rest.
+        const [, placed] = await Promise.allSettled([verified, sending])
+        await verified
+        const placement = placed.status === 'fulfilled' ? placed.value : await sending
+        if (placement.stored.length === 0) requireEvery(placement)
+        return placement
       } finally {
         await file.close()
       }
-      const growing = { file: GrowingFile.finished(path, envelope.sizeBytes), commit: Promise.resolve(envelope) }
-      const placement = await this.replicas.uploadGrowingFile(offer.envelopeKey, growing, { retainUntil }, signal)
-      if (placement.stored.length === 0) requireEvery(placement)
-      return placement
     })
+  }
+
+  private async verify(
+    from: {
+      readonly outbox: ArchiveReader
+      readonly key: ObjectKey
+      readonly envelope: Manifest['envelope']
+      readonly onBytes: ReportReceived | undefined
+    },
+    to: { readonly file: FileHandle; readonly growing: GrowingFile },
+    signal: AbortSignal,
+  ): Promise<ExpectedObject> {
+    const { envelope, onBytes } = from
+    let bytes = 0
+    for await (const block of from.outbox.open(from.key, envelope, signal)) {
+      await translateFull(to.file.writeFile(block))
+      bytes += block.length
+      to.growing.advance(bytes)
+      onBytes?.(bytes, envelope.sizeBytes)
+    }
+    to.growing.finish(bytes)
+    return envelope
   }
 
   /** Those that the store holds already are locked as long as this deposit. */

@@ -1,7 +1,8 @@
-import { mkdir, open, readdir, rm, stat } from 'node:fs/promises'
+import { mkdir, open, readdir, rm, stat, type FileHandle } from 'node:fs/promises'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import type { Clock, Entropy } from '../core/environment.js'
 import { assert, EscrowError } from '../core/errors.js'
+import { readBlockBytes } from '../core/limits.js'
 import { ArchiveReader } from './archive-reader.js'
 import { orNull, pathBelow, translated } from './fs-durable.js'
 import { FsObjectStore } from './fs-object-store.js'
@@ -55,12 +56,12 @@ export class FsOfferInbox extends OfferInbox {
             details: { sizeBytes: size },
           })
         }
-        for await (const bytes of piece.bytes) {
-          size += bytes.length
+        for await (const blocks of gathered(piece.bytes)) {
+          size += sizeOf(blocks)
           if (size > piece.sizeBytesMax) {
             throw new EscrowError('DEPOSIT_TOO_LARGE', `expected a file of at most ${piece.sizeBytesMax} bytes, got more`)
           }
-          await translated('write an offer', () => handle.appendFile(bytes))
+          await translated('write an offer', () => appendAll(handle, blocks))
         }
         return size
       } finally {
@@ -93,4 +94,31 @@ export class FsOfferInbox extends OfferInbox {
     assert(/^[a-z0-9_-]{1,200}$/.test(offer), 'an offer has a plain name')
     return join(this.root, offer)
   }
+}
+
+/** What arrives comes in pieces of 64 KiB or less: a megabyte of them is written at once. What has arrived when the source fails is given first. */
+async function* gathered(source: AsyncIterable<Uint8Array>): AsyncGenerator<readonly Uint8Array[]> {
+  let blocks: Uint8Array[] = []
+  try {
+    for await (const bytes of source) {
+      blocks.push(bytes)
+      if (sizeOf(blocks) < readBlockBytes) continue
+      yield blocks
+      blocks = []
+    }
+  } catch (error) {
+    if (blocks.length > 0) yield blocks
+    throw error
+  }
+  if (blocks.length > 0) yield blocks
+}
+
+const sizeOf = (blocks: readonly Uint8Array[]): number => blocks.reduce((sum, bytes) => sum + bytes.length, 0)
+
+/** The file was opened to append. */
+async function appendAll(handle: FileHandle, blocks: readonly Uint8Array[]): Promise<void> {
+  const { bytesWritten } = await handle.writev([...blocks])
+  if (bytesWritten === sizeOf(blocks)) return
+  // A disk that is nearly full takes some of it; what is left says why.
+  await handle.appendFile(Buffer.concat(blocks).subarray(bytesWritten))
 }

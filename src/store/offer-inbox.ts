@@ -23,6 +23,7 @@ export abstract class OfferInbox {
    *
    * @param piece.offset - what the sender believes to have arrived.
    * @param piece.sizeBytesMax - of the whole file.
+   * @param piece.bytes - they must not change any more.
    * @returns the size of the file afterwards. When the bytes end early, what came stays.
    * @throws EscrowError `OFFER_OFFSET` with the real size in `details.sizeBytes`; `DEPOSIT_TOO_LARGE`; `STORE_*`; what `bytes` throws
    */

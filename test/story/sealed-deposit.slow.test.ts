@@ -78,6 +78,9 @@ test('the agent cannot open what it receives, and a changed or unfinished folder
   expect(await refused((folder) => flip(fileOf(folder, '.bundle.age')))).toBe('OBJECT_CORRUPT')
   expect(await refused((folder) => flip(fileOf(folder, '.inventory.age')))).toBe('OBJECT_CORRUPT')
   expect(await refused((folder) => rmSync(fileOf(folder, 'deposit-statement.json')))).toBe('OBJECT_MISSING')
+  expect(
+    readdirSync(home.replica, { recursive: true }).filter((name) => String(name).endsWith('.age') && /-full/.test(String(name))),
+  ).toEqual([])
 }, 60_000)
 
 test('a full deposit is received, once', async () => {
