@@ -12,6 +12,21 @@ export interface Transport {
   readonly ownUrl: string
 }
 
+/** How large the fleet of workers' sources is. */
+export interface FleetWish {
+  readonly sources: number
+  readonly polls: number
+  /** Where workers leave what took their time; null for nowhere. */
+  readonly profile: string | null
+}
+
+/** What a run is told. */
+export interface BenchWish {
+  readonly remote: string
+  readonly rounds: number
+  readonly fleet: FleetWish
+}
+
 /** Everything that rows share. */
 export class Bench {
   private readonly memory = new Map<string, Promise<unknown>>()
@@ -21,15 +36,26 @@ export class Bench {
 
   /**
    * @param root - an empty folder; removed by `close`.
-   * @param remote - a path or a URL.
-   * @param rounds - how often each side of a comparison is run, alternately.
+   * @param wish.remote - a path or a URL.
+   * @param wish.rounds - how often each side of a comparison is run, alternately.
    */
   constructor(
     readonly root: string,
-    readonly remote: string,
-    readonly rounds: number,
+    private readonly wish: BenchWish,
     readonly say: (line: string) => void,
   ) {}
+
+  get remote(): string {
+    return this.wish.remote
+  }
+
+  get rounds(): number {
+    return this.wish.rounds
+  }
+
+  get fleet(): FleetWish {
+    return this.wish.fleet
+  }
 
   /** Where the remote is on this machine; null for a URL. */
   get remotePath(): string | null {

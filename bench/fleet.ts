@@ -11,7 +11,6 @@ import { measure } from './measure.js'
 import { makeSyntheticRemote } from './synthetic-remote.js'
 import { postgres, redis } from './tools.js'
 
-export const fleetSources = 200
 const workerCount = 2
 const refs = 300
 /** Of Linux on every machine that we know (sysconf(_SC_CLK_TCK)). */
@@ -43,6 +42,7 @@ export class Fleet {
     private readonly client: Client,
     readonly redisUrl: string,
     readonly remote: string,
+    private readonly profile: string | null,
   ) {}
 
   /** @returns null when PostgreSQL or Redis is not installed. */
@@ -53,18 +53,19 @@ export class Fleet {
   private static async open(bench: Bench): Promise<Fleet | null> {
     const [databaseUrl, redisUrl] = [await postgres(bench), await redis(bench)]
     if (databaseUrl === null || redisUrl === null) return null
-    bench.say(`fleet: an agreement with ${fleetSources} sources`)
+    const { sources, profile } = bench.fleet
+    bench.say(`fleet: an agreement with ${sources} sources`)
     await measure(['psql', '--quiet', databaseUrl, '-c', 'create database fleet'])
     const postgresUrl = databaseUrl.replace(/\/[^/]*$/, '/fleet')
     const remote = `${await bench.folder('fleet-remote')}/product.git`
     await makeSyntheticRemote(remote, 1)
     await addRefs(remote)
-    const names = Array.from({ length: fleetSources }, (_, place) => `source-${place}`)
+    const names = Array.from({ length: sources }, (_, place) => `source-${place}`)
     const jobs = { depositsAtOnce: 4, hostAtOnce: 1000, hostPerMinute: 100_000 }
     const home = await BenchHome.arm(await bench.folder('fleet-home'), { url: remote, names, postgresUrl, redisUrl, jobs })
     const client = new Client({ connectionString: postgresUrl })
     await client.connect()
-    const fleet = new Fleet(client, redisUrl, remote)
+    const fleet = new Fleet(client, redisUrl, remote, profile)
     bench.atEnd(() => fleet.close())
     // Nothing begins before it is timed.
     await fleet.sql("update source set look_at = now() + interval '1 day'")
@@ -94,7 +95,8 @@ export class Fleet {
 
   private async start(worker: number, home: string): Promise<void> {
     const environment = { ...process.env, ESCROW_HTTP_PORT: '0' }
-    const argv = [mainProgram, 'serve', '--role', 'worker', '--home', home]
+    const profiled = this.profile === null ? [] : ['--cpu-prof', '--cpu-prof-dir', this.profile]
+    const argv = [...profiled, mainProgram, 'serve', '--role', 'worker', '--home', home]
     const child = spawn(process.execPath, argv, { env: environment, stdio: ['ignore', 'ignore', 'pipe'] })
     this.workers.push(child)
     if (child.stderr === null) throw new Error('expected the words of a worker')

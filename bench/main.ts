@@ -1,4 +1,5 @@
-// `npm run bench -- --remote <path-or-url> [--rows a,b] [--rounds n] [--json]`: the speed table of docs/PERFORMANCE.md.
+// `npm run bench -- --remote <path-or-url> [--rows a,b] [--rounds n] [--json]`: the speed table of docs/PERFORMANCE.md. For trials `--sources n` and
+// `--polls n` make a smaller fleet, and `--profile <folder>` keeps a profile of each of its workers.
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -53,6 +54,9 @@ async function main(argv: readonly string[]): Promise<number> {
       rows: { type: 'string' },
       rounds: { type: 'string', default: '1' },
       json: { type: 'boolean', default: false },
+      sources: { type: 'string', default: '200' },
+      polls: { type: 'string', default: '10000' },
+      profile: { type: 'string' },
     },
   })
   const names = values.rows?.split(',') ?? rows.map((row) => row.name)
@@ -62,10 +66,10 @@ async function main(argv: readonly string[]): Promise<number> {
     process.stderr.write(`${usage}\n`)
     return 2
   }
+  const fleet = { sources: Number(values.sources), polls: Number(values.polls), profile: values.profile ?? null }
   const machine = await describeMachine()
-  const bench = new Bench(await mkdtemp(join(tmpdir(), 'reduit-bench-')), values.remote, rounds, (line) =>
-    process.stderr.write(`${line}\n`),
-  )
+  const wish = { remote: values.remote, rounds, fleet }
+  const bench = new Bench(await mkdtemp(join(tmpdir(), 'reduit-bench-')), wish, (line) => process.stderr.write(`${line}\n`))
   try {
     const found: { row: BenchRow; outcome: RowOutcome }[] = []
     for (const row of chosen) found.push({ row, outcome: await row.run(bench) })

@@ -92,9 +92,11 @@ export class BenchArchive {
     return {
       manifest: last.manifest,
       manifestDigest: sha256Hex(canonicalize(last.manifest)),
-      inventory: last.inventory.plain,
-      knownObjects: () => this.deposits.map((deposit) => Readable.from([deposit.knownObjects.bytes])),
-      fullBundleBytes: this.deposits[0]?.manifest.bundle.sizeBytes ?? 0,
+      open: async () => ({
+        inventory: last.inventory.plain,
+        knownObjects: () => this.deposits.map((deposit) => Readable.from([deposit.knownObjects.bytes])),
+        fullBundleBytes: this.deposits[0]?.manifest.bundle.sizeBytes ?? 0,
+      }),
     }
   }
 

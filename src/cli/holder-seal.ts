@@ -14,7 +14,7 @@ import type { Source } from '../format/agreement.js'
 import type { InventoryAttachment } from '../format/attachment.js'
 import { canonicalize } from '../format/canonical-json.js'
 import { knownObjectsKeyOf } from '../format/known-objects.js'
-import { Manifest } from '../format/manifest.js'
+import { Manifest, type Inventory } from '../format/manifest.js'
 import { epochOf, type SignedAgreement } from '../format/signed-agreement.js'
 import { signDocument } from '../format/signed-document.js'
 import { DepositStatement } from '../format/statement.js'
@@ -121,7 +121,7 @@ async function attachedTo(
   context: CommandContext,
   sealing: Sealing,
   outbox: AttachmentOutbox,
-): Promise<Pick<DepositRequest, 'attached' | 'attachmentsWait' | 'attachedFindings'>> {
+): Promise<Pick<DepositRequest, 'attached' | 'attachmentsWait'>> {
   const { options, previous } = sealing
   const named = (options.attach ?? []).map(parseAttach)
   const fresh: SealedAttachment[] = []
@@ -129,12 +129,13 @@ async function attachedTo(
     const file = await fileToAttach(context, one)
     fresh.push(await withScratch(join(options.state, 'scratch'), (folder) => outbox.attach(file, folder, context.signal)))
   }
-  const { files, findings } = attachedFiles(previous, vaultOf(sealing), fresh)
+  const attached = (inventory: Inventory | null) =>
+    attachedFiles(previous === null ? null : { manifest: previous.manifest, inventory }, vaultOf(sealing), fresh)
   const textOf = (entry: InventoryAttachment) => Buffer.from(canonicalize(entry)).toString('utf8')
-  const before = new Set(previous?.inventory?.attachments?.map(textOf))
+  const before = new Set((await previous?.open())?.inventory?.attachments?.map(textOf))
   // Every run of a job may name the same files: only what is new is a reason for a deposit.
   const attachmentsWait = fresh.some(({ entry }) => !before.has(textOf(entry)))
-  return { attached: files, attachmentsWait, attachedFindings: findings }
+  return { attached, attachmentsWait }
 }
 
 function requestOf({ options, agreement, source, previous }: Sealing, at: { readonly url: string; readonly now: Date }): DepositRequest {

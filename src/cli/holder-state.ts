@@ -76,10 +76,12 @@ export class DepositorState {
     return {
       manifest,
       manifestDigest,
-      inventory: whole ? await this.readInventory(folder) : null,
-      knownObjects: () => files.map((file) => createReadStream(file)),
-      fullBundleBytes: base?.manifest.bundle.sizeBytes ?? 0,
       fullTakenAt: new Date(base?.manifest.takenAt ?? manifest.takenAt),
+      open: async () => ({
+        inventory: whole ? await this.readInventory(folder) : null,
+        knownObjects: () => files.map((file) => createReadStream(file)),
+        fullBundleBytes: base?.manifest.bundle.sizeBytes ?? 0,
+      }),
     }
   }
 

@@ -1,8 +1,9 @@
-import { drizzle } from 'drizzle-orm/node-postgres'
+import { PgDialect } from 'drizzle-orm/pg-core'
+import { drizzle, NodePgSession, NodePgTransaction } from 'drizzle-orm/node-postgres'
 import { Client, Pool, type PoolClient } from 'pg'
-import { isEscrowError } from '../core/errors.js'
+import { BugError, isEscrowError } from '../core/errors.js'
 import { databaseConnectTimeoutMs, databaseStatementTimeoutMs } from '../core/limits.js'
-import { committable, databaseFault, translateFaults } from './database-fault.js'
+import { databaseFault, translateFaults } from './database-fault.js'
 import { Database, type Db, type Tx } from './database.js'
 import { HandleScope } from './handle-scope.js'
 import { migrate } from './migrate.js'
@@ -73,13 +74,7 @@ export class PostgresDatabase extends Database {
   }
 
   transaction<T>(run: (tx: Tx) => Promise<T>): Promise<T> {
-    return this.#scope.enter(() =>
-      // Not drizzle's transaction over the pool: when its BEGIN fails it never gives the connection back.
-      translateFaults<Tx, T>(
-        (lent) => this.#withClient((client) => drizzle(client).transaction(async (tx) => committable(tx, await lent(tx)))),
-        run,
-      ),
-    )
+    return this.#scope.enter(() => translateFaults<Tx, T>((lent) => this.#withClient((client) => inTransaction(client, lent)), run))
   }
 
   close(): Promise<void> {
@@ -97,6 +92,39 @@ export class PostgresDatabase extends Database {
     } finally {
       client.release(broken)
     }
+  }
+}
+
+const dialect = new PgDialect()
+/** One for each connection, so that what was prepared with it serves the next transaction too. */
+const transactions = new WeakMap<PoolClient, Tx>()
+
+function transactionOn(client: PoolClient): Tx {
+  const known = transactions.get(client)
+  if (known !== undefined) return known
+  const made = new NodePgTransaction<Record<string, never>, Record<string, never>>(
+    dialect,
+    new NodePgSession(client, dialect, undefined),
+    undefined,
+  )
+  transactions.set(client, made)
+  return made
+}
+
+/**
+ * Not drizzle's transaction over the pool: when its BEGIN fails it never gives the connection back. It does not look at the answer to COMMIT
+ * either, which is a rollback without an error when a statement failed and was swallowed.
+ */
+async function inTransaction<T>(client: PoolClient, run: (tx: Tx) => Promise<T>): Promise<T> {
+  await client.query('begin')
+  try {
+    const result = await run(transactionOn(client))
+    const { command } = await client.query('commit')
+    if (command !== 'COMMIT') throw new BugError('a transaction went on after a failed statement')
+    return result
+  } catch (error) {
+    await client.query('rollback')
+    throw error
   }
 }
 

@@ -23,7 +23,8 @@ interface Runnable<Row> {
 }
 
 /**
- * A statement that is built at its first run with a handle. A transaction's handle is a new one each time, so there it saves nothing.
+ * A statement that is built at its first run with a handle. On PostgreSQL a connection keeps its handles; a transaction on PGlite has a new one
+ * each time, so there it saves nothing.
  *
  * @param name - unique in the program, at most 63 letters: connections know it by this name.
  * @param build - must not use values of its surroundings: they would stay in the statement for whoever runs it next. Defined at the top

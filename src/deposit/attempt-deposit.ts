@@ -17,7 +17,7 @@ import { collectAttachments, type CollectedAttachments } from './collect-attachm
 import { checkFullPack, checkIncrementalPack, type CheckedPack, type NeedsFull } from './check-pack.js'
 import { CommitGraph } from './commit-graph.js'
 import { completeListing } from './complete-listing.js'
-import type { PreviousDeposit } from './deposit-request.js'
+import type { OpenedDeposit } from './deposit-request.js'
 import { describeDeposit, type Description } from './describe-deposit.js'
 import { emptyPack } from './empty-pack.js'
 import { EnvelopeUpload } from './place-envelope.js'
@@ -39,7 +39,7 @@ import { takeOwnPack } from './take-own-pack.js'
 export async function attemptDeposit(work: AttemptWork, signal?: AbortSignal): Promise<AttemptResult> {
   const { request, tools } = work
   const space = await inspectScratch(tools.scratch.root)
-  const bundleBytes = work.chain === null ? (request.previous?.fullBundleBytes ?? 0) : 0
+  const bundleBytes = work.chain === null ? (work.before?.fullBundleBytes ?? 0) : 0
   requireScratchSpace(space, scratchBytesMin + bundleBytes * scratchPerPackByte)
   return withScratch(tools.scratch.root, async (folder) => {
     const sealed = sealHeader([request.vault.recipient], tools.entropy)
@@ -158,7 +158,7 @@ async function completePush(
 }
 
 /** What the pack and the inventories of the chain show of the history. */
-async function archivedHistory(commits: CommitGraph, previous: PreviousDeposit | null): Promise<CommitGraph> {
+async function archivedHistory(commits: CommitGraph, previous: OpenedDeposit | null): Promise<CommitGraph> {
   const all = new CommitGraph()
   all.addLines(commits.lines())
   for await (const lines of previous?.history?.() ?? []) all.addLines(lines)
@@ -172,10 +172,10 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
 
 /** What the depositor says it sent is not what came: it blocks, like every history that somebody must explain. */
 /** What nobody has hashed since the depositor's git took it in: this pack, or one that it rests on. */
-function notChecked({ noFsck, chain }: Attempt): readonly Finding[] {
+function notChecked({ noFsck, chain, request }: Attempt): readonly Finding[] {
   const finding = { code: 'PACK_NOT_CHECKED', severity: 'warning' } as const
   if (noFsck) return [{ ...finding, subject: 'pack', detail: 'copied from the repository of its depositor; no object was hashed again' }]
-  const isBefore = chain?.previous.manifest.findings.some(({ code }) => code === finding.code) === true
+  const isBefore = chain !== null && request.previous?.manifest.findings.some(({ code }) => code === finding.code) === true
   return isBefore ? [{ ...finding, subject: 'chain', detail: 'a deposit that this one rests on was copied and not hashed again' }] : []
 }
 
@@ -193,14 +193,14 @@ function describe(
   signal?: AbortSignal,
 ): Promise<Description> {
   const { request, tools, chain, listing, gitDir, folder, findings, space } = attempt
-  const sizes = { bundleBytes: found.taken.bundle.sizeBytes, beforeBytes: request.previous?.fullBundleBytes ?? 0 }
+  const sizes = { bundleBytes: found.taken.bundle.sizeBytes, beforeBytes: attempt.before?.fullBundleBytes ?? 0 }
   const sources = {
     listing,
     checked: found.checked,
     gitDir,
     folder,
     remote: tools.remote,
-    before: request.previous?.inventory ?? null,
+    before: attempt.before?.inventory ?? null,
     chainInventory: chain?.inventory ?? null,
     full: chain === null ? sizes : null,
     attachments: found.attachments,

@@ -4,7 +4,7 @@ import type { RefListing } from '../git/git-remote.js'
 import type { DepositPlace, ObjectKey } from '../store/object-key.js'
 import type { InventoryParts } from './compose-manifest.js'
 import type { NeedsFull } from './check-pack.js'
-import type { DepositRequest, DepositTools, PreparedDeposit, PreviousDeposit } from './deposit-request.js'
+import type { AttachedFiles, DepositRequest, DepositTools, OpenedDeposit, PreparedDeposit } from './deposit-request.js'
 import type { DepositPlan } from './plan-deposit.js'
 import type { ScratchReport } from './scratch.js'
 
@@ -15,8 +15,11 @@ export interface AttemptWork {
   readonly listing: RefListing
   readonly refsDigest: string
   readonly takenAt: Date
+  /** What is in the deposit before; null for the first. */
+  readonly before: OpenedDeposit | null
   /** What an incremental rests on; null makes a full deposit. */
-  readonly chain: { readonly inventory: Inventory; readonly previous: PreviousDeposit } | null
+  readonly chain: { readonly inventory: Inventory; readonly previous: OpenedDeposit } | null
+  readonly attached: AttachedFiles['files']
   /** Found before the attempt. */
   readonly findings: readonly Finding[]
 }

@@ -1,13 +1,19 @@
 // Pure: which attached files the next deposit names. A file stays attached from deposit to deposit until another of its name comes.
 import type { AttachedFile } from '../format/attachment.js'
-import type { Finding } from '../format/manifest.js'
+import type { Finding, Inventory, Manifest } from '../format/manifest.js'
 import type { ExpectedObject } from '../store/expected-object.js'
-import type { PreviousDeposit } from './deposit-request.js'
+import type { AttachedFiles } from './deposit-request.js'
 
 /** An attached file, and its age file. */
 export interface SealedAttachment {
   readonly entry: AttachedFile
   readonly sealed: ExpectedObject
+}
+
+/** What the deposit before says of itself, and what is in it: null when that cannot be opened any more. */
+export interface DepositBefore {
+  readonly manifest: Manifest
+  readonly inventory: Inventory | null
 }
 
 /**
@@ -19,10 +25,10 @@ export interface SealedAttachment {
  * @returns by name; a finding for each file that has to be attached again.
  */
 export function attachedFiles(
-  before: Pick<PreviousDeposit, 'manifest' | 'inventory'> | null,
+  before: DepositBefore | null,
   vault: { readonly recipient: string; readonly epoch: number },
   waiting: readonly SealedAttachment[],
-): { readonly files: readonly SealedAttachment[]; readonly findings: readonly Finding[] } {
+): AttachedFiles {
   const fresh = new Map(waiting.map((file) => [file.entry.name, file]))
   const carried = before === null ? { files: [], lost: [] } : carriedFrom(before, vault)
   const files = new Map([...carried.files.map((file): [string, SealedAttachment] => [file.entry.name, file]), ...fresh])
@@ -37,10 +43,7 @@ export function attachedFiles(
   return { files: [...files.values()].toSorted((left, right) => (left.entry.name < right.entry.name ? -1 : 1)), findings }
 }
 
-function carriedFrom(
-  { manifest, inventory }: Pick<PreviousDeposit, 'manifest' | 'inventory'>,
-  vault: { readonly recipient: string; readonly epoch: number },
-) {
+function carriedFrom({ manifest, inventory }: DepositBefore, vault: { readonly recipient: string; readonly epoch: number }) {
   const { attachments, envelope } = manifest
   if (inventory === null) {
     const why = 'the names in the deposit before cannot be read any more'

@@ -36,10 +36,10 @@ export async function collectAttachments(
   pointers: ReturnType<typeof scanLfsPointers> | undefined,
   signal?: AbortSignal,
 ): Promise<CollectedAttachments | null> {
-  const { request, tools, chain } = attempt
+  const { tools, chain } = attempt
   const archive = tools.attachments
   if (archive === undefined) return null
-  const attached = (request.attached ?? []).slice(0, attachmentsMax)
+  const attached = attempt.attached.slice(0, attachmentsMax)
   const wanted = new Map(await pointers)
   // What the deposits before could not have may be there by now.
   for (const { oid, sizeBytes } of chain?.inventory.lfsMissing ?? []) if (!wanted.has(oid)) wanted.set(oid, sizeBytes)

@@ -20,6 +20,14 @@ export interface PreviousDeposit {
   readonly manifest: Manifest
   /** SHA-256 of the manifest, as the next one names it. */
   readonly manifestDigest: Sha256Hex
+  /** When the chain's full deposit was taken, where the caller asks this record whether a full one is due. */
+  readonly fullTakenAt?: Date
+  /** Reads what a new deposit rests on. Of a remote that has not changed the manifest says all that is needed. */
+  readonly open: () => Promise<OpenedDeposit>
+}
+
+/** What is in the deposit that a new one follows. */
+export interface OpenedDeposit {
   /** Null when it cannot be opened any more: that costs one full deposit. */
   readonly inventory: Inventory | null
   /** The known-objects files of its chain, from the full to this one; called once for each check. */
@@ -28,8 +36,12 @@ export interface PreviousDeposit {
   readonly history?: () => AsyncIterable<readonly string[]>
   /** Size of the bundle of the chain's full deposit. */
   readonly fullBundleBytes: number
-  /** When the chain's full deposit was taken, where the caller asks this record whether a full one is due. */
-  readonly fullTakenAt?: Date
+}
+
+/** Files that people attached, each with its age file in the archive, and what happened to others. */
+export interface AttachedFiles {
+  readonly files: readonly { readonly entry: AttachedFile; readonly sealed: ExpectedObject }[]
+  readonly findings: readonly Finding[]
 }
 
 /** What is to be deposited, and under which agreement. */
@@ -66,12 +78,10 @@ export interface DepositRequest {
    * says so (`PACK_NOT_CHECKED`).
    */
   readonly noFsck?: boolean
-  /** Files that people attached, each with its age file in the archive: those of the deposit before, and those that wait. */
-  readonly attached?: readonly { readonly entry: AttachedFile; readonly sealed: ExpectedObject }[]
-  /** Some of them are in no deposit yet: one is made even when the repository is as it was. */
+  /** What people attached: to the deposit before, whose inventory this is given, and since. */
+  readonly attached?: (before: Inventory | null) => AttachedFiles
+  /** Some of it is in no deposit yet: one is made even when the repository is as it was. */
   readonly attachmentsWait?: boolean
-  /** What happened to others of them. */
-  readonly attachedFindings?: readonly Finding[]
   /** What the depositor says it sends, verified; what differs is a finding. */
   readonly stated?: StatementOf<'deposit-statement'>
 }

@@ -6,7 +6,7 @@ import { digestRefs } from '../format/refs-digest.js'
 import type { RefListing } from '../git/git-remote.js'
 import { attemptDeposit } from './attempt-deposit.js'
 import { restartFinding } from './compose-manifest.js'
-import type { DepositRequest, DepositResult, DepositTools, PreviousDeposit } from './deposit-request.js'
+import type { AttachedFiles, DepositRequest, DepositResult, DepositTools, OpenedDeposit, PreviousDeposit } from './deposit-request.js'
 
 /**
  * Take one deposit, store its envelope on the replicas and check the seal.
@@ -27,8 +27,10 @@ export async function prepareDeposit(request: DepositRequest, tools: DepositTool
   // What is sealed to an epoch that is over must be sealed again, changed or not.
   const asBefore = isSealedTo(request.vault, request.previous) && request.previous?.manifest.refsDigest === refsDigest
   if (asBefore && !request.full && request.attachmentsWait !== true) return { outcome: 'unchanged', listing, refsDigest }
-  const basis = basisOf(request, listing)
-  const work = { request, tools, listing, refsDigest, takenAt }
+  const before = (await request.previous?.open()) ?? null
+  const attached = request.attached?.(before?.inventory ?? null) ?? { files: [], findings: [] }
+  const basis = basisOf(request, { listing, before, attached })
+  const work = { request, tools, listing, refsDigest, takenAt, before, attached: attached.files }
   const first = await attemptDeposit({ ...work, ...basis }, signal)
   if (first.outcome === 'prepared') return first
   // The chain does not hold what the remote leaned on: an incremental would be a chain that cannot be restored.
@@ -45,23 +47,27 @@ function isSealedTo(vault: DepositRequest['vault'], previous: PreviousDeposit | 
 
 /** What the deposit rests on, and why on nothing. */
 interface Basis {
-  readonly chain: { readonly inventory: Inventory; readonly previous: PreviousDeposit } | null
+  readonly chain: { readonly inventory: Inventory; readonly previous: OpenedDeposit } | null
   readonly findings: readonly Finding[]
 }
 
-function basisOf(request: DepositRequest, listing: RefListing): Basis {
+function basisOf(
+  request: DepositRequest,
+  found: { readonly listing: RefListing; readonly before: OpenedDeposit | null; readonly attached: AttachedFiles },
+): Basis {
   const { previous, vault } = request
-  const findings = request.attachedFindings ?? []
-  if (previous === null || request.full || request.chainComplete === true) return { chain: null, findings }
+  const { listing, before } = found
+  const { findings } = found.attached
+  if (previous === null || before === null || request.full || request.chainComplete === true) return { chain: null, findings }
   const restarted = (why: string): Basis => ({ chain: null, findings: [...findings, restartFinding(why)] })
-  const { inventory, manifest } = previous
+  const { inventory } = before
   if (inventory === null) return restarted('the inventory of the deposit before cannot be opened')
   if (listing.objectFormat !== inventory.objectFormat) {
     return restarted(`the object format was ${inventory.objectFormat}, is ${listing.objectFormat}`)
   }
   // A chain opens with one vault key: whoever receives the shares of an epoch must be able to restore from them alone.
   if (!isSealedTo(vault, previous)) {
-    return restarted(`the vault's epoch was ${manifest.envelope.epoch}, is ${vault.epoch}`)
+    return restarted(`the vault's epoch was ${previous.manifest.envelope.epoch}, is ${vault.epoch}`)
   }
-  return { chain: { inventory, previous }, findings }
+  return { chain: { inventory, previous: before }, findings }
 }

@@ -3,6 +3,7 @@ import { index, integer, pgTable, primaryKey, text, uniqueIndex } from 'drizzle-
 import { EscrowError } from '../core/errors.js'
 import { digest, instant, oneOf } from '../db/columns.js'
 import type { Db, Tx } from '../db/database.js'
+import { prepared, type Prepared } from '../db/prepared.js'
 import { first, page } from '../db/rows.js'
 import type { Role } from '../format/agreement.js'
 
@@ -114,8 +115,15 @@ export async function insertEpochs(tx: Tx, rows: readonly VaultEpochRow[]): Prom
 
 /** One agreement, or null. */
 export async function findAgreement(db: Db, agreementId: string): Promise<AgreementRow | null> {
-  return first(await db.select().from(agreementTable).where(eq(agreementTable.agreementId, agreementId)))
+  return first(await agreementFound(db, { agreementId }))
 }
+
+const agreementFound: Prepared<{ readonly agreementId: string }, AgreementRow> = prepared('agreement_found', (db, given) =>
+  db
+    .select()
+    .from(agreementTable)
+    .where(eq(agreementTable.agreementId, given('agreementId'))),
+)
 
 /** The version that a manifest or statement names by its digest, or null. */
 export async function findVersionByDigest(db: Db, digestHex: string): Promise<AgreementVersionRow | null> {
@@ -233,9 +241,13 @@ export async function settleEpochs(tx: Tx, agreementId: string, epochs: readonly
 
 /** The epoch that deposits are sealed to, or null while the vault is not armed. */
 export async function findCurrentEpoch(db: Db, agreementId: string): Promise<VaultEpochRow | null> {
-  const rule = and(eq(vaultEpochTable.agreementId, agreementId), inArray(vaultEpochTable.state, ['armed', 'exposed']))
-  return first(await db.select().from(vaultEpochTable).where(rule))
+  return first(await currentEpoch(db, { agreementId }))
 }
+
+const currentEpoch: Prepared<{ readonly agreementId: string }, VaultEpochRow> = prepared('current_epoch', (db, given) => {
+  const rule = and(eq(vaultEpochTable.agreementId, given('agreementId')), inArray(vaultEpochTable.state, ['armed', 'exposed']))
+  return db.select().from(vaultEpochTable).where(rule)
+})
 
 /** Move an epoch to its next state. @throws EscrowError `AGREEMENT_STATE` when it is not in the state `from`; `DATABASE_CONFLICT` when another one is current. */
 export async function moveEpoch(

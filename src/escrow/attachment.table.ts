@@ -2,6 +2,7 @@ import { and, asc, eq, gte, inArray, isNull, sql } from 'drizzle-orm'
 import { index, integer, pgTable, primaryKey, text } from 'drizzle-orm/pg-core'
 import { byteString, count, digest, instant, oneOf } from '../db/columns.js'
 import type { Db, Tx } from '../db/database.js'
+import { prepared, type Prepared } from '../db/prepared.js'
 import { first } from '../db/rows.js'
 import { depositTable } from './deposit.table.js'
 import type { SourceKey } from './lease.table.js'
@@ -127,14 +128,19 @@ export async function findAttachments(
   return found
 }
 
-/** Attached files that no deposit names yet, oldest first. */
-export async function listWaiting(db: Db, key: SourceKey): Promise<readonly AttachmentObject[]> {
+const waiting: Prepared<SourceKey, AttachmentObject> = prepared('waiting_attachments', (db, given) => {
+  const ofGiven = and(eq(attachmentTable.agreementId, given('agreementId')), eq(attachmentTable.source, given('source')))
   return db
     .select({ attachment: attachmentTable, object: storedObjectTable })
     .from(attachmentTable)
     .innerJoin(storedObjectTable, eq(storedObjectTable.objectId, attachmentTable.objectId))
-    .where(and(ofSource(key), eq(attachmentTable.state, 'waiting')))
+    .where(and(ofGiven, eq(attachmentTable.state, 'waiting')))
     .orderBy(asc(attachmentTable.objectId))
+})
+
+/** Attached files that no deposit names yet, oldest first. */
+export async function listWaiting(db: Db, { agreementId, source }: SourceKey): Promise<readonly AttachmentObject[]> {
+  return waiting(db, { agreementId, source })
 }
 
 /** Bytes of age files that were stored for an agreement since a moment, whether a deposit names them or not. */

@@ -3,6 +3,7 @@ import { foreignKey, index, integer, pgTable, text } from 'drizzle-orm/pg-core'
 import { EscrowError, type ErrorCode } from '../core/errors.js'
 import { count, instant, oneOf } from '../db/columns.js'
 import type { Db, Tx } from '../db/database.js'
+import { prepared, type Prepared } from '../db/prepared.js'
 import { first } from '../db/rows.js'
 import type { DepositKind } from '../format/manifest.js'
 import type { HeldLease, SourceKey } from './lease.table.js'
@@ -14,7 +15,8 @@ const attemptStates = ['taking', 'sealed', 'stored', 'published', 'abandoned'] a
  * `stored`: the replicas hold them all; `published`: it is a deposit; `abandoned`: what it left in the store is an orphan.
  */
 export type AttemptState = (typeof attemptStates)[number]
-const openStates: AttemptState[] = ['taking', 'sealed', 'stored']
+/** Of attempts that were neither published nor abandoned. */
+export const openStates: AttemptState[] = ['taking', 'sealed', 'stored']
 
 /** Tries to take a deposit: a worker's notes, so that the next one can go on or clean up. Not rebuilt from the store. */
 export const attemptTable = pgTable(
@@ -63,13 +65,18 @@ export async function findAttempt(db: Db, attemptId: string): Promise<AttemptRow
   return first(await db.select().from(attemptTable).where(eq(attemptTable.attemptId, attemptId)))
 }
 
-/** Attempts of a source that were neither published nor abandoned, oldest first: at most one, unless a worker died. */
-export async function listOpenAttempts(db: Db, key: SourceKey): Promise<readonly AttemptRow[]> {
+const openAttempts: Prepared<SourceKey, AttemptRow> = prepared('open_attempts', (db, given) => {
+  const ofSource = and(eq(attemptTable.agreementId, given('agreementId')), eq(attemptTable.source, given('source')))
   return db
     .select()
     .from(attemptTable)
-    .where(and(eq(attemptTable.agreementId, key.agreementId), eq(attemptTable.source, key.source), inArray(attemptTable.state, openStates)))
+    .where(and(ofSource, inArray(attemptTable.state, openStates)))
     .orderBy(asc(attemptTable.startedAt))
+})
+
+/** Attempts of a source that were neither published nor abandoned, oldest first: at most one, unless a worker died. */
+export async function listOpenAttempts(db: Db, { agreementId, source }: SourceKey): Promise<readonly AttemptRow[]> {
+  return openAttempts(db, { agreementId, source })
 }
 
 /**

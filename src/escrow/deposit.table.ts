@@ -3,6 +3,7 @@ import { boolean, foreignKey, index, integer, pgTable, primaryKey, text, uniqueI
 import { EscrowError } from '../core/errors.js'
 import { count, digest, instant } from '../db/columns.js'
 import type { Db, Tx } from '../db/database.js'
+import { prepared, type Prepared } from '../db/prepared.js'
 import { first, page } from '../db/rows.js'
 import type { DepositKind, FindingCode, Outcome, Severity } from '../format/manifest.js'
 import type { HeldLease, SourceKey } from './lease.table.js'
@@ -103,9 +104,18 @@ export async function findDepositById(db: Db, depositId: string): Promise<Deposi
   return first(await db.select().from(depositTable).where(eq(depositTable.depositId, depositId)))
 }
 
+const latestDeposit: Prepared<SourceKey, DepositRow> = prepared('latest_deposit', (db, given) =>
+  db
+    .select()
+    .from(depositTable)
+    .where(and(eq(depositTable.agreementId, given('agreementId')), eq(depositTable.source, given('source'))))
+    .orderBy(desc(depositTable.sequence))
+    .limit(1),
+)
+
 /** The newest deposit of a source, or null. */
-export async function findLatestDeposit(db: Db, key: SourceKey): Promise<DepositRow | null> {
-  return first(await db.select().from(depositTable).where(ofSource(key)).orderBy(desc(depositTable.sequence)).limit(1))
+export async function findLatestDeposit(db: Db, { agreementId, source }: SourceKey): Promise<DepositRow | null> {
+  return first(await latestDeposit(db, { agreementId, source }))
 }
 
 /** Bytes of the bundles that an agreement has deposited since a moment; 0 for none. */

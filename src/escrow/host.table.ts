@@ -1,7 +1,8 @@
-import { sql } from 'drizzle-orm'
+import { and, eq, sql } from 'drizzle-orm'
 import { integer, pgTable, primaryKey, text } from 'drizzle-orm/pg-core'
 import { instant } from '../db/columns.js'
 import type { Db, Tx } from '../db/database.js'
+import { prepared, type Places, type Prepared } from '../db/prepared.js'
 import { first } from '../db/rows.js'
 
 /** Who fetches from which host at the moment: each host has a few slots. Not rebuilt from the store. */
@@ -43,49 +44,69 @@ export interface HostWish {
   readonly burst: number
 }
 
+/** A wish with the moments that are compared with. */
+interface TimedWish extends Pick<HostWish, 'host' | 'holder' | 'now' | 'expiresAt' | 'atOnce'> {
+  /** Times beyond these come from a clock that ran ahead: no wish of ours can have written them. */
+  readonly slotFarthest: Date
+  readonly evenFarthest: Date
+  readonly next: Date
+  /** Beyond it the burst is used up. */
+  readonly latest: Date
+  readonly every: string
+}
+
+const hostTaken: Prepared<TimedWish, Pick<HostSlot, 'slot'>> = prepared('host_taken', (db, given) => {
+  const { expiresAt } = hostSlotTable
+  const free = db.$with('free', { slot: hostSlotTable.slot }).as(sql`
+    select candidate.slot from generate_series(1, ${given('atOnce')}::integer) candidate(slot)
+    where not exists (
+      select 1 from ${hostSlotTable} taken where taken.host = ${given('host')} and taken.slot = candidate.slot
+        and taken.expires_at > ${given('now', expiresAt)}::timestamptz and taken.expires_at <= ${given('slotFarthest', expiresAt)}::timestamptz
+    ) order by candidate.slot limit 1`)
+  const visit = db.$with('visit').as(visitTaken(db, given))
+  return db
+    .with(free, visit)
+    .insert(hostSlotTable)
+    .select(sql`select visit.host, free.slot, ${given('holder')}::text, ${given('expiresAt', expiresAt)}::timestamptz from free, visit`)
+    .onConflictDoUpdate({
+      target: [hostSlotTable.host, hostSlotTable.slot],
+      set: { holder: sql`excluded.holder`, expiresAt: sql`excluded.expires_at` },
+    })
+    .returning({ slot: hostSlotTable.slot })
+})
+
+/** A visit of the pace, if there is a free slot for it. */
+function visitTaken(db: Db, given: Places<TimedWish>) {
+  const even = hostPaceTable.evenAt
+  const now = sql`${given('now', even)}::timestamptz`
+  const since = sql`case when ${even} > ${given('evenFarthest', even)}::timestamptz or ${even} < ${now} then ${now} else ${even} end`
+  return db
+    .insert(hostPaceTable)
+    .select(sql`select ${given('host')}::text, ${given('next', even)}::timestamptz from free`)
+    .onConflictDoUpdate({
+      target: hostPaceTable.host,
+      set: { evenAt: sql`${since} + ${given('every')}::interval` },
+      setWhere: sql`${since} <= ${given('latest', even)}::timestamptz`,
+    })
+    .returning({ host: hostPaceTable.host })
+}
+
 /**
  * Take a slot of a host and a visit of its pace, or neither.
- *
- * Times farther ahead than this wish could have written come from a clock that ran ahead, and count as past.
  *
  * @returns the slot; null when all are taken or the pace is used up.
  */
 export async function tryTakeHost(tx: Tx, wish: HostWish): Promise<HostSlot | null> {
-  // One after the other for a host: otherwise two could count the same free slot.
-  await tx.execute(sql`select pg_advisory_xact_lock(hashtext(${`host ${wish.host}`}))`)
-  const { host, holder, now, expiresAt, atOnce } = wish
-  const farthest = new Date(now.getTime() + 10 * (expiresAt.getTime() - now.getTime()))
-  const free = (await tx.execute(sql`
-    select candidate.slot from generate_series(1, ${atOnce}::integer) candidate(slot)
-    where not exists (
-      select 1 from ${hostSlotTable} taken
-      where taken.host = ${host} and taken.slot = candidate.slot and taken.expires_at > ${now.toISOString()} and taken.expires_at <= ${farthest.toISOString()}
-    ) order by candidate.slot limit 1`)) as { readonly rows: readonly { readonly slot: number }[] }
-  const [found] = free.rows
-  if (found === undefined || !(await takeVisit(tx, wish))) return null
-  const slot = { host, slot: found.slot, holder }
-  await tx
-    .insert(hostSlotTable)
-    .values({ ...slot, expiresAt })
-    .onConflictDoUpdate({ target: [hostSlotTable.host, hostSlotTable.slot], set: { holder, expiresAt } })
-  return slot
-}
-
-async function takeVisit(tx: Tx, { host, now, everyMs, burst }: HostWish): Promise<boolean> {
-  const after = (ms: number) => new Date(now.getTime() + ms).toISOString()
-  const even = hostPaceTable.evenAt
-  // Of a clock that ran ahead: no visit of ours can have moved it so far.
-  const since = sql`case when ${even} > ${after(2 * burst * everyMs)} or ${even} < ${after(0)} then ${after(0)}::timestamptz else ${even} end`
-  const taken = await tx
-    .insert(hostPaceTable)
-    .values({ host, evenAt: new Date(now.getTime() + everyMs) })
-    .onConflictDoUpdate({
-      target: hostPaceTable.host,
-      set: { evenAt: sql`${since} + ${`${everyMs} milliseconds`}::interval` },
-      setWhere: sql`${since} <= ${after((burst - 1) * everyMs)}`,
-    })
-    .returning({ host: hostPaceTable.host })
-  return first(taken) !== null
+  const { host, holder, now, expiresAt, atOnce, everyMs, burst } = wish
+  // One after the other for a host: otherwise two could count the same free slot. Not in the same statement, which would look before it waits.
+  await tx.execute(sql`select pg_advisory_xact_lock(hashtext(${`host ${host}`}))`)
+  const after = (ms: number) => new Date(now.getTime() + ms)
+  const slotFarthest = after(10 * (expiresAt.getTime() - now.getTime()))
+  const pace = { next: after(everyMs), evenFarthest: after(2 * burst * everyMs), latest: after((burst - 1) * everyMs) }
+  const taken = first(
+    await hostTaken(tx, { host, holder, now, expiresAt, atOnce, slotFarthest, ...pace, every: `${everyMs} milliseconds` }),
+  )
+  return taken === null ? null : { host, slot: taken.slot, holder }
 }
 
 const isSlot = ({ host, slot, holder }: HostSlot) =>
@@ -97,6 +118,15 @@ export async function renewHost(db: Db, slot: HostSlot, expiresAt: Date): Promis
 }
 
 /** Give a slot back; does nothing when somebody else has taken it. */
-export async function leaveHost(db: Db, slot: HostSlot, now: Date): Promise<void> {
-  await db.update(hostSlotTable).set({ expiresAt: now }).where(isSlot(slot))
+export async function leaveHost(db: Db, { host, slot, holder }: HostSlot, now: Date): Promise<void> {
+  await slotLeft(db, { host, slot, holder, now })
 }
+
+const slotLeft: Prepared<HostSlot & { readonly now: Date }, Pick<HostSlot, 'slot'>> = prepared('host_slot_left', (db, given) => {
+  const { host, slot, holder, expiresAt } = hostSlotTable
+  return db
+    .update(hostSlotTable)
+    .set({ expiresAt: sql`${given('now', expiresAt)}` })
+    .where(and(eq(host, given('host')), eq(slot, given('slot')), eq(holder, given('holder'))))
+    .returning({ slot })
+})

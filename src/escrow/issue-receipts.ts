@@ -72,7 +72,7 @@ export class IssueReceipts {
   /** @returns the digest of the receipt. */
   private async issue(row: DepositRow, proven: LeafProof, signal?: AbortSignal): Promise<string> {
     const known = await this.shelf.get(row.agreementId)
-    const { body: manifest, digest } = await this.documents.read.manifest(known, row, signal)
+    const { body: manifest, digest } = await this.documents.read.manifest(known, { row, object: null }, signal)
     const receipt = await this.compose(known, { row, proven, envelope: manifest.envelope.sha256 }, signal)
     checkReceipt(receipt, manifest, digest)
     const bytes = signDocument({ body: receipt, schema: Receipt, key: this.agent.keys.signingKey })

@@ -3,6 +3,7 @@ import { pgTable, primaryKey, text } from 'drizzle-orm/pg-core'
 import { EscrowError } from '../core/errors.js'
 import { count, instant } from '../db/columns.js'
 import type { Db, Tx } from '../db/database.js'
+import { prepared, type Places, type Prepared } from '../db/prepared.js'
 import { first } from '../db/rows.js'
 
 /** Which source, in every query about one. */
@@ -38,39 +39,78 @@ export type LeaseRow = typeof leaseTable.$inferSelect
 const isLease = (lease: Lease) =>
   and(eq(leaseTable.agreementId, lease.agreementId), eq(leaseTable.source, lease.source), eq(leaseTable.fencingToken, lease.fencingToken))
 
+/** The same as a place of a prepared statement. */
+const isGivenLease = (given: Places<Lease>) =>
+  and(
+    eq(leaseTable.agreementId, given('agreementId')),
+    eq(leaseTable.source, given('source')),
+    eq(leaseTable.fencingToken, given('fencingToken')),
+  )
+
+/** Who wants a lease, and until when. */
+export interface LeaseWish extends SourceKey {
+  /** Unique for the process and job; shown to those who are refused. */
+  readonly holder: string
+  readonly now: Date
+  readonly expiresAt: Date
+}
+
+const leaseTaken: Prepared<LeaseWish & { readonly farthest: Date; readonly token: number }, Pick<Lease, 'fencingToken'>> = prepared(
+  'lease_taken',
+  (db, given) => {
+    const { expiresAt, fencingToken } = leaseTable
+    const { now, farthest } = { now: given('now', expiresAt), farthest: given('farthest', expiresAt) }
+    return db
+      .insert(leaseTable)
+      .values({
+        agreementId: given('agreementId'),
+        source: given('source'),
+        holder: given('holder'),
+        expiresAt: given('expiresAt'),
+        fencingToken: given('token'),
+      })
+      .onConflictDoUpdate({
+        target: [leaseTable.agreementId, leaseTable.source],
+        set: {
+          holder: sql`excluded.holder`,
+          expiresAt: sql`excluded.expires_at`,
+          fencingToken: sql`greatest(${fencingToken} + 1, excluded.fencing_token)`,
+        },
+        // One that lasts ten times as long as it may was written by a clock that ran ahead. Fencing protects its holder, if there is one.
+        setWhere: sql`${expiresAt} <= ${now} or ${expiresAt} > ${farthest}`,
+      })
+      .returning({ fencingToken })
+  },
+)
+
+const leaseHeld: Prepared<Lease, Pick<SourceKey, 'source'>> = prepared('lease_held', (db, given) =>
+  db.select({ source: leaseTable.source }).from(leaseTable).where(isGivenLease(given)).for('update'),
+)
+
+const leaseEnded: Prepared<Lease & { readonly now: Date }, Pick<SourceKey, 'source'>> = prepared('lease_ended', (db, given) =>
+  db
+    .update(leaseTable)
+    .set({ expiresAt: sql`${given('now', leaseTable.expiresAt)}` })
+    .where(isGivenLease(given))
+    .returning({ source: leaseTable.source }),
+)
+
 /**
  * Take the lease of a source if nobody has it.
  *
- * @param wish.holder - unique for the process and job; shown to those who are refused.
  * @returns the lease, or null when somebody else's has not expired.
  *
  * The first token is the clock in milliseconds, so that tokens also grow across a database that was lost and rebuilt.
  */
-export async function tryTakeLease(
-  tx: Db,
-  wish: SourceKey & { readonly holder: string; readonly now: Date; readonly expiresAt: Date },
-): Promise<Lease | null> {
+export async function tryTakeLease(db: Db, wish: LeaseWish): Promise<Lease | null> {
   const { agreementId, source, holder, now, expiresAt } = wish
   const farthest = new Date(now.getTime() + 10 * (expiresAt.getTime() - now.getTime()))
-  const taken = await tx
-    .insert(leaseTable)
-    .values({ agreementId, source, holder, expiresAt, fencingToken: now.getTime() })
-    .onConflictDoUpdate({
-      target: [leaseTable.agreementId, leaseTable.source],
-      set: { holder, expiresAt, fencingToken: sql`greatest(${leaseTable.fencingToken} + 1, excluded.fencing_token)` },
-      // One that lasts ten times as long as it may was written by a clock that ran ahead. Fencing protects its holder, if there is one.
-      setWhere: sql`${leaseTable.expiresAt} <= ${now.toISOString()} or ${leaseTable.expiresAt} > ${farthest.toISOString()}`,
-    })
-    .returning({ fencingToken: leaseTable.fencingToken })
-  const row = first(taken)
+  const row = first(await leaseTaken(db, { agreementId, source, holder, now, expiresAt, farthest, token: now.getTime() }))
   return row === null ? null : { agreementId, source, fencingToken: row.fencingToken }
 }
 
 /** Take the lease of a source. @throws EscrowError `LEASE_HELD` with its holder when somebody else has it. */
-export async function takeLease(
-  db: Db,
-  wish: SourceKey & { readonly holder: string; readonly now: Date; readonly expiresAt: Date },
-): Promise<Lease> {
+export async function takeLease(db: Db, wish: LeaseWish): Promise<Lease> {
   const lease = await tryTakeLease(db, wish)
   if (lease !== null) return lease
   const holder = await findLease(db, wish)
@@ -102,15 +142,17 @@ export async function renewLease(db: Db, lease: Lease, expiresAt: Date): Promise
  * @throws EscrowError `LEASE_LOST`
  */
 export async function holdLease(tx: Tx, lease: Lease): Promise<HeldLease> {
-  const rows = await tx.select({ source: leaseTable.source }).from(leaseTable).where(isLease(lease)).for('update')
-  if (rows.length === 0) throw lost(lease)
+  if ((await leaseHeld(tx, tokenOf(lease))).length === 0) throw lost(lease)
   return lease as HeldLease
 }
 
 /** Give a lease back; does nothing when somebody else has taken over. */
 export async function endLease(db: Db, lease: Lease, now: Date): Promise<void> {
-  await db.update(leaseTable).set({ expiresAt: now }).where(isLease(lease))
+  await leaseEnded(db, { ...tokenOf(lease), now })
 }
+
+/** Nothing else that the object may carry. */
+const tokenOf = ({ agreementId, source, fencingToken }: Lease): Lease => ({ agreementId, source, fencingToken })
 
 /**
  * End every lease. Only for a process that has the database for itself (`Database.exclusive`) and has not begun to work: whoever

@@ -3,11 +3,11 @@ import { EscrowError } from '../core/errors.js'
 import { Database } from '../db/database.js'
 import type { ReportProgress } from '../deposit/progress.js'
 import { AgreementShelf, type KnownAgreement } from './agreement-shelf.js'
+import { findBasis, type FoundBasis } from './basis.table.js'
 import { DepositSteps } from './deposit-steps.js'
 import { LeaseKeeper } from './lease-keeper.js'
 import type { Lease, SourceKey } from './lease.table.js'
 import type { Mirrored } from './source-at-work.js'
-import { findSource, type SourceRow } from './source.table.js'
 import { TakeSourceDeposit } from './take-source-deposit.js'
 
 /** Takes a deposit of one pulled source, under its lease, from wherever an earlier run stopped. */
@@ -49,10 +49,11 @@ export class MirrorSource {
     signal: AbortSignal,
   ): Promise<Mirrored> {
     const { known, key, lease } = job
-    const work = { known, key, row: await this.sourceOf(key) }
+    const found = await this.find(key)
+    const work = { known, key, row: found.row, found }
     try {
       // A deposit that an earlier run had stored comes first: it has its number already.
-      const resumed = await this.steps.resume.run(lease, known, signal)
+      const resumed = found.attemptOpen ? await this.steps.resume.run(lease, known, signal) : null
       if (resumed !== null) return resumed
       const taken = await this.take.run(lease, work, job.wish, signal)
       if (taken.outcome === 'unchanged') await this.steps.outcomes.unchanged(lease, work, taken)
@@ -67,11 +68,12 @@ export class MirrorSource {
   }
 
   /** Read under the lease: nobody else moves it now. */
-  private async sourceOf(key: SourceKey): Promise<SourceRow> {
-    const row = await this.database.query((db) => findSource(db, key))
-    if (row === null) throw new EscrowError('NOT_FOUND', `agreement ${key.agreementId} has no source ${key.source}`)
-    if (row.url === null)
-      throw new EscrowError('ARGUMENT_INVALID', `source ${key.source} is not pulled: its depositor sends deposits (${row.mode})`)
-    return row
+  private async find(key: SourceKey): Promise<FoundBasis> {
+    const found = await this.database.query((db) => findBasis(db, key))
+    if (found === null) throw new EscrowError('NOT_FOUND', `agreement ${key.agreementId} has no source ${key.source}`)
+    const { url, mode } = found.row
+    if (url === null)
+      throw new EscrowError('ARGUMENT_INVALID', `source ${key.source} is not pulled: its depositor sends deposits (${mode})`)
+    return found
   }
 }

@@ -3,6 +3,7 @@ import { index, integer, pgTable, text, uniqueIndex } from 'drizzle-orm/pg-core'
 import { BugError } from '../core/errors.js'
 import { count, digest, digests, oneOf } from '../db/columns.js'
 import type { Db, Tx } from '../db/database.js'
+import { prepared, type Prepared } from '../db/prepared.js'
 import { first, page } from '../db/rows.js'
 import { depositTable } from './deposit.table.js'
 
@@ -83,9 +84,16 @@ export async function recordObjects(tx: Db, objects: readonly NewObject[]): Prom
   })
 }
 
+const objectFound: Prepared<{ readonly key: string }, StoredObjectRow> = prepared('object_found', (db, given) =>
+  db
+    .select()
+    .from(storedObjectTable)
+    .where(eq(storedObjectTable.key, given('key'))),
+)
+
 /** What is recorded under a key, or null. */
 export async function findObject(db: Db, key: string): Promise<StoredObjectRow | null> {
-  return first(await db.select().from(storedObjectTable).where(eq(storedObjectTable.key, key)))
+  return first(await objectFound(db, { key }))
 }
 
 /** What is recorded under some keys, by key; those of which nothing is recorded are left out. @param keys - may be empty. */

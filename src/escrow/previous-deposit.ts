@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common'
 import { EscrowError, isEscrowError } from '../core/errors.js'
 import { inventoryBytesMax } from '../core/limits.js'
 import { Database } from '../db/database.js'
-import type { PreviousDeposit } from '../deposit/deposit-request.js'
+import type { OpenedDeposit, PreviousDeposit } from '../deposit/deposit-request.js'
 import type { InventoryAttachment } from '../format/attachment.js'
 import { parseCanonical } from '../format/canonical-json.js'
 import { findUnknown } from '../format/known-objects.js'
@@ -12,6 +12,7 @@ import { parseObjectKey } from '../store/object-key.js'
 import { ReplicaSet } from '../store/replica-set.js'
 import { AgentKeys } from './agent-keys.js'
 import type { KnownAgreement } from './agreement-shelf.js'
+import type { FoundBasis } from './basis.table.js'
 import { findLatestDeposit, listChain, type DepositRow } from './deposit.table.js'
 import type { SourceKey } from './lease.table.js'
 import { listObjectsOfDeposits, type StoredObjectRow } from './object.table.js'
@@ -30,17 +31,28 @@ export class ReadPreviousDeposit {
   /**
    * The newest deposit of a source.
    *
-   * @returns null before the first. Its inventory is null when the agent's key opens it no more: that costs one full deposit.
+   * @returns null before the first. Its manifest is verified; its inventory is read when it is opened, and is null when the agent's key opens it
+   *   no more: that costs one full deposit.
    * @throws EscrowError `OBJECT_*`, `STORE_*`, `SIGNATURE_INVALID` when the store gives no good manifest
    */
   async run(known: KnownAgreement, key: SourceKey, signal?: AbortSignal): Promise<PreviousDeposit | null> {
-    const row = await this.database.query((db) => findLatestDeposit(db, key))
-    if (row === null) return null
-    const { chain, objects } = await this.chain(key, row)
-    const { body: manifest } = await this.documents.manifest(known, row, signal)
+    return this.ofFound(known, { latest: await this.database.query((db) => findLatestDeposit(db, key)), manifest: null }, signal)
+  }
+
+  /** The same where the index was asked already. @param found.manifest - its object, if that is known. */
+  async ofFound(
+    known: KnownAgreement,
+    { latest, manifest: object }: Pick<FoundBasis, 'latest' | 'manifest'>,
+    signal?: AbortSignal,
+  ): Promise<PreviousDeposit | null> {
+    if (latest === null) return null
+    const { body: manifest } = await this.documents.manifest(known, { row: latest, object }, signal)
+    return { manifest, manifestDigest: latest.manifestDigest, open: () => this.open(latest, signal) }
+  }
+
+  private async open(row: DepositRow, signal?: AbortSignal): Promise<OpenedDeposit> {
+    const { chain, objects } = await this.chain(row, row)
     return {
-      manifest,
-      manifestDigest: row.manifestDigest,
       inventory: await this.readInventory(row, objects, signal),
       knownObjects: () => this.streams(chain, objects, signal),
       history: () => this.history(chain, objects, signal),
@@ -90,7 +102,7 @@ export class ReadPreviousDeposit {
     const row = await this.database.query((db) => findLatestDeposit(db, key))
     if (row === null) return
     for (const deposit of await this.database.query((db) => listChain(db, key, row.sequence))) {
-      const { body } = await this.documents.manifest(known, deposit, signal)
+      const { body } = await this.documents.manifest(known, { row: deposit, object: null }, signal)
       if (body.attachments.length === 0) continue
       const objects = await this.database.query((db) => listObjectsOfDeposits(db, [deposit.depositId]))
       const inventory = await this.readInventory(deposit, objects, signal)

@@ -7,6 +7,7 @@ import type { PreviousDeposit } from '../deposit/deposit-request.js'
 import { fullDue } from '../deposit/full-due.js'
 import type { DepositMode } from '../format/agreement.js'
 import { Slug } from '../format/ids.js'
+import type { Inventory } from '../format/manifest.js'
 import type { ObjectFormat } from '../git/git-remote.js'
 import type { Viewer } from '../http/viewer.js'
 import { Agent } from './agent.js'
@@ -111,13 +112,14 @@ export class PushDoor {
     const epoch = await this.vaultOf(key)
     if (row === null) throw new EscrowError('NOT_FOUND', `agreement ${key.agreementId} has no source ${key.source}`)
     const previous = await this.previous.run(known, key, signal)
+    const inventory = previous === null ? null : (await previous.open()).inventory
     const objectFormat = source.objectFormat ?? previous?.manifest.objectFormat ?? 'sha1'
     return {
       objectFormat,
-      refs: previous === null ? [] : (previous.inventory?.refs ?? null),
-      head: previous?.inventory?.head ?? { kind: 'none' },
+      refs: previous === null ? [] : (inventory?.refs ?? null),
+      head: inventory?.head ?? { kind: 'none' },
       manifestDigest: previous?.manifestDigest ?? null,
-      fullReason: fullReason({ row, previous, recipient: epoch.recipient, objectFormat, now: this.agent.clock.now() }),
+      fullReason: fullReason({ row, previous, inventory, recipient: epoch.recipient, objectFormat, now: this.agent.clock.now() }),
       attachmentsWait: (await this.attachments.waiting({ key, vault: epoch })).length > 0,
     }
   }
@@ -146,6 +148,7 @@ export class PushDoor {
 function fullReason(on: {
   readonly row: SourceRow
   readonly previous: PreviousDeposit | null
+  readonly inventory: Inventory | null
   readonly recipient: string
   readonly objectFormat: ObjectFormat
   readonly now: Date
@@ -153,7 +156,7 @@ function fullReason(on: {
   const { row, previous } = on
   if (previous === null) return 'this source has no deposit yet'
   if (fullDue(row, on.now) !== null) return 'a full deposit is due'
-  if (previous.inventory === null) return 'the names in the newest deposit cannot be read any more'
+  if (on.inventory === null) return 'the names in the newest deposit cannot be read any more'
   if (previous.manifest.objectFormat !== on.objectFormat) return `the object format was ${previous.manifest.objectFormat}`
   if (previous.manifest.envelope.recipient !== on.recipient) return 'the vault has a new epoch'
   // The push before this one rested on what the archive does not hold.

@@ -45,9 +45,19 @@ export class ReadDocument {
     return this.replicas.readVerifiedStream(parseObjectKey(object.key), expectedOfRow(object), {}, signal)
   }
 
-  /** The manifest of a deposit, verified. @throws EscrowError as `bytes`; `SIGNATURE_INVALID`, `DIGEST_MISMATCH` */
-  async manifest(known: KnownAgreement, row: DepositRow, signal?: AbortSignal): Promise<OpenedDocument<Manifest>> {
-    const bytes = await this.bytes(objectKeys.manifest(placeOf(row)), signal)
+  /**
+   * The manifest of a deposit, verified.
+   *
+   * @param deposit.object - its object; looked up when it is null.
+   * @throws EscrowError as `bytes`; `SIGNATURE_INVALID`, `DIGEST_MISMATCH`
+   */
+  async manifest(
+    known: KnownAgreement,
+    { row, object }: { readonly row: DepositRow; readonly object: StoredObjectRow | null },
+    signal?: AbortSignal,
+  ): Promise<OpenedDocument<Manifest>> {
+    const key = objectKeys.manifest(placeOf(row))
+    const bytes = await (object === null ? this.bytes(key, signal) : this.read(key, object, signal))
     const opened = openDocument(bytes, { schema: Manifest, keys: manifestKeysOf(known.signed.body), what: 'manifest' })
     if (opened.digest === row.manifestDigest) return opened
     throw new EscrowError('DIGEST_MISMATCH', `expected the manifest ${row.manifestDigest}, got ${opened.digest}`)

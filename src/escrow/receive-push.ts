@@ -6,13 +6,13 @@ import { openDepositStatement } from '../format/check-deposit-statement.js'
 import { PushedRemote } from '../git/pushed-remote.js'
 import type { PushRequest } from '../git/receive-pack.js'
 import { statementDiffers } from './compare-statement.js'
+import { findBasis } from './basis.table.js'
 import { DepositSteps } from './deposit-steps.js'
 import { LeaseKeeper } from './lease-keeper.js'
 import type { Lease } from './lease.table.js'
 import { PushDoor, type PushSource } from './push-door.js'
 import { planPush, statementOf } from './push-plan.js'
 import type { Mirrored, SourceAtWork } from './source-at-work.js'
-import { findSource } from './source.table.js'
 import { TakeSourceDeposit, type StatedDeposit } from './take-source-deposit.js'
 
 /** What somebody pushes. */
@@ -100,8 +100,8 @@ export class ReceivePush {
 
   /** Read under the lease: nobody else moves it now. */
   private async work({ known, key }: PushSource): Promise<SourceAtWork> {
-    const row = await this.database.query((db) => findSource(db, key))
-    if (row === null) throw new EscrowError('NOT_FOUND', `agreement ${key.agreementId} has no source ${key.source}`)
-    return { known, key, row }
+    const found = await this.database.query((db) => findBasis(db, key))
+    if (found === null) throw new EscrowError('NOT_FOUND', `agreement ${key.agreementId} has no source ${key.source}`)
+    return { known, key, row: found.row, found }
   }
 }

@@ -6,7 +6,7 @@ import type { EventDraft } from '../log/event-log.js'
 import { EventLog } from '../log/event-log.js'
 import { holdLease, type Lease } from './lease.table.js'
 import { spreadMs } from './schedule.js'
-import type { SourceAtWork } from './source-at-work.js'
+import type { SourceInHand } from './source-at-work.js'
 import { metPeriod, timingAfter } from './publish-deposit.js'
 import { recordFailure, recordUnchanged } from './source.table.js'
 
@@ -23,7 +23,7 @@ export class RecordOutcome {
   ) {}
 
   /** The remote is as the newest deposit has it. */
-  async unchanged(lease: Lease, work: SourceAtWork, found: { readonly sequence: number }): Promise<void> {
+  async unchanged(lease: Lease, work: SourceInHand, found: { readonly sequence: number }): Promise<void> {
     const now = this.clock.now()
     const { row } = work
     const change = async (tx: Tx, at: Date) => recordUnchanged(tx, await holdLease(tx, lease), at, timingAfter(row, at))
@@ -35,7 +35,7 @@ export class RecordOutcome {
   }
 
   /** A deposit failed: `refused` is a claim about what came, `failed` is our own fault or the weather. Never throws an EscrowError. */
-  async failed(lease: Lease, work: SourceAtWork, error: EscrowError): Promise<void> {
+  async failed(lease: Lease, work: SourceInHand, error: EscrowError): Promise<void> {
     const { code } = error
     if (code === 'LEASE_LOST') return
     const now = this.clock.now()
@@ -69,11 +69,11 @@ export class RecordOutcome {
     }
   }
 
-  private subject(work: SourceAtWork) {
+  private subject(work: SourceInHand) {
     return { agreement: work.known.signed.body.agreement, subject: work.key.source }
   }
 
-  private async record(work: SourceAtWork, draft: EventDraft, change: (tx: Tx, at: Date) => Promise<void>): Promise<void> {
+  private async record(work: SourceInHand, draft: EventDraft, change: (tx: Tx, at: Date) => Promise<void>): Promise<void> {
     const tagSecret = Buffer.from(work.known.annex.tagSecret, 'hex')
     // The row says what the event says, so that a rebuilt index says it too.
     await this.log.record({ draft, tagSecret }, (tx, { event }) => change(tx, new Date(event.at)))

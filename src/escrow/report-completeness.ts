@@ -31,7 +31,7 @@ export class ReportCompleteness {
     const row = await this.database.query((db) => (sequence === null ? findLatestDeposit(db, key) : findDeposit(db, key, sequence)))
     if (row === null) throw new EscrowError('NOT_FOUND', `there is no such deposit of ${key.source} in ${key.agreementId}`)
     const known = await this.shelf.version(row.agreementDigest)
-    const { body: manifest, digest: manifestDigest } = await this.documents.manifest(known, row, signal)
+    const { body: manifest, digest: manifestDigest } = await this.documents.manifest(known, { row, object: null }, signal)
     const findings = await this.database.query((db) => listFindings(db, row.depositId))
     const explained = findings.filter(({ explanationDigest }) => explanationDigest !== null).map(({ code }) => code)
     const inventory = await this.inventory(row, manifest, signal)

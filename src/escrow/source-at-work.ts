@@ -1,6 +1,7 @@
 import type { Finding, Manifest } from '../format/manifest.js'
 import type { ReplicaFault } from '../store/replica.js'
 import type { KnownAgreement } from './agreement-shelf.js'
+import type { FoundBasis } from './basis.table.js'
 import type { SourceKey } from './lease.table.js'
 import type { SourceRow } from './source.table.js'
 
@@ -19,9 +20,15 @@ export type Mirrored =
       readonly late: readonly ReplicaFault[]
     }
 
-/** What every step of a deposit works with. */
-export interface SourceAtWork {
+/** The source that a step is about. */
+export interface SourceInHand {
   readonly known: KnownAgreement
   readonly key: SourceKey
   readonly row: SourceRow
+}
+
+/** What every step of a deposit works with. */
+export interface SourceAtWork extends SourceInHand {
+  /** Read under the lease: nobody else moves it now. */
+  readonly found: FoundBasis
 }

@@ -4,7 +4,8 @@ import { Database } from '../db/database.js'
 import { attachedFiles } from '../deposit/carry-attached.js'
 import type { DepositRequest, PreviousDeposit } from '../deposit/deposit-request.js'
 import type { AttachmentArchive } from '../deposit/keep-attachment.js'
-import { findCurrentEpoch, type VaultEpochRow } from './agreement.table.js'
+import type { Inventory } from '../format/manifest.js'
+import type { VaultEpochRow } from './agreement.table.js'
 import { AttachmentKeeper } from './attachment-keeper.js'
 import { ReadPreviousDeposit } from './previous-deposit.js'
 import { siblingSources } from './sibling-sources.js'
@@ -15,7 +16,7 @@ export interface DepositBasis {
   readonly epoch: VaultEpochRow
   readonly previous: PreviousDeposit | null
   /** The part of the request that tells of it. */
-  readonly beside: Required<Pick<DepositRequest, 'attached' | 'attachmentsWait' | 'attachedFindings' | 'siblings'>>
+  readonly beside: Required<Pick<DepositRequest, 'attached' | 'attachmentsWait' | 'siblings'>>
   readonly attachments: AttachmentArchive
 }
 
@@ -29,14 +30,15 @@ export class SourceBasis {
   ) {}
 
   /** @throws EscrowError `VAULT_NOT_ARMED`; `OBJECT_*`, `STORE_*` when the deposit before cannot be read */
-  async run({ known, key }: SourceAtWork, signal?: AbortSignal): Promise<DepositBasis> {
-    const epoch = await this.database.query((db) => findCurrentEpoch(db, key.agreementId))
+  async run({ known, key, found }: SourceAtWork, signal?: AbortSignal): Promise<DepositBasis> {
+    const { epoch } = found
     if (epoch === null) throw new EscrowError('VAULT_NOT_ARMED', `the vault of ${key.agreementId} has no armed epoch`)
-    const previous = await this.previous.run(known, key, signal)
-    const waiting = await this.attachments.waiting({ key, vault: epoch })
-    const { files, findings } = attachedFiles(previous, epoch, waiting)
+    const previous = await this.previous.ofFound(known, found, signal)
+    const waiting = found.attachmentsWait ? await this.attachments.waiting({ key, vault: epoch }) : []
     const siblings = siblingSources({ database: this.database, deposits: this.previous }, key.agreementId, signal)
-    const beside = { attached: files, attachmentsWait: waiting.length > 0, attachedFindings: findings, siblings }
+    const attached = (inventory: Inventory | null) =>
+      attachedFiles(previous === null ? null : { manifest: previous.manifest, inventory }, epoch, waiting)
+    const beside = { attached, attachmentsWait: waiting.length > 0, siblings }
     return { epoch, previous, beside, attachments: this.attachments.archive({ known, key, vault: epoch }) }
   }
 }

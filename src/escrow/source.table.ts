@@ -3,6 +3,7 @@ import { check, index, integer, jsonb, pgTable, primaryKey, text } from 'drizzle
 import type { ErrorCode } from '../core/errors.js'
 import { count, digest, instant, oneOf } from '../db/columns.js'
 import type { Db, Tx } from '../db/database.js'
+import { prepared, type Places, type Prepared } from '../db/prepared.js'
 import { first, page } from '../db/rows.js'
 import type { DepositMode } from '../format/agreement.js'
 import type { DepositKind } from '../format/manifest.js'
@@ -88,14 +89,22 @@ export type SourceRow = typeof sourceTable.$inferSelect
 /** The row of one source. */
 export const isSource = (key: SourceKey) => and(eq(sourceTable.agreementId, key.agreementId), eq(sourceTable.source, key.source))
 
+/** The same as a place of a prepared statement. */
+const isGivenSource = (given: Places<SourceKey>) =>
+  and(eq(sourceTable.agreementId, given('agreementId')), eq(sourceTable.source, given('source')))
+
 /** Add sources. @param rows - 1 to 1000. @throws EscrowError `DATABASE_CONFLICT` when there is one of this name. */
 export async function insertSources(tx: Tx, rows: readonly (typeof sourceTable.$inferInsert)[]): Promise<void> {
   await tx.insert(sourceTable).values([...rows])
 }
 
+const sourceFound: Prepared<SourceKey, SourceRow> = prepared('source_found', (db, given) =>
+  db.select().from(sourceTable).where(isGivenSource(given)),
+)
+
 /** One source, or null. */
-export async function findSource(db: Db, key: SourceKey): Promise<SourceRow | null> {
-  return first(await db.select().from(sourceTable).where(isSource(key)))
+export async function findSource(db: Db, { agreementId, source }: SourceKey): Promise<SourceRow | null> {
+  return first(await sourceFound(db, { agreementId, source }))
 }
 
 /** Sources of an agreement by name. @param after - the last name of the page before; '' for the first. */
@@ -165,12 +174,22 @@ export async function cacheCapability(db: Db, key: SourceKey, capability: unknow
   await db.update(sourceTable).set({ capability }).where(isSource(key))
 }
 
+const unchangedRecorded: Prepared<SourceKey & Required<PlannedTiming> & { readonly at: Date }, Pick<SourceKey, 'source'>> = prepared(
+  'unchanged_recorded',
+  (db, given) => {
+    const instantGiven = (name: 'at' | keyof PlannedTiming) => sql`${given(name, sourceTable.freshAt)}`
+    const moments = { periodAt: instantGiven('periodAt'), deadlineAt: instantGiven('deadlineAt'), lookAt: instantGiven('lookAt') }
+    return db
+      .update(sourceTable)
+      .set({ ...fresh(null), freshAt: instantGiven('at'), ...moments, dueAt: instantGiven('dueAt') })
+      .where(isGivenSource(given))
+      .returning({ source: sourceTable.source })
+  },
+)
+
 /** Note that the remote equals the archive. */
-export async function recordUnchanged(tx: Tx, held: HeldLease, at: Date, timing: PlannedTiming): Promise<void> {
-  await tx
-    .update(sourceTable)
-    .set({ ...fresh(at), ...planned(timing) })
-    .where(isSource(held))
+export async function recordUnchanged(tx: Tx, { agreementId, source }: HeldLease, at: Date, timing: PlannedTiming): Promise<void> {
+  await unchangedRecorded(tx, { agreementId, source, at, ...planned(timing) })
 }
 
 /** Note that a try failed, and when to try again. The schedule stays: only a deposit meets it. */
@@ -221,7 +240,7 @@ export async function recordFresh(
     .where(isSource(held))
 }
 
-const fresh = (at: Date) => ({ freshAt: at, failures: 0, failureCode: null, failedAt: null, credentialCode: null })
+const fresh = (at: Date | null) => ({ freshAt: at, failures: 0, failureCode: null, failedAt: null, credentialCode: null })
 /** The next moments of a source's schedule; computed by the caller. */
 export interface Timing {
   readonly periodAt: Date

@@ -12,7 +12,7 @@ import { KeyedTurns } from '../store/keyed-turns.js'
 import { objectKeys } from '../store/object-key.js'
 import type { ReplicaSet } from '../store/replica-set.js'
 import { requireEvery } from '../store/replica.js'
-import { findChainEnds, findEntry, insertEntries, tagNumberRule, type ChainEnd, type logEntryTable } from './log.table.js'
+import { findEntry, insertEntries, tagNumberRule, type ChainEnd, type logEntryTable } from './log.table.js'
 import { TagTurn } from './tag-turn.js'
 
 const holderBytes = 16
@@ -102,9 +102,9 @@ export class EventLog {
     const turn = new TagTurn(this.database, this.clock, tags, hex(this.entropy.bytes(holderBytes)))
     try {
       for (let attempt = 1; ; attempt += 1) {
-        await turn.await(signal)
+        const known = await turn.ends(signal)
         const at = this.clock.now()
-        const entries = await this.#chain(recordings, tags, at)
+        const entries = this.#chain(recordings, { tags, known, at })
         await this.#store(entries, this.retainUntil(at), signal)
         if (await this.#commit(entries, change, attempt < appendAttemptsMax)) return entries.map(({ recorded }) => recorded)
         await turn.take(signal)
@@ -115,8 +115,10 @@ export class EventLog {
   }
 
   /** Give each event the next number of its tag, as far as is known now; the transaction finds out whether that was so. */
-  async #chain(recordings: readonly Recording[], tags: readonly string[], at: Date): Promise<readonly ChainedEntry[]> {
-    const known = await this.database.query((db) => findChainEnds(db, [...new Set(tags)]))
+  #chain(
+    recordings: readonly Recording[],
+    { tags, known, at }: { readonly tags: readonly string[]; readonly known: readonly ChainEnd[]; readonly at: Date },
+  ): readonly ChainedEntry[] {
     const ends = new Map<string, ChainEnd>(known.map((end) => [end.tag, end]))
     return recordings.map(({ draft }, place) => {
       const tag = tags[place] ?? ''

@@ -1,4 +1,4 @@
-import { and, eq, gt, inArray, lte, ne, or } from 'drizzle-orm'
+import { and, eq, inArray, lte, or } from 'drizzle-orm'
 import { pgTable, text } from 'drizzle-orm/pg-core'
 import { assert } from '../core/errors.js'
 import { sequenceBatchMax } from '../core/limits.js'
@@ -22,12 +22,6 @@ export interface TurnWish {
   readonly tags: readonly string[]
   readonly holder: string
   readonly now: Date
-}
-
-/** Whether somebody else has a turn on one of the tags. */
-export async function turnIsElsewhere(db: Db, { tags, holder, now }: TurnWish): Promise<boolean> {
-  const others = and(inArray(logTurnTable.tag, [...tags]), ne(logTurnTable.holder, holder), gt(logTurnTable.expiresAt, now))
-  return (await db.select({ tag: logTurnTable.tag }).from(logTurnTable).where(others).limit(1)).length > 0
 }
 
 /**

@@ -1,10 +1,12 @@
-import { and, asc, desc, eq, gt, gte, inArray, isNull, lt, or, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, gte, isNull, lt, ne, or, sql } from 'drizzle-orm'
 import { index, integer, pgTable, text, unique } from 'drizzle-orm/pg-core'
 import { assert, type ErrorCode } from '../core/errors.js'
 import { rowsMax, sequenceBatchMax, tileWidth } from '../core/limits.js'
 import { count, digest, instant } from '../db/columns.js'
 import type { Db, Tx } from '../db/database.js'
+import { prepared, type Prepared } from '../db/prepared.js'
 import { first, only, page } from '../db/rows.js'
+import { logTurnTable, type TurnWish } from './log-turn.table.js'
 
 /** The rule that two events of one tag never have the same number; `EventLog` takes the next one when it is broken. */
 export const tagNumberRule = 'log_entry_tag_number'
@@ -81,19 +83,67 @@ export interface ChainEnd {
   readonly leafHash: string
 }
 
-/** The last recorded event of each tag, in no order; tags without events have none. @param tags - 1 to `sequenceBatchMax`, in hex. */
-export async function findChainEnds(db: Db, tags: readonly string[]): Promise<readonly ChainEnd[]> {
-  return db
-    .selectDistinctOn([logEntryTable.tag], { tag: logEntryTable.tag, tagNumber: logEntryTable.tagNumber, leafHash: logEntryTable.leafHash })
-    .from(logEntryTable)
-    .where(inArray(logEntryTable.tag, [...tags]))
-    .orderBy(asc(logEntryTable.tag), desc(logEntryTable.tagNumber))
+interface FoundEnd extends Pick<ChainEnd, 'tag'> {
+  readonly last: Omit<ChainEnd, 'tag'> | null
+  readonly elsewhere: boolean
 }
+
+/** One step in the index for each tag, however long its chain is. */
+const chainEnds: Prepared<TurnWish, FoundEnd> = prepared('chain_ends', (db, given) => {
+  const wanted = sql`decode(wanted.hex, 'hex')`
+  const { tag, tagNumber, leafHash } = logEntryTable
+  const last = db.select({ tagNumber, leafHash }).from(logEntryTable).where(eq(tag, wanted)).orderBy(desc(tagNumber)).limit(1).as('last')
+  const { holder, expiresAt } = logTurnTable
+  const others = db
+    .select({ holder })
+    .from(logTurnTable)
+    .where(and(eq(logTurnTable.tag, wanted), ne(holder, given('holder')), gt(expiresAt, given('now', expiresAt))))
+  return db
+    .select({
+      tag: sql<string>`wanted.hex`,
+      last: { tagNumber: last.tagNumber, leafHash: last.leafHash },
+      elsewhere: sql<boolean>`exists ${others}`,
+    })
+    .from(sql`unnest(${given('tags')}::text[]) as wanted(hex)`)
+    .leftJoinLateral(last, sql`true`)
+})
+
+/**
+ * The last recorded event of each tag, in no order; tags without events have none.
+ *
+ * @returns null when somebody else has the turn on one of the tags.
+ */
+export async function findChainEnds(db: Db, wish: TurnWish): Promise<readonly ChainEnd[] | null> {
+  const { tags, holder, now } = wish
+  assert(tags.length > 0 && tags.length <= sequenceBatchMax, `expected 1 to ${sequenceBatchMax} tags`)
+  const found = await chainEnds(db, { tags, holder, now })
+  if (found.some(({ elsewhere }) => elsewhere)) return null
+  return found.flatMap(({ tag, last }) => (last === null ? [] : [{ tag, ...last }]))
+}
+
+const entryAdded: Prepared<typeof logEntryTable.$inferInsert, Pick<LogEntryRow, 'entryId'>> = prepared('entry_added', (db, given) => {
+  const { entryId } = logEntryTable
+  return db
+    .insert(logEntryTable)
+    .values({
+      leafHash: given('leafHash'),
+      tag: given('tag'),
+      tagNumber: given('tagNumber'),
+      eventDigest: given('eventDigest'),
+      agreementId: given('agreementId'),
+      subject: given('subject'),
+      eventType: given('eventType'),
+      recordedAt: given('recordedAt'),
+    })
+    .returning({ entryId })
+})
 
 /** Add pending entries. @throws EscrowError `DATABASE_CONFLICT` naming `tagNumberRule` when somebody was quicker with a number. */
 export async function insertEntries(tx: Tx, rows: readonly (typeof logEntryTable.$inferInsert)[]): Promise<void> {
   assert(rows.length > 0 && rows.length <= sequenceBatchMax, `expected 1 to ${sequenceBatchMax} entries`)
-  await tx.insert(logEntryTable).values([...rows])
+  const [row] = rows
+  if (row !== undefined && rows.length === 1) await entryAdded(tx, row)
+  else await tx.insert(logEntryTable).values([...rows])
 }
 
 /** The entry with this leaf hash (hex), or null. */

@@ -2,7 +2,8 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Clock } from '../core/environment.js'
 import { EscrowError, isEscrowError } from '../core/errors.js'
 import type { Database } from '../db/database.js'
-import { endTurns, takeTurns, turnIsElsewhere } from './log-turn.table.js'
+import { endTurns, takeTurns } from './log-turn.table.js'
+import { findChainEnds, type ChainEnd } from './log.table.js'
 
 /** Long enough for one attempt at slow replicas; who takes longer takes the turn again. */
 const turnMs = 10_000
@@ -28,15 +29,18 @@ export class TagTurn {
     this.#tags = [...new Set(tags)]
   }
 
-  /** Let those go first who were late. @throws EscrowError `DATABASE_CONFLICT` when they do not come to an end; `DATABASE_UNAVAILABLE` */
-  async await(signal?: AbortSignal): Promise<void> {
-    if (this.#held) return
-    await this.#until(() => this.database.query(async (db) => !(await turnIsElsewhere(db, this.#wish()))), signal)
+  /**
+   * The last event of each tag, after letting those go first who were late.
+   *
+   * @throws EscrowError `DATABASE_CONFLICT` when they do not come to an end; `DATABASE_UNAVAILABLE`
+   */
+  ends(signal?: AbortSignal): Promise<readonly ChainEnd[]> {
+    return until(() => this.database.query((db) => findChainEnds(db, this.#wish())), signal)
   }
 
-  /** Ask all others to wait, after they were quicker. @throws as `await` */
+  /** Ask all others to wait, after they were quicker. @throws as `ends` */
   async take(signal?: AbortSignal): Promise<void> {
-    await this.#until(() => this.#tryTake(), signal)
+    await until(() => this.#tryTake(), signal)
     this.#held = true
   }
 
@@ -50,7 +54,7 @@ export class TagTurn {
     }
   }
 
-  async #tryTake(): Promise<boolean> {
+  async #tryTake(): Promise<true | null> {
     const wish = this.#wish()
     try {
       await this.database.transaction(async (tx) => {
@@ -58,20 +62,23 @@ export class TagTurn {
       })
       return true
     } catch (error) {
-      if (error instanceof TurnElsewhere) return false
+      if (error instanceof TurnElsewhere) return null
       throw error
-    }
-  }
-
-  async #until(done: () => Promise<boolean>, signal?: AbortSignal): Promise<void> {
-    for (let pauses = 0; !(await done()); pauses += 1) {
-      if (pauses === pausesMax) throw new EscrowError('DATABASE_CONFLICT', 'others record on the same subject without end; try again later')
-      await pause(pauseMs, undefined, signal === undefined ? {} : { signal })
     }
   }
 
   #wish() {
     return { tags: this.#tags, holder: this.holder, now: this.clock.now() }
+  }
+}
+
+/** What an attempt gives that is not null. */
+async function until<T>(attempt: () => Promise<T | null>, signal?: AbortSignal): Promise<T> {
+  for (let pauses = 0; ; pauses += 1) {
+    const got = await attempt()
+    if (got !== null) return got
+    if (pauses === pausesMax) throw new EscrowError('DATABASE_CONFLICT', 'others record on the same subject without end; try again later')
+    await pause(pauseMs, undefined, signal === undefined ? {} : { signal })
   }
 }
 

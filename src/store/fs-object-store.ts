@@ -50,7 +50,7 @@ export class FsObjectStore extends ObjectStore {
     signal?: AbortSignal,
   ): Promise<ObjectUpload> {
     signal?.throwIfAborted()
-    if (options.supersede !== true && (await this.stat(key, signal)) !== null) throw alreadyThere(key)
+    if (options.supersede !== true && (await this.holds(key))) throw alreadyThere(key)
     const temporary = this.freeName()
     this.active.add(temporary)
     const handle = await open(temporary, 'wx', 0o600).catch((error: unknown) => {
@@ -116,6 +116,11 @@ export class FsObjectStore extends ObjectStore {
     const held = stored(key, requireVersion(key, await this.read(key), versionId))
     requireRetention(held, retainUntil)
     return held
+  }
+
+  /** Only a first look: who places the object looks again when it is its turn. */
+  private holds(key: ObjectKey): Promise<boolean> {
+    return translated(`read ${key}`, async () => (await orNull(lstat(this.placeOf(key).path)))?.isFile() === true)
   }
 
   private async readAtOnce(key: ObjectKey, range: ReadRange, signal?: AbortSignal): Promise<Uint8Array | null> {

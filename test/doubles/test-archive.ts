@@ -70,9 +70,11 @@ export class TestArchive {
     return {
       manifest: last.manifest,
       manifestDigest: digestOf(last.manifest),
-      inventory: Inventory.parse(JSON.parse(Buffer.from(openBytes(last.inventory.bytes, this.agentIdentity)).toString())),
-      knownObjects: () => chain.map((deposit) => Readable.from([deposit.knownObjects.bytes])),
-      fullBundleBytes: chain[0]!.manifest.bundle.sizeBytes,
+      open: async () => ({
+        inventory: Inventory.parse(JSON.parse(Buffer.from(openBytes(last.inventory.bytes, this.agentIdentity)).toString())),
+        knownObjects: () => chain.map((deposit) => Readable.from([deposit.knownObjects.bytes])),
+        fullBundleBytes: chain[0]!.manifest.bundle.sizeBytes,
+      }),
     }
   }
 

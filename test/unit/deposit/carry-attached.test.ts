@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest'
-import type { PreviousDeposit } from '../../../src/deposit/deposit-request.js'
-import { attachedFiles, type SealedAttachment } from '../../../src/deposit/carry-attached.js'
+import { attachedFiles, type DepositBefore, type SealedAttachment } from '../../../src/deposit/carry-attached.js'
 import type { InventoryAttachment } from '../../../src/format/attachment.js'
 import type { Inventory, Manifest } from '../../../src/format/manifest.js'
 
@@ -14,11 +13,11 @@ const file = (name: string, letter: string): SealedAttachment => ({
 function deposit(
   files: readonly SealedAttachment[],
   more: { readonly inventory?: null; readonly listed?: readonly InventoryAttachment[] } = {},
-) {
+): DepositBefore {
   const manifest = { envelope: vault, attachments: files.map(({ sealed }) => ({ key: '', ...sealed })) } as unknown as Manifest
   const attachments = [...files.map(({ entry }) => entry), ...(more.listed ?? [])]
   const inventory = more.inventory === null ? null : ({ attachments } as unknown as Inventory)
-  return { manifest, inventory } as Pick<PreviousDeposit, 'manifest' | 'inventory'>
+  return { manifest, inventory }
 }
 
 test('without a deposit before, what waits is attached, by name', () => {
