@@ -74,7 +74,7 @@ function hkdf(secret: Uint8Array, salt: Uint8Array, label: string): Buffer {
  * yields with the digest of what was sealed.
  *
  * @param source - the whole envelope.
- * @param options.transient - each block is done with when the next is asked for.
+ * @param options.transient - each block is done with when the one after the next is asked for.
  * @throws EscrowError `SEAL_BROKEN` when header or payload are not as sealed; faults of the source pass through.
  */
 export async function* reopenSealed(

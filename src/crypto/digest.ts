@@ -1,4 +1,4 @@
-import { createHash, hash } from 'node:crypto'
+import { createHash, hash, type Hash } from 'node:crypto'
 import { partBytes as partBytesDefault } from '../core/limits.js'
 
 /** SHA-256 in lower-case hex. */
@@ -45,9 +45,11 @@ export interface PartsDigest extends StreamDigest {
  * resumed without reading everything (docs/formats/manifest.md, "envelope").
  */
 export class PartsDigester {
-  readonly #whole = new Digester()
+  readonly #whole = createHash('sha256')
   readonly #parts: string[] = []
-  #part = createHash('sha256')
+  #sizeBytes = 0
+  /** Null for the first part, which is how the whole begins: it is hashed once. */
+  #part: Hash | null = null
   #partUsed = 0
 
   /** @param partBytes - size of a part, at least 1; 8 MiB when left out. */
@@ -55,11 +57,12 @@ export class PartsDigester {
 
   /** Take the next bytes. Keeps no reference to them. */
   update(bytes: Uint8Array): void {
-    this.#whole.update(bytes)
+    this.#sizeBytes += bytes.byteLength
     for (let offset = 0; offset < bytes.byteLength;) {
       if (this.#partUsed === this.partBytes) this.#closePart()
       const piece = bytes.subarray(offset, offset + this.partBytes - this.#partUsed)
-      this.#part.update(piece)
+      this.#part?.update(piece)
+      this.#whole.update(piece)
       this.#partUsed += piece.byteLength
       offset += piece.byteLength
     }
@@ -67,14 +70,18 @@ export class PartsDigester {
 
   /** All digests in lower-case hex. Once only: the digester is used up. */
   finish(): PartsDigest {
-    this.#closePart()
-    return { ...this.#whole.finish(), partBytes: this.partBytes, partSha256: this.#parts }
+    this.#parts.push(this.#partDigest())
+    return { sha256: this.#whole.digest('hex'), sizeBytes: this.#sizeBytes, partBytes: this.partBytes, partSha256: this.#parts }
   }
 
   #closePart(): void {
-    this.#parts.push(this.#part.digest('hex'))
+    this.#parts.push(this.#partDigest())
     this.#part = createHash('sha256')
     this.#partUsed = 0
+  }
+
+  #partDigest(): string {
+    return (this.#part ?? this.#whole.copy()).digest('hex')
   }
 }
 

@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
 import { EscrowError, assert } from '../core/errors.js'
 import { envelopeChunkBytes as chunkBytes, readBlockBytes } from '../core/limits.js'
+import { BuffersInTurn } from './thread-memory.js'
 
 /**
  * The payload of an age v1 file (c2sp.org/age, "Payload"): a 16-byte nonce, then the STREAM construction over 64 KiB chunks with
@@ -119,7 +120,7 @@ class Chunker {
 export class PayloadSealer {
   readonly #key: ChunkKey
   readonly #chunker = new Chunker(chunkBytes)
-  #out = Buffer.alloc(0)
+  readonly #out = new BuffersInTurn()
 
   /**
    * @param fileKey - 16 bytes.
@@ -132,12 +133,10 @@ export class PayloadSealer {
 
   /**
    * The sealed chunks that these bytes complete; empty when there are none. Keeps no reference to `bytes`. What it gives is valid until the
-   * next call: new memory for each block would cost the page faults of every byte.
+   * call after the next, so that it can still be hashed while the next block is sealed.
    */
   push(bytes: Uint8Array): Uint8Array {
-    const sizeBytes = this.#chunker.count(bytes) * sealedChunkBytes
-    if (this.#out.byteLength < sizeBytes) this.#out = Buffer.allocUnsafeSlow(sizeBytes)
-    const out = this.#out.subarray(0, sizeBytes)
+    const out = this.#out.take(this.#chunker.count(bytes) * sealedChunkBytes)
     let offset = 0
     this.#chunker.push(bytes, (chunk) => {
       this.#key.seal(chunk, out.subarray(offset), false)
@@ -164,12 +163,12 @@ export class PayloadOpener {
   readonly #fileKey: Uint8Array
   readonly #nonce = new Chunker(nonceBytes)
   readonly #chunker = new Chunker(sealedChunkBytes)
+  readonly #out = new BuffersInTurn()
   #key: ChunkKey | null = null
-  #out = Buffer.alloc(0)
 
   /**
    * @param fileKey - 16 bytes; copied.
-   * @param transient - what `push` gives is valid until the next call alone, and lies in the same memory each time.
+   * @param transient - what `push` gives is valid until the call after the next alone, and lies in two buffers in turn.
    */
   constructor(
     fileKey: Uint8Array,
@@ -215,10 +214,8 @@ export class PayloadOpener {
     return out
   }
 
-  #room(sizeBytes: number): Buffer {
-    if (!this.transient) return Buffer.allocUnsafeSlow(sizeBytes)
-    if (this.#out.byteLength < sizeBytes) this.#out = Buffer.allocUnsafeSlow(sizeBytes)
-    return this.#out.subarray(0, sizeBytes)
+  #room(sizeBytes: number): Uint8Array {
+    return this.transient ? this.#out.take(sizeBytes) : Buffer.allocUnsafeSlow(sizeBytes)
   }
 
   #takeNonce(bytes: Uint8Array): { readonly key: ChunkKey | null; readonly sealed: Uint8Array } {
@@ -256,7 +253,7 @@ export async function* sealPayload(
  * The plaintext of a payload (an envelope without its header) by its file key. This is what the check of the seal uses: it needs
  * no identity.
  *
- * @param options.transient - each block is done with when the next is asked for.
+ * @param options.transient - each block is done with when the one after the next is asked for.
  * @throws EscrowError `ENVELOPE_PAYLOAD`; what was yielded before is then authentic but not complete, and must be thrown away.
  */
 export async function* openWithFileKey(

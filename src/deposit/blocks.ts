@@ -1,10 +1,11 @@
 import { assert } from '../core/errors.js'
+import { threadMemory } from '../crypto/thread-memory.js'
 
 /**
  * The same bytes in blocks of one size, the last one shorter: digests and ciphers are fastest on 1 MiB, and remotes send 64 KiB or less.
  *
  * Reads ahead by one block, so that the source is not idle while a block is worked on. Two buffers take turns: a block is valid until
- * the next one is asked for, and whoever keeps it longer copies it.
+ * the next one is asked for, and whoever keeps it longer copies it. They lie in memory that another thread can hash.
  *
  * @param blockBytes - at least 1.
  * @returns blocks; none for no bytes. When it is left early the source is ended, but not
@@ -29,7 +30,7 @@ export async function* inBlocks(source: AsyncIterable<Uint8Array>, blockBytes: n
 }
 
 async function* cut(source: AsyncIterable<Uint8Array>, blockBytes: number): AsyncGenerator<Uint8Array, undefined> {
-  const buffers = [0, 1].map(() => Buffer.allocUnsafeSlow(blockBytes))
+  const buffers = [0, 1].map(() => threadMemory(blockBytes))
   let turn = 0
   let used = 0
   for await (const bytes of source) {
@@ -48,4 +49,10 @@ async function* cut(source: AsyncIterable<Uint8Array>, blockBytes: number): Asyn
   }
   if (used > 0) yield buffers[turn]?.subarray(0, used) ?? new Uint8Array(0)
   return undefined
+}
+
+/** Wait for both, also when one fails: a file must not be closed under a write. */
+export async function both<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
+  await Promise.allSettled([first, second])
+  return Promise.all([first, second])
 }

@@ -1,5 +1,6 @@
 import { EscrowError } from '../core/errors.js'
-import { Digester, type StreamDigest } from '../crypto/digest.js'
+import { AsideDigester } from '../crypto/aside-digester.js'
+import type { StreamDigest } from '../crypto/digest.js'
 import { reopenSealed } from '../crypto/check-sealed-header.js'
 import type { SealedHeader } from '../crypto/seal-envelope.js'
 
@@ -29,19 +30,31 @@ export class SealCheck {
    */
   async checkSeal(readBack: AsyncIterable<Uint8Array>, onBytes?: (bytes: number) => void): Promise<void> {
     if (this.forgotten) throw new EscrowError('SEAL_BROKEN', 'expected a file key to check the seal with, but it is wiped')
-    const digester = new Digester()
-    let bytes = 0
-    for await (const plain of reopenSealed(readBack, this.sealed, { transient: true })) {
-      digester.update(plain)
-      bytes += plain.byteLength
-      onBytes?.(bytes)
-    }
-    const found = digester.finish()
+    const found = await this.open(readBack, onBytes)
     if (found.sizeBytes === this.bundle.sizeBytes && found.sha256 === this.bundle.sha256) return
     throw new EscrowError(
       'SEAL_BROKEN',
       `expected a bundle of ${this.bundle.sizeBytes} bytes with digest ${this.bundle.sha256}, got ${found.sizeBytes} bytes with ${found.sha256}`,
     )
+  }
+
+  private async open(readBack: AsyncIterable<Uint8Array>, onBytes?: (bytes: number) => void): Promise<StreamDigest> {
+    const digester = new AsideDigester()
+    try {
+      let bytes = 0
+      // A block is hashed while the next is opened.
+      let hashed: Promise<void> | null = null
+      for await (const plain of reopenSealed(readBack, this.sealed, { transient: true })) {
+        await hashed
+        hashed = digester.update(plain)
+        hashed.catch(() => undefined)
+        bytes += plain.byteLength
+        onBytes?.(bytes)
+      }
+      return await digester.finish()
+    } finally {
+      digester.drop()
+    }
   }
 
   /** Overwrite the file key; idempotent. */

@@ -1,10 +1,12 @@
 // The sealed file on scratch: plaintext blocks go in, ciphertext grows on disk, and uploads follow it. Nothing here waits for a store.
 import { open, type FileHandle } from 'node:fs/promises'
 import type { Entropy } from '../core/environment.js'
-import { Digester, PartsDigester, type PartsDigest, type StreamDigest } from '../crypto/digest.js'
+import { AsideDigester, AsidePartsDigester } from '../crypto/aside-digester.js'
+import type { PartsDigest, StreamDigest } from '../crypto/digest.js'
 import { PayloadSealer } from '../crypto/envelope-payload.js'
 import type { SealedHeader } from '../crypto/seal-envelope.js'
 import { GrowingFile } from '../store/growing-file.js'
+import { both } from './blocks.js'
 import { translateFull } from './scratch.js'
 
 const payloadNonceBytes = 16
@@ -17,9 +19,11 @@ export interface SealedFileDigests {
 
 /** One envelope being written. Create, write, finish; `close` in any case. */
 export class SealedFile {
-  private readonly bundle = new Digester()
-  private readonly envelope = new PartsDigester()
+  private readonly bundle = new AsideDigester()
+  private readonly envelope = new AsidePartsDigester()
   private sizeBytes = 0
+  /** The digest of what was written last, which is made while the next block is sealed. */
+  private hashed: Promise<void> = Promise.resolve()
 
   private constructor(
     private readonly file: FileHandle,
@@ -56,24 +60,30 @@ export class SealedFile {
    * @throws EscrowError `SCRATCH_FULL`
    */
   async write(bytes: Uint8Array): Promise<void> {
-    this.bundle.update(bytes)
-    await this.append(this.sealer.push(bytes))
+    const hashed = this.bundle.update(bytes)
+    await both(hashed, this.append(this.sealer.push(bytes)))
   }
 
   /** Seal the last chunk and say that the file will not grow any more. Once only. @throws EscrowError `SCRATCH_FULL` */
   async finish(): Promise<SealedFileDigests> {
     await this.append(this.sealer.end())
+    await this.hashed
     this.growing.finish(this.sizeBytes)
-    return { bundle: this.bundle.finish(), envelope: this.envelope.finish() }
+    const [bundle, envelope] = await Promise.all([this.bundle.finish(), this.envelope.finish()])
+    return { bundle, envelope }
   }
 
   /** Close the file; idempotent. Uploads read it through handles of their own. */
   async close(): Promise<void> {
+    for (const digester of [this.bundle, this.envelope]) digester.drop()
     await this.file.close()
   }
 
   private async append(bytes: Uint8Array): Promise<void> {
-    this.envelope.update(bytes)
+    await this.hashed
+    this.hashed = this.envelope.update(bytes)
+    // Whoever writes or finishes next hears of it.
+    this.hashed.catch(() => undefined)
     let written = 0
     while (written < bytes.byteLength) {
       const { bytesWritten } = await translateFull(this.file.write(bytes, written, bytes.byteLength - written, this.sizeBytes))

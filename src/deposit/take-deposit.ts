@@ -6,7 +6,7 @@ import { readBlockBytes } from '../core/limits.js'
 import type { DepositKind } from '../format/manifest.js'
 import type { ObjectFormat } from '../git/git-remote.js'
 import { startPackIndexer, type IndexedPack, type PackIndexer } from '../git/index-pack.js'
-import { inBlocks } from './blocks.js'
+import { both, inBlocks } from './blocks.js'
 import type { ReportProgress } from './progress.js'
 import type { SealedFile, SealedFileDigests } from './sealed-file.js'
 
@@ -70,12 +70,6 @@ async function pump(request: TakeRequest, to: { indexer: PackIndexer; file: Seal
     await both(to.indexer.write(block), to.file.write(block))
     request.onProgress?.({ phase: 'fetching', bytes })
   }
-}
-
-/** Wait for both, also when one fails: a file must not be closed under a write. */
-async function both<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
-  await Promise.allSettled([first, second])
-  return Promise.all([first, second])
 }
 
 /** Git stops reading after the trailer of the pack, so bytes that follow would be sealed unseen. */

@@ -3,6 +3,8 @@
 import { createHash, subtle } from 'node:crypto'
 import { assert, EscrowError, isEscrowError } from '../core/errors.js'
 import { inventoryBytesMax, partBytes } from '../core/limits.js'
+import { AsideDigester } from '../crypto/aside-digester.js'
+import { threadMemory } from '../crypto/thread-memory.js'
 import { expectedParts, requireMatch, verifiedAtEnd, type ExpectedObject, type ExpectedPart } from './expected-object.js'
 import type { ObjectKey } from './object-key.js'
 import type { ObjectStore } from './object-store.js'
@@ -69,7 +71,7 @@ export async function* readStream(replicas: readonly NamedStore[], search: Searc
 /** Parts that a range touches, in order, each with its place. The next one is read and hashed while the caller works on this one. */
 async function* readParts(replicas: readonly NamedStore[], search: Search, signal?: AbortSignal): AsyncGenerator<PlacedBytes> {
   const parts = expectedParts(search.expected).filter((part) => touches(part, search.range))
-  const buffers = search.transient === true ? [new ArrayBuffer(longest(parts)), new ArrayBuffer(longest(parts))] : []
+  const buffers = search.transient === true ? [threadMemory(longest(parts)), threadMemory(longest(parts))] : []
   let last: GoodCopy | null = null
   const begin = (index: number) => {
     const part = parts[index]
@@ -192,7 +194,7 @@ interface PartReading {
   readonly part: ExpectedPart
   readonly versionId: string | undefined
   /** To read into; a fresh one when left out. */
-  readonly buffer?: ArrayBuffer | undefined
+  readonly buffer?: Uint8Array | undefined
 }
 
 /** One part, verified. The last part is read to the end of the object, so that bytes after it are noticed; a longer answer is cut off. */
@@ -203,7 +205,7 @@ async function readPart(
   signal: AbortSignal | undefined,
 ): Promise<Uint8Array> {
   // Not filled with zeros: nothing of it is given out before its digest has matched.
-  const bytes = buffer === undefined ? Buffer.allocUnsafeSlow(part.sizeBytes) : new Uint8Array(buffer, 0, part.sizeBytes)
+  const bytes = buffer === undefined ? Buffer.allocUnsafeSlow(part.sizeBytes) : buffer.subarray(0, part.sizeBytes)
   let sizeBytes = 0
   const range = {
     ...(versionId === undefined ? {} : { versionId }),
@@ -222,7 +224,15 @@ async function readPart(
 
 /** SHA-256 in lower-case hex, made by another thread: the caller decrypts or writes the part before meanwhile. */
 async function sha256Aside(bytes: Uint8Array): Promise<string> {
-  return Buffer.from(await subtle.digest('SHA-256', bytes)).toString('hex')
+  // WebCrypto copies what it hashes, and takes no shared memory.
+  if (bytes.buffer instanceof ArrayBuffer) return Buffer.from(await subtle.digest('SHA-256', bytes)).toString('hex')
+  const digester = new AsideDigester()
+  try {
+    await digester.update(bytes)
+    return (await digester.finish()).sha256
+  } finally {
+    digester.drop()
+  }
 }
 
 async function digestOf(

@@ -28,7 +28,8 @@ export class BuiltEscrow {
     const built = spawnSync(process.execPath, [tsc, ...options, '--tsBuildInfoFile', 'null'], { encoding: 'utf8' })
     if (!existsSync(join(dist, 'src/cli/main.js'))) throw new Error(`tsc: ${built.stdout}${built.stderr}`)
     cpSync(join(project, 'src/db/migrations'), join(dist, 'src/db/migrations'), { recursive: true })
-    cpSync(join(project, 'src/git/second-opinion-worker.mjs'), join(dist, 'src/git/second-opinion-worker.mjs'))
+    for (const thread of ['git/second-opinion-worker.mjs', 'crypto/digest-worker.mjs'])
+      cpSync(join(project, 'src', thread), join(dist, 'src', thread))
     return new BuiltEscrow(dist)
   }
 
