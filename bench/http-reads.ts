@@ -5,10 +5,10 @@ import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Bench } from './bench.js'
-import type { BenchRow } from './bench-row.js'
+import type { BenchRow, Ratio } from './bench-row.js'
 import type { Loaded, LoadWish } from './child/http-load.js'
 import { BenchHome } from './home.js'
-import { measure, measureChild } from './measure.js'
+import { measure, measureChild, type Cost } from './measure.js'
 import { makeSyntheticRemote } from './synthetic-remote.js'
 import { postgres } from './tools.js'
 
@@ -26,39 +26,74 @@ export const row: BenchRow = {
     const databaseUrl = await postgres(bench)
     if (databaseUrl === null) return { outcome: 'skipped', why: 'PostgreSQL is not installed' }
     bench.say('reads over HTTP')
-    const { home, token, paths } = await prepared(bench, databaseUrl)
-    const server = spawn(process.execPath, [mainProgram, 'serve', '--role', 'api', '--home', home.home], {
-      env: { ...process.env, ESCROW_HTTP_PORT: '0', ESCROW_HTTP_REQUESTS_PER_MINUTE: '10000000' },
-      stdio: ['ignore', 'ignore', 'pipe'],
-    })
-    try {
-      const load = { url: await addressOf(server), token, paths, clients }
-      await measureChild<Loaded>('http-load', { ...load, requests: warmUp } satisfies LoadWish)
-      const before = await cpuSeconds(server)
-      const { result, cost } = await measureChild<Loaded>('http-load', { ...load, requests } satisfies LoadWish)
-      const own = (await cpuSeconds(server)) - before
-      const latencies = result.latenciesMs.toSorted((left, right) => left - right)
-      const at = (part: number) => latencies[Math.floor(part * (latencies.length - 1))] ?? Number.NaN
-      return {
-        outcome: 'measured',
-        ratios: [
-          { what: 'reads per second', value: (requests * 1000) / result.wallMs, unit: '/s', target: { bound: 'at least', value: 1000 } },
-          { what: 'latency, 99th of 100', value: at(0.99) / 1000, unit: 's', target: { bound: 'at most', value: 0.1 } },
-          { what: 'latency, median', value: at(0.5) / 1000, unit: 's', target: null },
-          { what: "reads per second of the service's own processor", value: requests / own, unit: '/s', target: null },
-        ],
-        measured: [
-          { what: `escrow serve, ${requests} reads`, wallMs: result.wallMs, cpuMs: own * 1000 },
-          { what: `${clients} clients in one process`, wallMs: cost.wallMs, cpuMs: cost.cpuMs },
-        ],
-        bound:
-          'one process on one core: sockets, Node, Express and Nest, one statement for each read; clients and PostgreSQL share the machine',
-      }
-    } finally {
-      server.kill('SIGTERM')
-      await once(server, 'exit')
+    const home = await prepared(bench, databaseUrl)
+    const one = await measured(home, 1)
+    bench.say('reads over HTTP, of two processes')
+    const two = await measured(home, 2)
+    return {
+      outcome: 'measured',
+      ratios: [...ratiosOf('one process', one), ...ratiosOf('two processes', two)],
+      measured: [...costsOf('one process', one), ...costsOf('two processes', two)],
+      bound: 'sockets, Node, Express and Nest in many small parts, one statement for each read; clients and PostgreSQL share the machine',
     }
   },
+}
+
+/** What came of one load. */
+interface Outcome {
+  readonly wallMs: number
+  /** Sorted. */
+  readonly latenciesMs: readonly number[]
+  /** Of all processes of the service, user and system. */
+  readonly ownSeconds: number
+  readonly ofClients: Cost
+}
+
+/** Start some `escrow serve --role api` on one home and database, and let the clients ask, split between them. */
+async function measured({ home, token, paths }: Prepared, processes: number): Promise<Outcome> {
+  const servers = Array.from({ length: processes }, () => serve(home.home))
+  const cpu = async () => (await Promise.all(servers.map(cpuSeconds))).reduce((sum, seconds) => sum + seconds, 0)
+  try {
+    const load = { urls: await Promise.all(servers.map(addressOf)), token, paths, clients }
+    await measureChild<Loaded>('http-load', { ...load, requests: warmUp * processes } satisfies LoadWish)
+    const before = await cpu()
+    const { result, cost } = await measureChild<Loaded>('http-load', { ...load, requests } satisfies LoadWish)
+    const latenciesMs = result.latenciesMs.toSorted((left, right) => left - right)
+    return { wallMs: result.wallMs, latenciesMs, ownSeconds: (await cpu()) - before, ofClients: cost }
+  } finally {
+    await Promise.all(servers.map(ended))
+  }
+}
+
+function ratiosOf(who: string, { wallMs, latenciesMs, ownSeconds }: Outcome): readonly Ratio[] {
+  const at = (part: number) => (latenciesMs[Math.floor(part * (latenciesMs.length - 1))] ?? Number.NaN) / 1000
+  return [
+    { what: `reads per second, ${who}`, value: (requests * 1000) / wallMs, unit: '/s', target: { bound: 'at least', value: 1000 } },
+    { what: `latency, 99th of 100, ${who}`, value: at(0.99), unit: 's', target: { bound: 'at most', value: 0.1 } },
+    { what: `latency, median, ${who}`, value: at(0.5), unit: 's', target: null },
+    { what: `reads per second of the service's own processor, ${who}`, value: requests / ownSeconds, unit: '/s', target: null },
+  ]
+}
+
+function costsOf(who: string, { wallMs, ownSeconds, ofClients }: Outcome) {
+  return [
+    { what: `escrow serve, ${requests} reads, ${who}`, wallMs, cpuMs: ownSeconds * 1000 },
+    { what: `${clients} clients in one process, of ${who}`, wallMs: ofClients.wallMs, cpuMs: ofClients.cpuMs },
+  ]
+}
+
+function serve(home: string): ChildProcess {
+  return spawn(process.execPath, [mainProgram, 'serve', '--role', 'api', '--home', home], {
+    env: { ...process.env, ESCROW_HTTP_PORT: '0', ESCROW_HTTP_REQUESTS_PER_MINUTE: '10000000' },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+}
+
+async function ended(server: ChildProcess): Promise<void> {
+  if (server.exitCode !== null) return
+  const exit = once(server, 'exit')
+  server.kill('SIGTERM')
+  await exit
 }
 
 const mainProgram = fileURLToPath(new URL('../src/cli/main.js', import.meta.url))

@@ -1,11 +1,13 @@
-// Clients of the HTTP service, each asking for the next thing as soon as it has the last.
-import { Agent, get } from 'node:http'
+// Clients of the HTTP service, each asking for the next thing as soon as it has the last. On bare sockets: this program shares the machine with what it
+// measures, and Node's own client takes half as much of a processor for a request as the service does.
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
 import { monotonicMs } from '../../src/core/environment.js'
 import { answer, childInput } from './usage.js'
 
-/** What to ask for. */
+/** What to ask for, and of whom: the clients are split evenly between the services. */
 export interface LoadWish {
-  readonly url: string
+  readonly urls: readonly string[]
   readonly token: string
   readonly paths: readonly string[]
   readonly clients: number
@@ -20,32 +22,47 @@ export interface Loaded {
 }
 
 const wish = childInput<LoadWish>()
-const agent = new Agent({ keepAlive: true, maxSockets: wish.clients })
-const headers = { authorization: `Bearer ${wish.token}` }
-
-function ask(path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    get(`${wish.url}${path}`, { agent, headers }, (response) => {
-      if (response.statusCode !== 200) reject(new Error(`${path}: ${response.statusCode}`))
-      response.resume().once('end', resolve).once('error', reject)
-    }).once('error', reject)
-  })
-}
-
 const latenciesMs: number[] = []
 let next = 0
 
-async function client(): Promise<void> {
+/** Wait until one whole answer has come. @throws Error unless it is a 200 with a body of the length that it says */
+async function wholeAnswer(socket: Socket): Promise<void> {
+  let text = ''
+  for (;;) {
+    const [block] = (await once(socket, 'data')) as [Buffer]
+    // One byte, one letter: lengths are counted in bytes.
+    text += block.toString('latin1')
+    const bodyAt = text.indexOf('\r\n\r\n') + 4
+    if (bodyAt < 4) continue
+    const [, length] = /\r\ncontent-length: (\d+)\r\n/i.exec(text.slice(0, bodyAt)) ?? []
+    if (!text.startsWith('HTTP/1.1 200 ') || length === undefined)
+      throw new Error(`expected 200 and a length, got ${text.slice(0, bodyAt)}`)
+    if (text.length > bodyAt + Number(length)) throw new Error('expected one answer for one request')
+    if (text.length === bodyAt + Number(length)) return
+  }
+}
+
+async function client(_: unknown, index: number): Promise<void> {
+  const { hostname, port, host } = new URL(wish.urls[index % wish.urls.length] ?? '')
+  const socket = connect(Number(port), hostname)
+  socket.setNoDelay(true)
+  await once(socket, 'connect')
+  let asking = true
+  socket.once('close', () => {
+    if (asking) throw new Error('expected an answer, the service hung up')
+  })
   while (next < wish.requests) {
     const path = wish.paths[next % wish.paths.length] ?? '/'
     next += 1
     const startedMs = monotonicMs()
-    await ask(path)
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${wish.token}\r\nAccept: application/json\r\n\r\n`)
+    await wholeAnswer(socket)
     latenciesMs.push(monotonicMs() - startedMs)
   }
+  asking = false
+  socket.end()
 }
 
 const startedMs = monotonicMs()
 await Promise.all(Array.from({ length: wish.clients }, client))
 answer({ wallMs: monotonicMs() - startedMs, latenciesMs } satisfies Loaded)
-agent.destroy()
