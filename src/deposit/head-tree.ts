@@ -1,6 +1,6 @@
 // Walks the tree of HEAD through what the pack carries, some hundred folders at a time: memory grows with folders waiting, not with files.
-import { inventoryDepthMax, inventoryFilesMax, inventoryPathBytesMax, inventoryTreeBytesMax } from '../core/limits.js'
-import { readObjects, statObjects } from '../git/cat-file.js'
+import { inventoryDepthMax, inventoryFilesMax, inventoryPathBytesMax } from '../core/limits.js'
+import type { ObjectReader } from '../git/object-reader.js'
 import { showName } from './file-names.js'
 import { parseCommit, parseTree, type TreeEntry } from './object-links.js'
 
@@ -41,6 +41,11 @@ export interface TreeSource {
   readonly commit: string
 }
 
+/** The same, with the git that reads it. */
+export interface OpenTree extends Omit<TreeSource, 'gitDir'> {
+  readonly objects: ObjectReader
+}
+
 /**
  * Walk a tree.
  *
@@ -48,44 +53,29 @@ export interface TreeSource {
  * @returns what was not looked at.
  * @throws EscrowError `PACK_CORRUPT` for a tree that cannot be parsed; `GIT_FAILED`
  */
-export async function walkTree(
-  source: TreeSource,
-  visit: (files: readonly TreeFile[]) => Promise<void>,
-  signal?: AbortSignal,
-): Promise<TreeGaps> {
+export async function walkTree(source: OpenTree, visit: (files: readonly TreeFile[]) => Promise<void>): Promise<TreeGaps> {
   const gaps = { carriedBefore: new Set<string>(), cut: false }
   const open: Folder[] = []
-  for await (const commit of readObjects(source.gitDir, [source.commit], inventoryTreeBytesMax, signal)) {
+  for await (const commit of source.objects.read([source.commit])) {
     if (commit?.type !== 'commit') gaps.carriedBefore.add('')
     else open.push({ path: '', depth: 0, oid: parseCommit(commit.body, source.oidBytes).tree })
   }
   let files = 0
   while (open.length > 0) {
-    const found = await readFolders(source, open.splice(-foldersAtOnce), open, gaps, signal)
+    const found = await readFolders(source, open.splice(-foldersAtOnce), open, gaps)
     files += found.length
     if (files > inventoryFilesMax) return { ...gaps, cut: true }
-    await visit(await withSizes(source, found, gaps, signal))
+    await visit(await withSizes(source, found, gaps))
   }
   return gaps
 }
 
 type Gaps = { carriedBefore: Set<string>; cut: boolean }
 
-async function readFolders(
-  source: TreeSource,
-  folders: readonly Folder[],
-  open: Folder[],
-  gaps: Gaps,
-  signal?: AbortSignal,
-): Promise<readonly TreeFile[]> {
+async function readFolders(source: OpenTree, folders: readonly Folder[], open: Folder[], gaps: Gaps): Promise<readonly TreeFile[]> {
   const files: TreeFile[] = []
   let next = 0
-  for await (const tree of readObjects(
-    source.gitDir,
-    folders.map((folder) => folder.oid),
-    inventoryTreeBytesMax,
-    signal,
-  )) {
+  for await (const tree of source.objects.read(folders.map((folder) => folder.oid))) {
     const folder = folders[next]
     next += 1
     if (folder === undefined) break
@@ -107,9 +97,9 @@ function sortEntry(folder: Folder, entry: TreeEntry, into: { files: TreeFile[]; 
   }
 }
 
-async function withSizes(source: TreeSource, files: readonly TreeFile[], gaps: Gaps, signal?: AbortSignal): Promise<readonly TreeFile[]> {
+async function withSizes(source: OpenTree, files: readonly TreeFile[], gaps: Gaps): Promise<readonly TreeFile[]> {
   const oids = new Set(files.filter((file) => file.kind !== 'gitlink').map((file) => file.oid))
-  const heads = await statObjects(source.gitDir, [...oids], signal)
+  const heads = await source.objects.stat([...oids])
   return files.map((file) => {
     const head = heads.get(file.oid)
     if (head === undefined && file.kind !== 'gitlink') gaps.carriedBefore.add(file.path)

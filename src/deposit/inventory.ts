@@ -11,7 +11,7 @@ import {
   recipeDepthMax,
 } from '../core/limits.js'
 import type { Inventory } from '../format/manifest.js'
-import { readObjects } from '../git/cat-file.js'
+import { ObjectReader } from '../git/object-reader.js'
 import { ContentsFound } from './contents.js'
 import { isBuildRecipe, isLicence } from './file-names.js'
 import { parseGitmodules } from './gitmodules.js'
@@ -40,15 +40,16 @@ export async function inventoryFiles(
 ): Promise<FileInventory> {
   const found = new FoundFiles()
   if (source === null) return found.finish(noFiles, { carriedBefore: new Set(), cut: false })
-  const gaps = await walkTree(
-    source,
-    async (files) => {
+  const objects = new ObjectReader(source.gitDir, signal)
+  try {
+    const gaps = await walkTree({ ...source, objects }, async (files) => {
       const wanted = files.filter((file) => found.add(file))
-      await found.readSmall(source.gitDir, wanted, signal)
-    },
-    signal,
-  )
-  return found.finish(previous ?? noFiles, gaps)
+      await found.readSmall(objects, wanted)
+    })
+    return found.finish(previous ?? noFiles, gaps)
+  } finally {
+    objects.close()
+  }
 }
 
 class FoundFiles {
@@ -78,10 +79,10 @@ class FoundFiles {
   }
 
   /** LFS pointers, .gitmodules, .lfsconfig, dependency manifests and SBOMs: the only contents that an inventory reads. */
-  async readSmall(gitDir: string, files: readonly TreeFile[], signal?: AbortSignal): Promise<void> {
+  async readSmall(objects: ObjectReader, files: readonly TreeFile[]): Promise<void> {
     const oids = files.map((file) => file.oid)
     let next = 0
-    for await (const blob of readObjects(gitDir, oids, undefined, signal)) {
+    for await (const blob of objects.read(oids)) {
       const file = files[next]
       next += 1
       if (blob === null || file === undefined) continue

@@ -121,19 +121,27 @@ async function* reading<T>(run: GitRun, read: (bytes: ByteReader) => AsyncGenera
   }
 }
 
-/** Writes in the background with back-pressure: git answers while we ask. Its end, and why, is seen on the reading side. */
 function feed(run: GitRun, oids: readonly string[]): void {
+  writeLines(run, oids, () => run.stdin.end())
+}
+
+/**
+ * Write lines in the background with back-pressure: git answers while we ask. Its end, and why, is seen on the reading side.
+ *
+ * @param then - called when the last one was written.
+ */
+export function writeLines(run: GitRun, lines: readonly string[], then: () => void = () => undefined): void {
   let next = 0
   const write = (): void => {
-    while (next < oids.length && !run.stdin.destroyed) {
-      const lines = oids.slice(next, next + linesAtOnce)
-      next += lines.length
-      if (!run.stdin.write(`${lines.join('\n')}\n`) && next < oids.length) {
+    while (next < lines.length && !run.stdin.destroyed) {
+      const some = lines.slice(next, next + linesAtOnce)
+      next += some.length
+      if (!run.stdin.write(`${some.join('\n')}\n`) && next < lines.length) {
         run.stdin.once('drain', write)
         return
       }
     }
-    run.stdin.end()
+    then()
   }
   write()
 }
@@ -143,7 +151,8 @@ const lineBytesMax = 200
 const headPattern = /^([0-9a-f]{40}|[0-9a-f]{64}) (commit|tree|blob|tag) (\d{1,15})$/
 const missingPattern = /^(?:[0-9a-f]{40}|[0-9a-f]{64}) missing$/
 
-function parseHead(line: string): ObjectHead | null {
+/** The first line of an answer; null for a missing object. @throws EscrowError `GIT_FAILED` for any other line */
+export function parseHead(line: string): ObjectHead | null {
   const [, oid, type, size] = headPattern.exec(line) ?? []
   if (oid !== undefined && type !== undefined) return { oid, type: type as ObjectHead['type'], sizeBytes: Number(size) }
   if (missingPattern.test(line)) return null
@@ -189,7 +198,8 @@ const space = 0x20
 const digitZero = 0x30
 const firstOfBlob = 0x62
 
-async function readLine(bytes: ByteReader): Promise<string | null> {
+/** The next line of an answer; null at the end. @throws EscrowError `GIT_FAILED` for a longer one than git writes */
+export async function readLine(bytes: ByteReader): Promise<string | null> {
   const line = await bytes.line(lineBytesMax)
   if (line === null && bytes.available > 0) throw longerLine()
   return line
@@ -197,8 +207,8 @@ async function readLine(bytes: ByteReader): Promise<string | null> {
 
 const longerLine = () => new EscrowError('GIT_FAILED', 'expected a line of git cat-file, got a longer one')
 
-/** Exactly so many bytes, and the line feed that follows them. */
-async function readBody(bytes: ByteReader, sizeBytes: number): Promise<Buffer> {
+/** Exactly so many bytes, and the line feed that follows them, which is dropped. @throws EscrowError `GIT_FAILED` */
+export async function readBody(bytes: ByteReader, sizeBytes: number): Promise<Buffer> {
   if (!(await bytes.need(sizeBytes + 1)))
     throw new EscrowError('GIT_FAILED', `expected an object of ${sizeBytes} bytes from git, got ${bytes.available}`)
   const body = bytes.take(sizeBytes)
@@ -206,6 +216,7 @@ async function readBody(bytes: ByteReader, sizeBytes: number): Promise<Buffer> {
   return Buffer.from(body.buffer, body.byteOffset, body.length)
 }
 
-function tooLarge(head: ObjectHead, objectBytesMax: number): EscrowError {
+/** What an object beyond a limit is refused with. */
+export function tooLarge(head: ObjectHead, objectBytesMax: number): EscrowError {
   return new EscrowError('DEPOSIT_TOO_LARGE', `expected a ${head.type} of at most ${objectBytesMax} bytes, got ${head.sizeBytes}`)
 }
