@@ -18,15 +18,38 @@ export class CopyReader {
   }
 
   /**
-   * Read a whole copy. One that is not as it must be is read once more before anybody is told: memory and networks err too.
+   * Read a whole copy as the index knows it, and then what lies over it under its name, if anything does. One that is not as it must be is read once more before anybody is told: memory and networks err too.
    *
    * @param pace - as fast as it goes when left out.
    * @throws the signal's reason; `OBJECT_KEY_INVALID`
    */
   async whole(one: CopyOfObject, pace?: ReadPace, signal?: AbortSignal): Promise<ReadCopy> {
+    const first = await this.readWhole(one, pace, signal)
+    return first.outcome === 'match' ? first : this.readWhole(one, pace, signal)
+  }
+
+  /**
+   * Whoever may put objects can lay another version, or a delete marker, over a locked one. Nothing is lost by it, but whoever reads by name, as
+   * people with plain tools do, then gets other bytes or none: a copy matches when both do.
+   */
+  private async readWhole(one: CopyOfObject, pace?: ReadPace, signal?: AbortSignal): Promise<ReadCopy> {
     const { digest, sizeBytes } = one.object
-    const first = await this.read(one, { digest, sizeBytes, offset: 0 }, pace, signal)
-    return first.outcome === 'match' ? first : this.read(one, { digest, sizeBytes, offset: 0 }, pace, signal)
+    const recorded = await this.read(one, { digest, sizeBytes, offset: 0 }, pace, signal)
+    if (recorded.outcome !== 'match') return recorded
+    const shown = await this.shownVersion(one, signal)
+    if (shown === one.copy.versionId) return recorded
+    if (typeof shown !== 'string') return shown
+    return this.read({ ...one, copy: { ...one.copy, versionId: shown } }, { digest, sizeBytes, offset: 0 }, pace, signal)
+  }
+
+  /** The version that a reader gets by the object's name, or what it means that there is none. */
+  private async shownVersion({ copy, object }: CopyOfObject, signal?: AbortSignal): Promise<string | ReadCopy> {
+    try {
+      const newest = await this.replicas.named(copy.replica).store.stat(parseObjectKey(object.key), signal)
+      return newest?.versionId ?? { outcome: 'missing', foundDigest: null }
+    } catch (error) {
+      return judged(error, signal)
+    }
   }
 
   /** Read one part of a copy. @param part - from 0, below the number of parts. @throws as `whole` */
@@ -54,9 +77,13 @@ export class CopyReader {
       }
       return judgeCopy(expected, digester.finish())
     } catch (error) {
-      signal?.throwIfAborted()
-      if (!(error instanceof EscrowError) || isEscrowError(error, 'OBJECT_KEY_INVALID')) throw error
-      return judgeFault(error)
+      return judged(error, signal)
     }
   }
+}
+
+function judged(error: unknown, signal?: AbortSignal): ReadCopy {
+  signal?.throwIfAborted()
+  if (!(error instanceof EscrowError) || isEscrowError(error, 'OBJECT_KEY_INVALID')) throw error
+  return judgeFault(error)
 }

@@ -123,19 +123,41 @@ export class Footprint {
     await promisify(execFile)('bash', [join(import.meta.dirname, 'postgres.sh'), 'restart', folder])
   }
 
-  /** The worst that a thief of the second store's key can do under a lock: lay a delete marker over the first object with this ending. */
-  async hideObject(ending: string): Promise<void> {
+  /**
+   * The worst that a thief of the second store's key can do under a lock: lay a delete marker over the first object with this ending.
+   *
+   * @returns its key.
+   */
+  async hideObject(ending: string): Promise<string> {
+    const name = await this.firstNamed(ending)
+    await this.thief().removeObject(this.bucket('b'), name)
+    return name
+  }
+
+  /** Or other bytes of the same size. @returns its key. */
+  async overlayObject(ending: string): Promise<string> {
+    const name = await this.firstNamed(ending)
+    const { size } = await this.thief().statObject(this.bucket('b'), name)
+    await this.thief().putObject(this.bucket('b'), name, randomBytes(size), size)
+    return name
+  }
+
+  private async firstNamed(ending: string): Promise<string> {
+    const names: string[] = []
+    for await (const { name } of this.thief().listObjectsV2(this.bucket('b'), 'agreements/', true))
+      if (name.endsWith(ending)) names.push(name)
+    return names.sort()[0] ?? ''
+  }
+
+  private thief(): S3Client {
     const { hostname, port, protocol } = new URL(serviceAddress('s3'))
-    const client = new S3Client({
+    return new S3Client({
       endPoint: hostname,
       port: Number(port),
       useSSL: protocol === 'https:',
       ...keysOf('b'),
       region: 'us-east-1',
     })
-    const names: string[] = []
-    for await (const { name } of client.listObjectsV2(this.bucket('b'), 'agreements/', true)) if (name.endsWith(ending)) names.push(name)
-    await client.removeObject(this.bucket('b'), names.sort()[0] ?? '')
   }
 
   private replicaLines(name: 'a' | 'b'): readonly string[] {

@@ -1,14 +1,16 @@
 // Checks in the background: patient with stores, quick with fresh copies, and by lot where copies are large.
 import { randomFillSync } from 'node:crypto'
 import { chmodSync, mkdirSync, readdirSync, renameSync, rmdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { eq } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { EscrowError } from '../../src/core/errors.js'
 import { partBytes } from '../../src/core/limits.js'
 import { logEntryTable } from '../../src/log/log.table.js'
+import { parseObjectKey } from '../../src/store/object-key.js'
 import { ReplicaSet } from '../../src/store/replica-set.js'
 import { CheckFixity } from '../../src/verify/check-fixity.js'
+import { RepairObject } from '../../src/verify/repair-object.js'
 import { SpotCheck } from '../../src/verify/spot-check.js'
 import { countCopies } from '../../src/verify/verify.table.js'
 import { GitFixture } from '../doubles/git-fixture.js'
@@ -119,6 +121,24 @@ test('a copy that cannot be read twice in a row is told of', async () => {
   service.clock.advance(2 * dayMs)
   await background()
   expect(await states()).not.toHaveProperty('unreadable')
+})
+
+test('other bytes laid over a locked copy are a mismatch, and the repair puts the right ones on top again', async () => {
+  service.clock.advance(2 * dayMs)
+  await background()
+  const { store } = service.get(ReplicaSet).named('a')
+  const key = parseObjectKey(relative(service.replica('a'), envelope))
+  const locked = await store.stat(key)
+  const upload = await store.openUpload(key, { retainUntil: service.clock.now(), supersede: true })
+  await upload.write(Buffer.from('not the envelope'))
+  const { versionId } = await upload.complete()
+  const everything = () => service.get(CheckFixity).run({ all: true, replica: 'a' })
+  expect((await everything()).bad).toEqual([{ key, replica: 'a', outcome: 'mismatch' }])
+  const { repaired } = await service.get(RepairObject).run('a')
+  expect(repaired).toMatchObject([{ key, replica: 'a' }])
+  expect((await everything()).bad).toEqual([])
+  const versions = await store.versions(key)
+  expect(versions.map((one) => one.versionId)).toEqual([repaired[0]?.versionId, versionId, locked?.versionId])
 })
 
 test('a spot check finds damage between full checks, and a full check says what it is', async () => {

@@ -39,11 +39,13 @@ describe.each(Object.keys(footprints) as FootprintName[])('%s', (kind) => {
     await home.must(...home.opening(copy), ...(await home.release()), '--to', home.at('restored.git'))
   })
 
-  test('what a folder loses is found and repaired from the other; what a thief of its key hides in a locked bucket is still there', async () => {
-    await damage()
+  test('what one replica loses, or a thief of its key hides or overlays, is found and repaired from the other', async () => {
+    const { turned, gone } = await damage()
     const found = await home.run('check', '--all')
-    expect(found, found.err).toMatchObject({ exitCode: footprint.servers ? 0 : 3 })
-    await home.must('repair')
+    expect(found, found.err).toMatchObject({ exitCode: 3 })
+    const bad = found.out.split('\n').filter((line) => /^ +(?:mismatch|missing|unreadable) /.test(line))
+    expect(bad.map((line) => line.trim()).sort()).toEqual([`mismatch  b  ${turned}`, `missing  b  ${gone}`])
+    expect(await home.must('repair')).toContain('2 repaired')
     expect(await home.must('check', '--all')).toContain('every one matches')
   })
 
@@ -81,12 +83,15 @@ describe.each(Object.keys(footprints) as FootprintName[])('%s', (kind) => {
     expect(refused).toMatchObject({ exitCode: 6, err: expect.stringContaining('SHARES_TOO_FEW') as string })
   })
 
-  /** In a folder a bit turns and a file goes; in a locked bucket the worst that a thief of its key can do is to lay a delete marker over an object. */
-  async function damage(): Promise<void> {
-    if (footprint.servers) return footprint.hideObject('.bundle.age')
+  /** In a folder a bit turns and a file goes; in a locked bucket a thief of its key can lay other bytes or a delete marker over an object. */
+  async function damage(): Promise<{ readonly turned: string; readonly gone: string }> {
+    if (footprint.servers) {
+      return { turned: await footprint.overlayObject('manifest.json'), gone: await footprint.hideObject('.bundle.age') }
+    }
     const root = join(home.home, 'replicas', 'b', 'objects')
     const [first = '', second = ''] = readdirSync(root, { recursive: true }).map(String).filter((name) => name.endsWith('.bundle.age')).sort() // prettier-ignore
     flipBit(join(root, first))
     deleteFile(join(root, second))
+    return { turned: first, gone: second }
   }
 })
