@@ -8,6 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Client } from 'minio'
 import { EscrowError, isEscrowError } from '../core/errors.js'
 import { documentBytesMax, partBytes, storeAttemptsMax, storeTimeoutMs } from '../core/limits.js'
+import { RequestsUnderWay } from './requests-under-way.js'
 import { s3Fault } from './s3-fault.js'
 
 /** How to reach one bucket. */
@@ -51,6 +52,7 @@ export class S3Connection {
   readonly bucket: string
   private readonly client: Client
   private readonly calls = new AsyncLocalStorage<CallState>()
+  private readonly underWay = new RequestsUnderWay()
 
   /** @throws EscrowError `CONFIG_INVALID` for a URL that is not one of an S3 endpoint. */
   constructor(private readonly address: S3Address) {
@@ -106,7 +108,7 @@ export class S3Connection {
     const timeoutMs = this.address.timeoutMs ?? storeTimeoutMs
     return (options: http.RequestOptions, onResponse: (response: http.IncomingMessage) => void): http.ClientRequest => {
       const { signal, answerBytesMax = documentBytesMax } = this.calls.getStore() ?? {}
-      const request = base.request({ ...options, ...(signal && { signal }) }, (response) => {
+      const request = base.request(options, (response) => {
         limitAnswer(response, answerBytesMax)
         // After minio has gone, late errors of an answer that nobody reads any more must not end the program.
         response.on('error', () => undefined)
@@ -115,6 +117,7 @@ export class S3Connection {
       })
       request.setTimeout(timeoutMs, () => request.destroy(Object.assign(new Error('no answer in time'), { code: 'ETIMEDOUT' })))
       request.on('error', () => undefined)
+      if (signal !== undefined) this.underWay.add(signal, request)
       return request
     }
   }

@@ -1,4 +1,5 @@
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { getEventListeners } from 'node:events'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { EscrowError } from '../../src/core/errors.js'
 import { documentBytesMax, partBytes, storeAttemptsMax } from '../../src/core/limits.js'
 import { S3LogHeadStore } from '../../src/store/s3-log-head-store.js'
@@ -64,6 +65,24 @@ test('a store that accepts and never answers is given up in time', async () => {
   server.wayward = hang
   expect(await codeOf(store.stat(name))).toBe('STORE_UNREACHABLE')
   expect(server.count('HEAD')).toBe(storeAttemptsMax)
+})
+
+test('many requests under one signal are one listener of it, which ends them all and goes with the last of them', async () => {
+  const stop = new AbortController()
+  const listeners = () => getEventListeners(stop.signal, 'abort').length
+  await put(store, name, bytes, { retainUntil: inDays(1) })
+  const busy = Array.from({ length: 40 }, () => store.stat(name, stop.signal))
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(listeners()).toBe(1)
+  expect((await Promise.all(busy)).every((held) => held?.sizeBytes === bytes.length)).toBe(true)
+  await vi.waitFor(() => expect(listeners()).toBe(0))
+
+  server.wayward = hang
+  const hanging = Array.from({ length: 40 }, () => store.stat(name, stop.signal))
+  await vi.waitFor(() => expect(listeners()).toBe(1))
+  stop.abort(new EscrowError('LEASE_LOST', 'another worker has the source'))
+  for (const ended of await Promise.allSettled(hanging)) expect(ended).toMatchObject({ status: 'rejected', reason: { code: 'LEASE_LOST' } })
+  expect(listeners()).toBe(0)
 })
 
 test.for(['stat', 'get', 'put', 'list', 'extend'] as const)(
