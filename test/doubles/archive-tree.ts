@@ -18,7 +18,7 @@ import { openDocument } from '../../src/format/signed-document.js'
 import { parseEntryBundle, tilePath } from '../../src/format/tile.js'
 import { gitEnvironment } from './git-fixture.js'
 import { NaiveMerkle } from './naive-merkle.js'
-import type { ServiceHome } from './service-home.js'
+import type { EscrowHome } from './escrow-home.js'
 
 /** A deposit as its folder shows it. */
 export interface ShownDeposit {
@@ -40,7 +40,7 @@ export class ArchiveTree {
   readonly #events = new Map<string, Event>()
 
   constructor(
-    private readonly of: ServiceHome,
+    private readonly of: Pick<EscrowHome, 'home' | 'agreement' | 'objects' | 'at'>,
     replica: 'a' | 'b',
   ) {
     this.agreement = openAgreement(readFileSync(of.agreement))

@@ -2,7 +2,7 @@ import { spawn, spawnSync, type ChildProcessWithoutNullStreams } from 'node:chil
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Ended } from './service-home.js'
+import type { Ended } from './escrow-command.js'
 
 const project = join(import.meta.dirname, '../..')
 
@@ -106,16 +106,15 @@ function environment(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
 }
 
 function ended(child: ChildProcessWithoutNullStreams): Promise<ProcessEnded> {
-  const out: Buffer[] = []
-  const err: Buffer[] = []
-  child.stdout.on('data', (chunk: Buffer) => out.push(chunk))
-  child.stderr.on('data', (chunk: Buffer) => err.push(chunk))
+  const said: Buffer[] = []
+  const words: Buffer[] = []
+  child.stdout.on('data', (chunk: Buffer) => said.push(chunk))
+  child.stderr.on('data', (chunk: Buffer) => words.push(chunk))
   return new Promise((resolve, reject) => {
     child.on('error', reject)
     child.on('close', (code, signal) => {
-      const [said, words] = [out, err].map((chunks) => Buffer.concat(chunks).toString())
-      const lines = { out: (said ?? '').split('\n'), err: (words ?? '').split('\n') }
-      resolve({ exitCode: code ?? -1, signal, ...lines, text: `${said}${words}` })
+      const [out, err] = [Buffer.concat(said).toString(), Buffer.concat(words).toString()]
+      resolve({ exitCode: code ?? -1, signal, out, err, text: `${out}${err}` })
     })
   })
 }

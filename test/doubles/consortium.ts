@@ -4,24 +4,20 @@ import { keyidOf, payloadSignedBy, signDocument, type SignedDocument } from '../
 import { signingKeyFromSeed, type SigningKey } from '../../src/crypto/signature.js'
 import { Agreement, type Party, type Role } from '../../src/format/agreement.js'
 import { canonicalize } from '../../src/format/canonical-json.js'
-import { Statement, type StatementOf, type StatementType } from '../../src/format/statement.js'
+import { Statement } from '../../src/format/statement.js'
 import { EscrowError } from '../../src/core/errors.js'
 import { frameRequest, type EffectiveOrder } from '../../src/release/request-frame.js'
 import { submit, advance, type ReleaseInput } from '../../src/release/release-request.js'
 import type { VerifiedStatement, VerifyStatement } from '../../src/release/quorum.js'
 import type { Advance, ReleaseEvent, ReleaseProgress, RequestFrame } from '../../src/release/release-state.js'
 import { SeededEntropy } from './seeded-entropy.js'
+import type { Matter, StatementName } from './statement-matter.js'
 
 /** Monday, 10 o'clock in Zurich. */
 export const monday = new Date('2026-11-23T09:00:00.000Z')
 export const hourMs = 3_600_000
 export const dayMs = 24 * hourMs
 export const later = (from: Date, ms: number): Date => new Date(from.getTime() + ms)
-
-type NameOf<T extends StatementType> = T extends `escrow/statement/${infer Name}/v1` ? Name : never
-export type StatementName = NameOf<StatementType>
-type FirstFields = 'type' | 'origin' | 'agreement' | 'epoch' | 'party' | 'nonce' | 'issuedAt' | 'expiresAt'
-export type Matter<Name extends StatementName> = Omit<StatementOf<Name>, FirstFields>
 
 /** What a statement says beside its matter, where a test wants it otherwise. */
 export interface Circumstances {

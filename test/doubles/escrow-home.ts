@@ -1,56 +1,59 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { runEscrow } from '../../src/cli/program.js'
+import { openAgreement } from '../../src/format/signed-agreement.js'
+import { escrow, type Ended } from './escrow-command.js'
 import { databasesInMemory, layInDatabase } from './interpose.js'
 
-/** What a command line came to. */
-export interface Ran {
-  readonly exitCode: number
-  readonly out: string
-  readonly err: string
-}
-
-/** What an agreement has beside the everyday one. */
-export interface ReleaseDraft {
-  readonly parties: readonly (readonly [party: string, role: string, country: string])[]
-  readonly release: readonly string[]
+/** What a home has beside the everyday one. */
+export interface HomeWish {
+  /** Gives the text of the configuration; the laptop footprint when left out. */
+  readonly configuration?: (folder: string) => string
+  /** Changes the text of the configuration that `init` wrote. */
+  readonly configure?: (yaml: string) => string
+  /** `folder` for tests that look at the database's folder, or let another process open it; memory when left out. */
+  readonly database?: 'memory' | 'folder'
+  /** Further parties as name, role and country. */
+  readonly parties?: readonly (readonly [party: string, role: string, country: string])[]
+  /** Lines of the draft's `release`. */
+  readonly release?: readonly string[]
   /** Further arguments of somebody's `keygen`; the folder is the home's. */
   readonly keygen?: (party: string, folder: string) => readonly string[]
+  /** Files with the credentials of sources. */
+  readonly credentials?: Readonly<Record<string, string>>
 }
 
-const noTerms: ReleaseDraft = { parties: [], release: [] }
+/** Where the papers of an agreement are; the first one's when nothing else is said. */
+const papers = { vault: 'vault', agreement: 'agreement', acceptances: 'acceptances' }
+
 const custodians = ['notary', 'university', 'chamber', 'auditor', 'foundation'] as const
 const countries = ['CH', 'DE', 'FR', 'NL', 'AT'] as const
 
-/** A service, its parties and one agreement, made by nothing but `escrow` command lines in this process. */
+/** A service, its parties and one armed agreement, made by nothing but `escrow` command lines in this process. Remove it afterwards. */
 export class EscrowHome {
   readonly folder = mkdtempSync(join(tmpdir(), 'reduit-home-'))
   readonly home = join(this.folder, 'service')
   readonly agreement = join(this.folder, 'agreement', 'agreement.json')
+  /** Everything that any command on this home printed. */
+  readonly printed: string[] = []
   #undo: () => Promise<void> = async () => undefined
+
+  private constructor(private readonly wish: HomeWish) {}
 
   /**
    * Init, keys, deal, agree, register, accept, arm.
    *
-   * @param sources - lines of a draft's `sources`.
-   * @param config - gives the text of the configuration; the laptop footprint when left out.
-   * @param terms - further parties as name, role and country, and lines of the draft's `release`.
-   * @param database - `folder` for tests that look at the database's folder.
+   * @param sources - lines of a draft's `sources`; `pulled` gives those of one.
    */
-  static async make(
-    sources: readonly string[],
-    config?: (folder: string) => string,
-    terms: ReleaseDraft = noTerms,
-    database: 'memory' | 'folder' = 'memory',
-  ): Promise<EscrowHome> {
-    const made = new EscrowHome()
+  static async make(sources: readonly string[], wish: HomeWish = {}): Promise<EscrowHome> {
+    const made = new EscrowHome(wish)
     try {
       // Opening a database folder is most of what a command costs.
-      if (config === undefined && database === 'memory') made.#undo = databasesInMemory()
-      await made.makeParties(terms, config)
+      if (wish.configuration === undefined && wish.database !== 'folder') made.#undo = databasesInMemory()
+      await made.init()
+      await made.makeKeys()
       await made.deal()
-      await made.agree(sources, terms)
+      await made.must('agreement', 'register', await made.sign(sources), ...made.annex(), ...made.credentials())
       await made.arm()
     } catch (error) {
       await made.remove()
@@ -65,34 +68,24 @@ export class EscrowHome {
   }
 
   /** Run a command line on the home folder, whatever comes of it. */
-  async run(...argv: readonly string[]): Promise<Ran> {
-    const [out, err]: [string[], string[]] = [[], []]
-    const terminal = {
-      out: (line: string) => void out.push(line),
-      err: (line: string) => void err.push(line),
-      redraw: () => undefined,
-      interactive: false,
-    }
-    const exitCode = await runEscrow(['--home', this.home, ...argv], terminal, new AbortController().signal)
-    return { exitCode, out: out.join('\n'), err: err.join('\n') }
+  run(...argv: readonly string[]): Promise<Ended> {
+    return this.runUntil(new AbortController(), () => false, argv)
   }
 
-  /** Run a command line at a terminal that somebody interrupts as soon as it shows a certain line. */
-  async runUntil(stop: AbortController, seen: (line: string) => boolean, argv: readonly string[]): Promise<Ran> {
-    const err: string[] = []
-    const redraw = (line: string) => {
+  /** Run a command line that somebody interrupts as soon as its progress shows a certain line. */
+  async runUntil(stop: AbortController, seen: (line: string) => boolean, argv: readonly string[]): Promise<Ended> {
+    const ended = await escrow(['--home', this.home, ...argv], stop.signal, (line) => {
       if (seen(line)) stop.abort()
-    }
-    const terminal = { out: () => undefined, err: (line: string) => void err.push(line), redraw, interactive: true }
-    const exitCode = await runEscrow(['--home', this.home, ...argv], terminal, stop.signal)
-    return { exitCode, out: '', err: err.join('\n') }
+    })
+    this.printed.push(ended.text)
+    return ended
   }
 
-  /** Run a command line that must succeed. */
+  /** Run a command line that must succeed. @returns its standard output */
   async must(...argv: readonly string[]): Promise<string> {
-    const ran = await this.run(...argv)
-    if (ran.exitCode !== 0) throw new Error(`escrow ${argv.join(' ')} ended with ${ran.exitCode}: ${ran.out}\n${ran.err}`)
-    return ran.out
+    const ended = await this.run(...argv)
+    if (ended.exitCode !== 0) throw new Error(`escrow ${argv.join(' ')} ended with ${ended.exitCode}: ${ended.text}`)
+    return ended.out
   }
 
   /** Run a command line with `--json`. */
@@ -106,6 +99,20 @@ export class EscrowHome {
 
   share(party: string, epoch = 1): string {
     return this.at('vault', 'shares', `${party}-epoch-${epoch}.age`)
+  }
+
+  /** Make a token of a party. @returns the file that it is in */
+  async token(party = 'vendor'): Promise<string> {
+    const file = this.at(`${party}.token`)
+    await this.must('token', 'create', join(this.party(party), 'party.json'), '--label', party, '--days', '30', '--out', file)
+    return file
+  }
+
+  /** Where the vendor's CI pushes a source, with the token that the vendor has. @param url - of the service that listens */
+  pushAddress(url: string, source = 'product'): string {
+    const { agreement } = openAgreement(readFileSync(this.agreement)).body
+    const token = readFileSync(this.at('vendor.token'), 'utf8').trim()
+    return `${url.replace('//', `//ci:${token}@`)}/git/${agreement}/${source}.git`
   }
 
   /** Release shares of some custodians to the partner. @returns arguments for `open`. */
@@ -125,9 +132,41 @@ export class EscrowHome {
     return ['open', '--as', this.party('partner'), '--agreement', this.agreement, '--from', from, '--source', source]
   }
 
+  /** The objects of a replica. */
+  objects(replica: 'a' | 'b'): string {
+    return join(this.home, 'replicas', replica, 'objects')
+  }
+
   /** The objects of the first replica. */
   get replica(): string {
-    return join(this.home, 'replicas', 'a', 'objects')
+    return this.objects('a')
+  }
+
+  /** What lies on scratch; empty when no attempt left anything. */
+  scratch(): readonly string[] {
+    return filesBelow(join(this.home, 'scratch'))
+  }
+
+  /** Change the configuration by replacing a piece of its text. */
+  configure(change: (yaml: string) => string): void {
+    const path = join(this.home, 'escrow.yaml')
+    writeFileSync(path, change(readFileSync(path, 'utf8')))
+  }
+
+  /** Another agreement of the same parties, with a vault of its own. @returns its file. */
+  async another(sources: readonly string[], name: string): Promise<string> {
+    const own = { vault: `vault-${name}`, agreement: `agreement-${name}`, acceptances: `acceptances-${name}` }
+    await this.deal(own.vault)
+    const agreement = await this.sign(sources, own, {})
+    await this.must('agreement', 'register', agreement, ...this.annex(own))
+    await this.arm(own)
+    return agreement
+  }
+
+  /** Write another agreement of the same parties and vault, let them sign it, and try to register it. */
+  async registerAnother(sources: readonly string[]): Promise<Ended> {
+    const own = { ...papers, agreement: mkdtempSync(this.at('another-')).slice(this.folder.length + 1) }
+    return this.run('agreement', 'register', await this.sign(sources, own), ...this.annex(own))
   }
 
   async remove(): Promise<void> {
@@ -135,77 +174,94 @@ export class EscrowHome {
     rmSync(this.folder, { recursive: true, force: true })
   }
 
-  private async makeParties(terms: ReleaseDraft, config?: (folder: string) => string): Promise<void> {
-    if (config === undefined) {
+  private async init(): Promise<void> {
+    const { configuration, configure } = this.wish
+    if (configuration === undefined) {
       await layInDatabase(join(this.home, 'db'))
       await this.must('init', '--origin', 'test.example/1')
     } else {
-      writeFileSync(this.at('escrow.yaml'), config(this.folder))
+      writeFileSync(this.at('escrow.yaml'), configuration(this.folder))
       await this.must('init', '--config', this.at('escrow.yaml'))
     }
-    const keygen = (party: string, role: string, country: string) =>
-      this.must(
-        'keygen',
-        this.party(party),
-        '--party',
-        party,
-        '--role',
-        role,
-        '--country',
-        country,
-        ...(terms.keygen?.(party, this.folder) ?? []),
-      )
+    if (configure !== undefined) this.configure(configure)
+  }
+
+  private async makeKeys(): Promise<void> {
+    const keygen = (party: string, role: string, country: string) => {
+      const who = ['--party', party, '--role', role, '--country', country]
+      return this.must('keygen', this.party(party), ...who, ...(this.wish.keygen?.(party, this.folder) ?? []))
+    }
     await keygen('vendor', 'depositor', 'US')
     await keygen('partner', 'beneficiary', 'DE')
     for (const [place, party] of custodians.entries()) await keygen(party, 'custodian', countries[place]!)
-    for (const [party, role, country] of terms.parties) await keygen(party, role, country)
+    for (const [party, role, country] of this.wish.parties ?? []) await keygen(party, role, country)
   }
 
-  /** Another agreement of the same parties, with a vault of its own. @returns its file. */
-  async another(sources: readonly string[], name: string): Promise<string> {
-    await this.deal(`vault-${name}`)
-    await this.agree(sources, noTerms, { vault: `vault-${name}`, agreement: `agreement-${name}` })
-    await this.arm({ vault: `vault-${name}`, agreement: `agreement-${name}`, acceptances: `acceptances-${name}` })
-    return this.at(`agreement-${name}`, 'agreement.json')
-  }
-
-  private async deal(vault = 'vault'): Promise<void> {
+  private async deal(vault = papers.vault): Promise<void> {
     const cards = custodians.flatMap((party) => ['--custodian', this.party(party)])
     await this.must('vault', 'deal', this.at(vault), '--threshold', '3', ...cards)
   }
 
-  private async agree(
-    sources: readonly string[],
-    terms: ReleaseDraft,
-    folders = { vault: 'vault', agreement: 'agreement' },
-  ): Promise<void> {
-    writeFileSync(this.at('draft.yaml'), draft(sources, terms))
-    const others = terms.parties.map(([party]) => party)
-    const parties = [join(this.home, 'keys'), ...['vendor', 'partner', ...custodians, ...others].map((party) => this.party(party))]
+  /** Write an agreement and let depositor and beneficiaries sign it. @returns its file */
+  private async sign(sources: readonly string[], folders = papers, terms: HomeWish = this.wish): Promise<string> {
+    const others = terms.parties ?? []
+    writeFileSync(this.at('draft.yaml'), draft(sources, terms.release ?? []))
+    const names = ['vendor', 'partner', ...custodians, ...others.map(([party]) => party)]
+    const cards = [join(this.home, 'keys'), ...names.map((party) => this.party(party))].flatMap((card) => ['--party', card])
     const create = ['agreement', 'create', '--draft', this.at('draft.yaml'), '--service', join(this.home, 'service.json')]
-    const cards = parties.flatMap((party) => ['--party', party])
-    const agreement = this.at(folders.agreement, 'agreement.json')
     await this.must(...create, '--vault', this.at(folders.vault, 'vault.json'), ...cards, '--out', this.at(folders.agreement))
-    const beneficiaries = terms.parties.filter(([, role]) => role === 'beneficiary').map(([party]) => party)
+    const agreement = this.at(folders.agreement, 'agreement.json')
+    const beneficiaries = others.filter(([, role]) => role === 'beneficiary').map(([party]) => party)
     for (const party of ['vendor', 'partner', ...beneficiaries]) await this.must('agreement', 'sign', agreement, '--as', this.party(party))
-    await this.must('agreement', 'register', agreement, '--annex', this.at(folders.agreement, 'annex.age'))
+    return agreement
   }
 
-  private async arm(folders = { vault: 'vault', agreement: 'agreement', acceptances: 'acceptances' }): Promise<void> {
+  private annex(folders = papers): readonly string[] {
+    return ['--annex', this.at(folders.agreement, 'annex.age')]
+  }
+
+  private credentials(): readonly string[] {
+    return Object.entries(this.wish.credentials ?? {}).flatMap(([source, file]) => ['--credential', `${source}=${file}`])
+  }
+
+  private async arm(folders = papers): Promise<void> {
     const agreement = this.at(folders.agreement, 'agreement.json')
     for (const party of custodians) {
       const shares = [1, 2].flatMap((epoch) => ['--share', this.at(folders.vault, 'shares', `${party}-epoch-${epoch}.age`)])
-      const accept = ['vault', 'accept', '--as', this.party(party), '--agreement', agreement, ...shares]
-      await this.must(...accept, '--out', this.at(folders.acceptances, party))
+      await this.must(
+        'vault',
+        'accept',
+        '--as',
+        this.party(party),
+        '--agreement',
+        agreement,
+        ...shares,
+        '--out',
+        this.at(folders.acceptances),
+      )
     }
-    const files = custodians.flatMap((party) =>
-      readdirSync(this.at(folders.acceptances, party)).map((name) => this.at(folders.acceptances, party, name)),
-    )
-    await this.must('vault', 'arm', ...files)
+    await this.must('vault', 'arm', ...readdirSync(this.at(folders.acceptances)).map((name) => this.at(folders.acceptances, name)))
   }
 }
 
-function draft(sources: readonly string[], terms: ReleaseDraft): string {
+/** Lines of a draft for a source that the service pulls. @param more - further keys of it, as YAML */
+export function pulled(source: string, url: string, ...more: readonly string[]): readonly string[] {
+  return [`  - source: ${source}`, `    url: ${JSON.stringify(url)}`, ...more.map((line) => `    ${line}`)]
+}
+
+/** The configuration of a home that also pulls from http servers on loopback. */
+export function allowLoopback(yaml: string): string {
+  return yaml.replace('allowLocalPaths: true', 'allowLocalPaths: true\n  allowHttp: true\n  allowPrivateAddresses: true')
+}
+
+/** Every file below a folder, relative to it; empty when there is no folder. */
+export function filesBelow(folder: string): readonly string[] {
+  if (!existsSync(folder)) return []
+  const names = readdirSync(folder, { recursive: true }).map(String)
+  return names.filter((name) => statSync(join(folder, name)).isFile()).sort()
+}
+
+function draft(sources: readonly string[], release: readonly string[]): string {
   return [
     'title: Continuity of the test product',
     `endsAt: '2099-01-01T00:00:00.000Z'`,
@@ -218,7 +274,7 @@ function draft(sources: readonly string[], terms: ReleaseDraft): string {
     '  custodianCountriesMin: 3',
     '  custodianOrganisationsMin: 3',
     '  approverCountries: [CH, DE, FR, NL, AT]',
-    ...(terms.release.length === 0 ? [] : ['release:', ...terms.release]),
+    ...(release.length === 0 ? [] : ['release:', ...release]),
     '',
   ].join('\n')
 }

@@ -1,9 +1,11 @@
+import type { Adapters } from '../../src/adapters.module.js'
 import { EscrowError } from '../../src/core/errors.js'
 import { Database, type Db, type Tx } from '../../src/db/database.js'
 import type { Prepared } from '../../src/db/prepared.js'
 import { LogHeadStore } from '../../src/store/log-head-store.js'
 import type { ObjectKey } from '../../src/store/object-key.js'
 import { ObjectStore, type ObjectUpload, type ReadRange, type StoredObject, type StoreReport } from '../../src/store/object-store.js'
+import { ReplicaSet } from '../../src/store/replica-set.js'
 
 /**
  * How the chosen write fails: nothing was stored, or it was stored and the answer was lost; and then the rest goes on, or the machine has
@@ -160,5 +162,13 @@ export class FailingStore extends ObjectStore {
   async extendRetention(key: ObjectKey, versionId: string, retainUntil: Date, signal?: AbortSignal): Promise<StoredObject> {
     this.writes.read(storeFailure)
     return this.inner.extendRetention(key, versionId, retainUntil, signal)
+  }
+}
+
+/** The adapters of a service, of which database and stores fail as planned. */
+export function failingAdapters(writes: FailingWrites): (adapters: Adapters) => Adapters {
+  return (adapters) => {
+    const replicas = adapters.replicas.replicas.map((replica) => ({ ...replica, store: new FailingStore(replica.store, writes) }))
+    return { ...adapters, database: new FailingDatabase(adapters.database, writes), replicas: new ReplicaSet(replicas) }
   }
 }

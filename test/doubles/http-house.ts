@@ -4,18 +4,14 @@ import { SystemEntropy } from '../../src/core/environment.js'
 import { sha256Hex } from '../../src/crypto/digest.js'
 import { sealBytes } from '../../src/crypto/seal-envelope.js'
 import type { SigningKey } from '../../src/crypto/signature.js'
-import { newId } from '../../src/format/ids.js'
 import { encodeReleasedShare } from '../../src/format/share.js'
 import { signDocument } from '../../src/format/signed-document.js'
-import { Statement, type StatementOf, type StatementType } from '../../src/format/statement.js'
+import { Statement } from '../../src/format/statement.js'
 import { SweepReleases } from '../../src/release/sweep-releases.js'
 import { GitFixture } from './git-fixture.js'
 import { HttpCaller } from './http-caller.js'
+import { insolvency, type Matter, type StatementName } from './statement-matter.js'
 import { dayMs, ServiceFixture, type AgreedUpon, type ServiceWish, type SourceWish, type TermsWish } from './service-fixture.js'
-
-type NameOf<T extends StatementType> = T extends `escrow/statement/${infer Name}/v1` ? Name : never
-type First = 'type' | 'origin' | 'agreement' | 'epoch' | 'party' | 'nonce' | 'issuedAt' | 'expiresAt'
-export type Matter<Name extends NameOf<StatementType>> = Omit<StatementOf<Name>, First>
 
 const noWindows = { formalCheckBusinessDays: 0, noticeServedBusinessDays: 0, objectionBusinessDays: 0, coolingOffHours: 0 }
 /** A release policy as an agreement holds it. */
@@ -100,7 +96,7 @@ export class HttpHouse {
   }
 
   /** A statement as a party signs it now. @param how.key - which key signs, or whose, when not the party's. */
-  sign<Name extends NameOf<StatementType>>(
+  sign<Name extends StatementName>(
     name: Name,
     party: string,
     matter: Matter<Name>,
@@ -125,16 +121,7 @@ export class HttpHouse {
 
   /** A request for the product, as the partner signs it. */
   ask(epoch = 1): Uint8Array {
-    const matter: Matter<'release-request'> = {
-      request: newId('req', new SystemEntropy()),
-      condition: 'insolvent',
-      beneficiaries: [{ party: 'partner', recipient: this.recipientOf('partner') }],
-      deposits: [{ source: 'product', sequence: null }],
-      order: null,
-      grounds: 'The depositor is bankrupt.',
-      evidence: [],
-    }
-    return this.sign('release-request', 'partner', matter, { epoch })
+    return this.sign('release-request', 'partner', insolvency(this.recipientOf('partner')), { epoch })
   }
 
   order(): Uint8Array {

@@ -17,12 +17,11 @@ import type { SigningKey } from '../../src/crypto/signature.js'
 import { Database } from '../../src/db/database.js'
 import { AgreementShelf } from '../../src/escrow/agreement-shelf.js'
 import { shareHealthText } from '../../src/format/check-statement.js'
-import { newId } from '../../src/format/ids.js'
 import { logTag } from '../../src/format/log-entry.js'
 import { encodeReleasedShare, parseShare } from '../../src/format/share.js'
 import { openAgreement, type SignedAgreement } from '../../src/format/signed-agreement.js'
 import { signDocument } from '../../src/format/signed-document.js'
-import { ShareHealth, Statement, type StatementOf, type StatementType } from '../../src/format/statement.js'
+import { ShareHealth, Statement } from '../../src/format/statement.js'
 import { listChain } from '../../src/log/log.table.js'
 import { RecordStatement } from '../../src/release/record-statement.js'
 import { tagSecretOf } from '../../src/release/record-turn.js'
@@ -34,34 +33,11 @@ import { EscrowHome } from './escrow-home.js'
 import { copyDatabase, dropDatabase } from './interpose.js'
 import { GitFixture } from './git-fixture.js'
 import { ManualClock } from './manual-clock.js'
-
-type NameOf<T extends StatementType> = T extends `escrow/statement/${infer Name}/v1` ? Name : never
-type Matter<Name extends NameOf<StatementType>> = Omit<
-  StatementOf<Name>,
-  'type' | 'origin' | 'agreement' | 'epoch' | 'party' | 'nonce' | 'issuedAt' | 'expiresAt'
->
+import { releaseLines, releaseParties } from './release-terms.js'
+import { insolvency, type Matter, type StatementName } from './statement-matter.js'
 
 export const hourMs = 3_600_000
 export const dayMs = 24 * hourMs
-
-/** Lines of a draft's `release` with the default clocks: an order, an insolvency, and a guardian to veto. */
-export const releaseLines = [
-  '  type: escrow/release-policy/v1',
-  '  calendars: [{ calendar: zurich, timeZone: Europe/Zurich }]',
-  '  calendar: zurich',
-  '  conditions:',
-  '    - { condition: order, kind: shutdown-order, evidence: [order] }',
-  '    - { condition: insolvent, kind: insolvency }',
-  '  guardians: [ministry]',
-  '  holdSigners: [ministry]',
-  '  licence: { scope: maintain and operate, returnOrDestroyDays: 365 }',
-  '  title: { basis: fiduciary-ownership }',
-] as const
-
-export const releaseParties = [
-  ['arbiter', 'arbiter', 'CH'],
-  ['ministry', 'supervisor', 'CH'],
-] as const
 
 /** Everything of one agreement on disk, with one deposit; copied for each story. */
 export class ReleaseTemplate {
@@ -78,7 +54,7 @@ export class ReleaseTemplate {
     const fixture = new GitFixture()
     fixture.addCommits('refs/heads/main', 3)
     const sources = ['product', ...others].flatMap((source) => [`  - source: ${source}`, `    url: ${fixture.path}`])
-    const home = await EscrowHome.make(sources, undefined, { parties: releaseParties, release })
+    const home = await EscrowHome.make(sources, { parties: releaseParties, release })
     await home.must('mirror')
     return new ReleaseTemplate(fixture, home)
   }
@@ -121,7 +97,7 @@ export class ReleaseHouse {
   }
 
   /** A statement as a party signs it now. */
-  async sign<Name extends NameOf<StatementType>>(
+  async sign<Name extends StatementName>(
     name: Name,
     party: string,
     matter: Matter<Name>,
@@ -199,17 +175,7 @@ export class ReleaseHouse {
     change: Partial<Matter<'release-request'>> = {},
     how: { readonly as?: string; readonly lifeDays?: number; readonly agreement?: string } = {},
   ): Promise<Uint8Array> {
-    const matter: Matter<'release-request'> = {
-      request: newId('req', new SystemEntropy()),
-      condition: 'insolvent',
-      beneficiaries: [{ party: 'partner', recipient: this.recipientOf('partner') }],
-      deposits: [{ source: 'product', sequence: null }],
-      order: null,
-      grounds: 'The depositor is bankrupt.',
-      evidence: [],
-      ...change,
-    }
-    return this.sign('release-request', 'partner', matter, how)
+    return this.sign('release-request', 'partner', insolvency(this.recipientOf('partner'), change), how)
   }
 
   /** From submission to approval: nobody objects. */

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { FORMS, formWordOf } from '../../src/cli/option-forms.js'
 import { EXIT_MEANINGS } from '../../src/cli/exit-code.js'
 import { beginnings } from '../../src/cli/program-help.js'
-import { escrow } from '../doubles/service-home.js'
+import { escrow } from '../doubles/escrow-command.js'
 import { allCommands, isNumber, lineOf, type CommandLine } from './command-lines.js'
 
 let folder: string
@@ -27,7 +27,7 @@ async function expectWrong(argv: string | readonly string[], said: RegExp): Prom
   expect(ended.text, words.join(' ')).toMatch(said)
   expect(ended.text).not.toMatch(/^ +at .+:\d+:\d+/m)
   expect(ended.exitCode, ended.text).toBe(2)
-  expect(ended.out).toEqual([])
+  expect(ended.out).toBe('')
   for (const made of ['none', 'nothing', 'home']) expect(existsSync(join(folder, made)), words.join(' ')).toBe(false)
 }
 
@@ -147,11 +147,11 @@ test.for(each.filter(([name]) => name !== 'demo'))(
     const stop = AbortSignal.abort(new DOMException('interrupted', 'AbortError'))
     const ended = await escrow(['--json', '--home', join(own, 'home'), ...words], stop)
     if (ended.exitCode === 0) {
-      expect(JSON.parse(ended.out.join('\n'))).toEqual(expect.any(Object))
+      expect(JSON.parse(ended.out)).toEqual(expect.any(Object))
       return
     }
-    expect(ended.out).toEqual([])
-    expect(JSON.parse(ended.err.join('\n'))).toMatchObject({
+    expect(ended.out).toBe('')
+    expect(JSON.parse(ended.err)).toMatchObject({
       error: { code: expect.stringMatching(/^(?!BUG)[A-Z0-9_]+$/) as string, advice: expect.any(String) as string },
     })
     expect(Object.keys(EXIT_MEANINGS).map(Number)).toContain(ended.exitCode)
@@ -161,7 +161,7 @@ test.for(each.filter(([name]) => name !== 'demo'))(
 test.for(each)('%s --json: a mistake in the line is JSON too', async ([, command]) => {
   const ended = await escrow(['--json', ...withOption(command, '--no-such-option')])
   expect(ended.exitCode).toBe(2)
-  expect(JSON.parse(ended.err.join('\n'))).toMatchObject({
+  expect(JSON.parse(ended.err)).toMatchObject({
     error: { code: 'ARGUMENT_INVALID', message: "unknown option '--no-such-option'" },
   })
 })

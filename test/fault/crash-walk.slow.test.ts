@@ -13,8 +13,8 @@ beforeAll(async () => {
   built = BuiltEscrow.build()
   walks = [await MirrorWalk.make(), await MirrorWalk.make()]
 })
-afterAll(() => {
-  for (const walk of walks) walk.remove()
+afterAll(async () => {
+  for (const walk of walks) await walk.remove()
   built.remove()
 })
 

@@ -2,7 +2,6 @@
 // document given again brings everything exactly where it would be, and nothing is there twice.
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { Adapters } from '../../src/adapters.module.js'
 import { openPartyFolder } from '../../src/cli/party-folder.js'
 import { SystemEntropy } from '../../src/core/environment.js'
 import { openBytes } from '../../src/crypto/holder/open-envelope.js'
@@ -18,22 +17,16 @@ import { listStatements } from '../../src/release/release.table.js'
 import { SignAsAgent } from '../../src/release/sign-as-agent.js'
 import { StartDrill } from '../../src/release/start-drill.js'
 import { peekStatement } from '../../src/release/statement-verifier.js'
-import { ReplicaSet } from '../../src/store/replica-set.js'
-import { FailingDatabase, FailingStore, FailingWrites, type WriteFault } from '../doubles/failing-writes.js'
+import { failingAdapters, FailingWrites, type WriteFault } from '../doubles/failing-writes.js'
 import { ReleaseHouse, ReleaseTemplate } from '../doubles/release-house.js'
 
 const writes = new FailingWrites()
 let template: ReleaseTemplate
 let house: ReleaseHouse
 
-function failing(adapters: Adapters): Adapters {
-  const replicas = adapters.replicas.replicas.map((replica) => ({ ...replica, store: new FailingStore(replica.store, writes) }))
-  return { ...adapters, database: new FailingDatabase(adapters.database, writes), replicas: new ReplicaSet(replicas) }
-}
-
 beforeAll(async () => {
   template = await ReleaseTemplate.make()
-  house = await ReleaseHouse.open(template, failing)
+  house = await ReleaseHouse.open(template, failingAdapters(writes))
   await house.tick()
 }, 300_000)
 afterAll(async () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Vault } from '../../src/format/agreement.js'
 import { databasesInMemory } from '../doubles/interpose.js'
-import { escrow, type Ended } from '../doubles/service-home.js'
+import { escrow, type Ended } from '../doubles/escrow-command.js'
 
 const custodians = ['notary', 'university', 'chamber', 'auditor']
 let folder: string
@@ -93,7 +93,7 @@ test('an age header without an end is given up: as a share, and as an annex', as
   for (const signer of ['vendor', 'partner']) await must('agreement', 'sign', agreement, '--as', party(signer))
   const register = (annex: string) => run('agreement', 'register', agreement, '--annex', annex)
   expectRefused(await register(at('endless.age')), /\[(?:ENVELOPE_HEADER|FORMAT_INVALID)\]/)
-  expect((await run('agreement', 'show')).out).toEqual(['no agreement is registered here'])
+  expect((await run('agreement', 'show')).out).toBe('no agreement is registered here')
   await must('agreement', 'register', agreement, '--annex', at('agreement', 'annex.age'))
   const accept = ['vault', 'accept', '--as', party('notary'), '--agreement', agreement, '--share', at('endless.age'), '--out', at('none')]
   expectRefused(await run(...accept), /\[(?:ENVELOPE_HEADER|FORMAT_INVALID)\]/)

@@ -10,7 +10,8 @@ import { ArchiveTree } from '../doubles/archive-tree.js'
 import { BuiltEscrow } from '../doubles/built-escrow.js'
 import { fillDisk } from '../doubles/full-disk.js'
 import { GitFixture } from '../doubles/git-fixture.js'
-import { ServiceHome, type Ended } from '../doubles/service-home.js'
+import type { Ended } from '../doubles/escrow-command.js'
+import { EscrowHome, pulled } from '../doubles/escrow-home.js'
 import { describeRepository } from '../doubles/test-archive.js'
 import { expectNothingOf } from './expect-refused.js'
 
@@ -22,7 +23,7 @@ const disksKiB = [16, ...[400, 5_000, 16_000].map((more) => scratchBytesMin / 10
 const pretendedKiB = [16, 4_000, 32_000, 160_000]
 let built: BuiltEscrow | null = null
 let fixture: GitFixture
-let home: ServiceHome
+let home: EscrowHome
 
 beforeAll(async () => {
   const mount = spawnSync('unshare', ['--map-root-user', '--mount', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt'], { encoding: 'utf8' })
@@ -31,10 +32,10 @@ beforeAll(async () => {
   fixture = new GitFixture()
   fixture.addCommits('refs/heads/main', 3)
   fixture.addRefs(['refs/tags/large'], fixture.writeRaw('blob', incompressible(blobBytes)))
-  home = await ServiceHome.make([{ source: 'product', url: fixture.path }])
+  home = await EscrowHome.make(pulled('product', fixture.path), { database: 'folder' })
 }, 600_000)
-afterAll(() => {
-  home?.remove()
+afterAll(async () => {
+  await home?.remove()
   fixture?.remove()
   built?.remove()
 })

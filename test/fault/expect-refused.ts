@@ -1,6 +1,7 @@
 import { expect } from 'vitest'
 import { ArchiveTree } from '../doubles/archive-tree.js'
-import type { Ended, ServiceHome } from '../doubles/service-home.js'
+import type { Ended } from '../doubles/escrow-command.js'
+import type { EscrowHome } from '../doubles/escrow-home.js'
 
 /** What a person must see of a refusal. */
 export interface Refusal {
@@ -13,7 +14,7 @@ export interface Refusal {
 }
 
 /** Refused with code, exit code and advice; no trace of a new deposit anywhere, and nothing on scratch. */
-export function expectNothingOf(home: ServiceHome, ended: Ended, source: string, { code, exitCode, words, deposits = 0 }: Refusal): void {
+export function expectNothingOf(home: EscrowHome, ended: Ended, source: string, { code, exitCode, words, deposits = 0 }: Refusal): void {
   expect(ended.text).toContain(`[${code}]`)
   expect(ended.text).toMatch(words)
   expect(ended.text).not.toMatch(/^ +at .+:\d+:\d+/m)

@@ -78,7 +78,7 @@ async function expectWhole(home: EscrowHome): Promise<void> {
 
 test('a worker of a fleet is deployed anew, and the next one killed, in mid-deposit', async () => {
   const footprint = await Footprint.open('PostgreSQL, Redis and two S3')
-  const home = await EscrowHome.make(sources(), () => footprint.configuration)
+  const home = await EscrowHome.make(sources(), { configuration: () => footprint.configuration })
   try {
     footprint.gate.holdAfter(depositBytes / 2)
     const first = await serve(home, 'worker')
@@ -124,7 +124,7 @@ test('a worker of a fleet is deployed anew, and the next one killed, in mid-depo
 }, 600_000)
 
 test('a service on a laptop is killed in mid-deposit, twice, and started again', async () => {
-  const home = await EscrowHome.make(sources(), undefined, undefined, 'folder')
+  const home = await EscrowHome.make(sources(), { database: 'folder' })
   try {
     const done = () => filesOf(home.replica, 'receipt.json').length
     for (let times = 0; times < 2; times += 1) {

@@ -6,15 +6,14 @@ import { ArchiveTree } from '../doubles/archive-tree.js'
 import { fillDisk } from '../doubles/full-disk.js'
 import { addEveryKindOfRef, GitFixture, gitEnvironment } from '../doubles/git-fixture.js'
 import { GitHttpServer } from '../doubles/git-http-server.js'
-import { databasesInMemory } from '../doubles/interpose.js'
 import { lie } from '../doubles/lying-remote.js'
-import { ServiceHome } from '../doubles/service-home.js'
+import { allowLoopback, EscrowHome, pulled } from '../doubles/escrow-home.js'
 import { describeRepository } from '../doubles/test-archive.js'
 import { expectNothingOf } from './expect-refused.js'
 
 let fixture: GitFixture
 let server: GitHttpServer
-let home: ServiceHome
+let home: EscrowHome
 let objects: readonly string[]
 /** The folder that the newest commits have changed. */
 let newest = 'refs-heads-main'
@@ -23,16 +22,13 @@ let broken: readonly string[]
 const undo: (() => unknown)[] = []
 
 beforeAll(async () => {
-  undo.push(databasesInMemory())
   fixture = new GitFixture()
   undo.push(() => fixture.remove())
   addEveryKindOfRef(fixture)
   server = await GitHttpServer.start(fixture.folder)
   undo.push(() => server.close())
   const url = `${server.origin}/repository.git`
-  home = await ServiceHome.make([{ source: 'product', url }], (yaml) =>
-    yaml.replace('allowLocalPaths: true', 'allowLocalPaths: true\n  allowHttp: true\n  allowPrivateAddresses: true'),
-  )
+  home = await EscrowHome.make(pulled('product', url), { configure: allowLoopback })
   undo.push(() => home.remove())
   objects = fixture.git(['rev-list', '--objects', 'refs/heads/main', '--no-object-names']).split('\n')
   const tree = fixture.git(['rev-parse', 'refs/heads/main^{tree}'])
@@ -139,7 +135,7 @@ test('then a good deposit, and after it lies again: the chain stays as it is', a
   const second = describeRepository(fixture.path)
   await home.must('mirror')
   await home.must('check', '--all')
-  expect((await home.must('repair')).out).toEqual(['nothing to repair'])
+  expect(await home.must('repair')).toBe('nothing to repair')
   for (const replica of ['a', 'b'] as const) {
     const restored: unknown[] = []
     new ArchiveTree(home, replica).restoreEach('product', (_, gitDir) => void restored.push(describeRepository(gitDir)))

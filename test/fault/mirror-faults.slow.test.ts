@@ -21,8 +21,9 @@ import { ArchiveTree } from '../doubles/archive-tree.js'
 import { FaultyObjectStore, type PlannedFault } from '../doubles/faulty-object-store.js'
 import { GitFixture, gitEnvironment } from '../doubles/git-fixture.js'
 import { GitHttpServer } from '../doubles/git-http-server.js'
-import { aroundReplicas, databasesInMemory, interpose } from '../doubles/interpose.js'
-import { filesBelow, ServiceHome, type Ended } from '../doubles/service-home.js'
+import { aroundReplicas, interpose } from '../doubles/interpose.js'
+import type { Ended } from '../doubles/escrow-command.js'
+import { allowLoopback, EscrowHome, filesBelow, pulled } from '../doubles/escrow-home.js'
 import { expectNothingOf, type Refusal } from './expect-refused.js'
 
 const secret = 'c0rrect-horse-battery-staple'
@@ -30,7 +31,7 @@ const secret = 'c0rrect-horse-battery-staple'
 const canary = 'canary-of-plaintext-7c1e'
 let fixture: GitFixture
 let server: GitHttpServer
-let home: ServiceHome
+let home: EscrowHome
 /** Faults of the stores by replica, for the next command. */
 let planned: { readonly [replica: string]: readonly PlannedFault[] } = {}
 /** Whether others may reach the database, as with PostgreSQL. */
@@ -40,7 +41,6 @@ let onEnvelope: (() => Promise<void>) | null = null
 const undo: (() => unknown)[] = []
 
 beforeAll(async () => {
-  undo.push(databasesInMemory())
   fixture = new GitFixture()
   undo.push(() => fixture.remove())
   fixture.addCommits('refs/heads/main', 4, { files: 20, bytes: 3000, label: canary })
@@ -49,19 +49,14 @@ beforeAll(async () => {
   const credentialFile = join(fixture.folder, 'credential')
   writeFileSync(credentialFile, `vendor:${secret}\n`)
   damagedCopies()
-  const http = (source: string, url = `${server.origin}/repository.git`) => ({ source, url })
   const sources = [
-    http('product'),
-    http('absent', `${server.origin}/absent.git`),
-    http('dead', await deadUrl()),
-    { ...http('locked'), credentialFile },
-    { source: 'shallow', url: join(fixture.folder, 'shallow.git') },
-    { source: 'holey', url: join(fixture.folder, 'holey.git') },
-    ...['full', 'refusing', 'silent', 'lying', 'short', 'stolen', 'waiting'].map((source) => ({ source, url: fixture.path })),
+    ...['product', 'locked'].flatMap((source) => pulled(source, `${server.origin}/repository.git`)),
+    ...pulled('absent', `${server.origin}/absent.git`),
+    ...pulled('dead', await deadUrl()),
+    ...['shallow', 'holey'].flatMap((source) => pulled(source, join(fixture.folder, `${source}.git`))),
+    ...['full', 'refusing', 'silent', 'lying', 'short', 'stolen', 'waiting'].flatMap((source) => pulled(source, fixture.path)),
   ]
-  home = await ServiceHome.make(sources, (yaml) =>
-    yaml.replace('allowLocalPaths: true', 'allowLocalPaths: true\n  allowHttp: true\n  allowPrivateAddresses: true'),
-  )
+  home = await EscrowHome.make(sources, { configure: allowLoopback, credentials: { locked: credentialFile } })
   undo.push(() => home.remove(), interposeFaults())
 })
 afterAll(async () => {
@@ -191,7 +186,7 @@ function answerRefs(response: ServerResponse, line: string): boolean {
 test.for(['--upload-pack=touch pwned', 'ext::touch pwned', 'ssh://-oProxyCommand=touch/x', 'http://169.254.169.254/x.git'])(
   'an agreement with the URL %s is not registered',
   async (url) => {
-    const ended = await home.registerAnother([{ source: 'evil', url }])
+    const ended = await home.registerAnother(pulled('evil', url))
     expect(ended.exitCode, ended.text).toBe(4)
     expect(ended.text).toMatch(/\[REMOTE_(?:URL|ADDRESS_REFUSED)\]/)
   },
@@ -259,14 +254,15 @@ test('a replica that is away: the deposit waits, and is finished when the replic
   const second = await mirror('waiting')
   expect(second.exitCode).toBe(5)
   planned = {}
-  const third = await home.must('mirror', '--source', 'waiting')
+  const third = await mirror('waiting')
+  expect(third.exitCode, third.text).toBe(0)
   expect(third.text).toContain('finished for a run that had stopped')
   for (const replica of ['a', 'b'] as const) {
     expect(
       new ArchiveTree(home, replica).deposits('waiting').map(({ manifest, receipt }) => [manifest.sequence, receipt !== null]),
     ).toEqual([[1, true]])
   }
-  expect((await home.must('repair')).out).toEqual(['nothing to repair'])
+  expect(await home.must('repair')).toBe('nothing to repair')
   await home.must('check', '--all')
 })
 

@@ -5,7 +5,8 @@ import { FsObjectStore } from '../../src/store/fs-object-store.js'
 import type { ObjectKey } from '../../src/store/object-key.js'
 import { ArchiveTree } from '../doubles/archive-tree.js'
 import { addEveryKindOfRef, GitFixture } from '../doubles/git-fixture.js'
-import { ServiceHome, type Ended } from '../doubles/service-home.js'
+import type { Ended } from '../doubles/escrow-command.js'
+import { EscrowHome, pulled } from '../doubles/escrow-home.js'
 import { describeRepository } from '../doubles/test-archive.js'
 
 type Described = ReturnType<typeof describeRepository>
@@ -16,7 +17,7 @@ export class MirrorWalk {
   private readonly trees: readonly ArchiveTree[]
 
   private constructor(
-    readonly home: ServiceHome,
+    readonly home: EscrowHome,
     readonly fixture: GitFixture,
   ) {
     this.trees = (['a', 'b'] as const).map((replica) => new ArchiveTree(home, replica))
@@ -26,11 +27,12 @@ export class MirrorWalk {
   static async make(): Promise<MirrorWalk> {
     const fixture = new GitFixture()
     addEveryKindOfRef(fixture)
-    return new MirrorWalk(await ServiceHome.make([{ source: 'product', url: fixture.path, draft: ['chainLengthMax: 2'] }]), fixture)
+    const source = pulled('product', fixture.path, 'chainLengthMax: 2')
+    return new MirrorWalk(await EscrowHome.make(source, { database: 'folder' }), fixture)
   }
 
-  remove(): void {
-    this.home.remove()
+  async remove(): Promise<void> {
+    await this.home.remove()
     this.fixture.remove()
   }
 
@@ -78,7 +80,7 @@ export class MirrorWalk {
   /** Every copy on record is good, and every deposit that was ever taken is restored to what its source was then. */
   async expectRestorable(): Promise<void> {
     await this.home.must('check', '--all')
-    expect((await this.home.must('repair')).out).toEqual(['nothing to repair'])
+    expect(await this.home.must('repair')).toBe('nothing to repair')
     for (const tree of this.trees) {
       const restored: Described[] = []
       tree.restoreEach('product', (_, gitDir) => void restored.push(describeRepository(gitDir)))

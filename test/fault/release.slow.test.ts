@@ -1,7 +1,6 @@
 // Every write of a submission, a vote and a relayed share fails twice: not stored, and stored but the answer was lost, each with the machine
 // dead afterwards. The same document given again brings the case exactly where it would be, and nothing is there twice.
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import type { Adapters } from '../../src/adapters.module.js'
 import { Database } from '../../src/db/database.js'
 import { logTag } from '../../src/format/log-entry.js'
 import { listChain } from '../../src/log/log.table.js'
@@ -12,18 +11,12 @@ import { listAccesses, listGrants } from '../../src/release/grant.table.js'
 import { ServeDownload } from '../../src/release/serve-download.js'
 import { findRequestByDigest, listHeldShares, listStatements, type RequestRow } from '../../src/release/release.table.js'
 import { peekStatement } from '../../src/release/statement-verifier.js'
-import { ReplicaSet } from '../../src/store/replica-set.js'
-import { FailingDatabase, FailingStore, FailingWrites, type WriteFault } from '../doubles/failing-writes.js'
+import { failingAdapters, FailingWrites, type WriteFault } from '../doubles/failing-writes.js'
 import { dayMs, hourMs, ReleaseHouse, ReleaseTemplate } from '../doubles/release-house.js'
 
 const writes = new FailingWrites()
 let template: ReleaseTemplate
 let house: ReleaseHouse
-
-function failing(adapters: Adapters): Adapters {
-  const replicas = adapters.replicas.replicas.map((replica) => ({ ...replica, store: new FailingStore(replica.store, writes) }))
-  return { ...adapters, database: new FailingDatabase(adapters.database, writes), replicas: new ReplicaSet(replicas) }
-}
 
 beforeAll(async () => {
   template = await ReleaseTemplate.make()
@@ -31,7 +24,7 @@ beforeAll(async () => {
 afterAll(() => template.remove())
 // A release burns the epoch under which the next request would be.
 beforeEach(async () => {
-  house = await ReleaseHouse.open(template, failing)
+  house = await ReleaseHouse.open(template, failingAdapters(writes))
 }, 120_000)
 afterEach(() => house.close())
 

@@ -22,7 +22,6 @@ import { FailingDatabase, FailingHeads, FailingStore, FailingWrites } from '../d
 import { GitFixture } from '../doubles/git-fixture.js'
 import { aroundReplicas, interpose } from '../doubles/interpose.js'
 import { hourMs, ServiceFixture, type AgreedUpon } from '../doubles/service-fixture.js'
-import type { ServiceHome } from '../doubles/service-home.js'
 import { describeRepository } from '../doubles/test-archive.js'
 import type { Footing } from './footing.js'
 
@@ -248,7 +247,7 @@ export class SoakedService {
       objects: (replica: string) => service.replica(replica),
       at: (...parts: readonly string[]) => this.path(...parts),
     }
-    this.trees = (['a', 'b'] as const).map((replica) => new ArchiveTree(home as unknown as ServiceHome, replica))
+    this.trees = (['a', 'b'] as const).map((replica) => new ArchiveTree(home, replica))
   }
 }
 

@@ -10,7 +10,7 @@ import { openHttpDoor } from '../../src/cli/http-door.js'
 import { ReportCompleteness } from '../../src/escrow/report-completeness.js'
 import type { Completeness } from '../../src/format/completeness.js'
 import { HttpHouse } from '../doubles/http-house.js'
-import { escrow, type Ended } from '../doubles/service-home.js'
+import { escrow, type Ended } from '../doubles/escrow-command.js'
 
 let house: HttpHouse
 let folder: string
@@ -43,7 +43,7 @@ function as(party: string, ...argv: readonly string[]): Promise<Ended> {
 async function must(party: string, ...argv: readonly string[]): Promise<string> {
   const ended = await as(party, ...argv)
   if (ended.exitCode !== 0) throw new Error(`escrow ${argv.join(' ')} as ${party} ended with ${ended.exitCode}: ${ended.text}`)
-  return ended.out.join('\n')
+  return ended.out
 }
 
 const keysOf = (party: string) => join(house.service.home, 'parties', party)

@@ -1,19 +1,14 @@
 // What goes wrong around an agreement in quiet years: custodians lose shares, nobody proves anything, a quorum becomes impossible.
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { Database } from '../../src/db/database.js'
 import { listAlarms } from '../../src/release/custody.table.js'
-import { dayMs, refusal, ReleaseHouse, ReleaseTemplate } from '../doubles/release-house.js'
+import { eachReleaseHouse } from '../doubles/each-release-house.js'
+import { dayMs, refusal, type ReleaseHouse } from '../doubles/release-house.js'
 
-let template: ReleaseTemplate
 let house: ReleaseHouse
-beforeAll(async () => {
-  template = await ReleaseTemplate.make()
-}, 120_000)
-afterAll(() => template.remove())
-beforeEach(async () => {
-  house = await ReleaseHouse.open(template)
+eachReleaseHouse((opened) => {
+  house = opened
 })
-afterEach(() => house.close())
 
 const alarms = async (): Promise<readonly string[]> => {
   const rows = await house.app.get(Database).query((db) => listAlarms(db, null, 100))

@@ -5,19 +5,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openAgreement } from '../../src/format/signed-agreement.js'
 import { EscrowHome } from '../doubles/escrow-home.js'
 import { GitFixture } from '../doubles/git-fixture.js'
-import { releaseParties } from '../doubles/release-house.js'
+import { releaseParties, releaseWithin } from '../doubles/release-terms.js'
 import { describeRepository } from '../doubles/test-archive.js'
 
-const release = [
-  '  type: escrow/release-policy/v1',
-  '  calendars: [{ calendar: zurich, timeZone: Europe/Zurich }]',
-  '  calendar: zurich',
-  '  clocks: { coolingOffHours: 0 }',
-  '  conditions: [{ condition: order, kind: shutdown-order, evidence: [order] }]',
-  '  guardians: [ministry]',
-  '  licence: { scope: maintain and operate }',
-  '  title: { basis: fiduciary-ownership }',
-]
+const release = releaseWithin('coolingOffHours: 0', 'condition: order, kind: shutdown-order, evidence: [order]')
 const seats = ['notary', 'university', 'chamber', 'auditor', 'archive'] as const
 let fixture: GitFixture
 let home: EscrowHome
@@ -55,12 +46,8 @@ const epochsNow = async () => {
 beforeAll(async () => {
   fixture = new GitFixture()
   fixture.addCommits('refs/heads/main', 3)
-  home = await EscrowHome.make(
-    ['  - source: product', `    url: ${fixture.path}`],
-    undefined,
-    { parties: releaseParties, release },
-    'folder',
-  )
+  const wish = { parties: releaseParties, release, database: 'folder' } as const
+  home = await EscrowHome.make(['  - source: product', `    url: ${fixture.path}`], wish)
   await home.must('mirror')
   writeFileSync(home.at('order.txt'), 'The court orders the vendor to stop.')
   const matter = ['--issuer', 'Court', '--jurisdiction', 'US', '--reference', 'No. 1', '--document', `order=${home.at('order.txt')}`]

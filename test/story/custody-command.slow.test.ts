@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openAgreement } from '../../src/format/signed-agreement.js'
 import { GitFixture } from '../doubles/git-fixture.js'
 import { EscrowHome } from '../doubles/escrow-home.js'
-import { releaseLines, releaseParties } from '../doubles/release-house.js'
+import { releaseLines, releaseParties } from '../doubles/release-terms.js'
 
 let fixture: GitFixture
 let home: EscrowHome
@@ -14,7 +14,7 @@ beforeAll(async () => {
   fixture = new GitFixture()
   fixture.addCommits('refs/heads/main', 1)
   const sources = ['  - source: product', `    url: ${fixture.path}`]
-  home = await EscrowHome.make(sources, undefined, { parties: releaseParties, release: releaseLines })
+  home = await EscrowHome.make(sources, { parties: releaseParties, release: releaseLines })
   agreement = openAgreement(readFileSync(home.agreement)).body.agreement
   for (const name of ['order', 'proof', 'new-card']) writeFileSync(home.at(name), `${name}\n`)
 }, 120_000)

@@ -1,21 +1,16 @@
 // A drill is voted on like a release and can move nothing; what is said in one says nothing in the other.
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { Database } from '../../src/db/database.js'
 import { listAlarms } from '../../src/release/custody.table.js'
 import { findDrill } from '../../src/release/drill.table.js'
 import { StartDrill } from '../../src/release/start-drill.js'
-import { dayMs, hourMs, refusal, ReleaseHouse, ReleaseTemplate } from '../doubles/release-house.js'
+import { eachReleaseHouse } from '../doubles/each-release-house.js'
+import { dayMs, hourMs, refusal, type ReleaseHouse } from '../doubles/release-house.js'
 
-let template: ReleaseTemplate
 let house: ReleaseHouse
-beforeAll(async () => {
-  template = await ReleaseTemplate.make()
-}, 120_000)
-afterAll(() => template.remove())
-beforeEach(async () => {
-  house = await ReleaseHouse.open(template)
+eachReleaseHouse((opened) => {
+  house = opened
 })
-afterEach(() => house.close())
 
 const row = (drill: string) => house.app.get(Database).query((db) => findDrill(db, drill))
 const overdue = async (): Promise<readonly string[]> => {

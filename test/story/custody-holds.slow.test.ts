@@ -1,19 +1,14 @@
 // What is said about an agreement as a whole: a hold that stops requests to come, and keys that a party wants to have instead of its own.
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { Database } from '../../src/db/database.js'
 import { listUnstoredShares } from '../../src/release/release.table.js'
-import { dayMs, hourMs, refusal, ReleaseHouse, ReleaseTemplate } from '../doubles/release-house.js'
+import { eachReleaseHouse } from '../doubles/each-release-house.js'
+import { dayMs, hourMs, refusal, type ReleaseHouse } from '../doubles/release-house.js'
 
-let template: ReleaseTemplate
 let house: ReleaseHouse
-beforeAll(async () => {
-  template = await ReleaseTemplate.make()
-}, 120_000)
-afterAll(() => template.remove())
-beforeEach(async () => {
-  house = await ReleaseHouse.open(template)
+eachReleaseHouse((opened) => {
+  house = opened
 })
-afterEach(() => house.close())
 
 const held = { name: 'held', reason: 'legal-hold', signer: 'ministry' }
 const stateOf = async (requestId: string) => (await house.requests()).find((row) => row.requestId === requestId)?.progress.state

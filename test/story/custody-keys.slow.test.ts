@@ -1,22 +1,19 @@
 // Other keys for a party: asked for with those it has, taken up by the next version, and never a way to somebody else's seat.
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { SystemEntropy } from '../../src/core/environment.js'
 import { signingKeyFromSeed, type SigningKey } from '../../src/crypto/signature.js'
 import { digestOf } from '../../src/format/signed-document.js'
 import { AmendAgreement } from '../../src/release/amend-agreement.js'
 import { amend, everybody, keyOf, nextVersion } from '../doubles/next-version.js'
-import { refusal, ReleaseHouse, ReleaseTemplate } from '../doubles/release-house.js'
+import { eachReleaseHouse } from '../doubles/each-release-house.js'
+import { refusal, type ReleaseHouse, type ReleaseTemplate } from '../doubles/release-house.js'
 
-let template: ReleaseTemplate
 let house: ReleaseHouse
-beforeAll(async () => {
-  template = await ReleaseTemplate.make()
-}, 120_000)
-afterAll(() => template.remove())
-beforeEach(async () => {
-  house = await ReleaseHouse.open(template)
+let template: ReleaseTemplate
+eachReleaseHouse((opened, made) => {
+  house = opened
+  template = made
 })
-afterEach(() => house.close())
 
 const encoded = (key: SigningKey) => [{ kind: 'ed25519' as const, publicKey: key.publicKey }]
 

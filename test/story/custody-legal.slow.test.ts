@@ -1,25 +1,20 @@
 // Orders against the operator, and holds: what is registered, what must stay silent for a while, and that neither moves any material.
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { Database } from '../../src/db/database.js'
 import { LegalCheck, type StatementOf } from '../../src/format/statement.js'
 import { findLegalOrder } from '../../src/release/legal-order.table.js'
 import { listGrants } from '../../src/release/grant.table.js'
 import { peekStatement } from '../../src/release/statement-verifier.js'
 import { sourceFiles } from '../architecture/source-files.js'
-import { dayMs, refusal, ReleaseHouse, ReleaseTemplate } from '../doubles/release-house.js'
+import { eachReleaseHouse } from '../doubles/each-release-house.js'
+import { dayMs, refusal, type ReleaseHouse } from '../doubles/release-house.js'
 
-let template: ReleaseTemplate
 let house: ReleaseHouse
-beforeAll(async () => {
-  template = await ReleaseTemplate.make()
-}, 120_000)
-afterAll(() => template.remove())
-beforeEach(async () => {
-  house = await ReleaseHouse.open(template)
+eachReleaseHouse((opened) => {
+  house = opened
 })
-afterEach(() => house.close())
 
 const canary = 'Office of the quiet canary'
 

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { EscrowHome } from '../doubles/escrow-home.js'
 import { GitFixture } from '../doubles/git-fixture.js'
-import { releaseLines, releaseParties } from '../doubles/release-house.js'
+import { releaseLines, releaseParties } from '../doubles/release-terms.js'
 
 let fixture: GitFixture
 let canary: GitFixture
@@ -15,7 +15,7 @@ beforeAll(async () => {
   fixture.addCommits('refs/heads/main', 2)
   canary = new GitFixture()
   canary.addCommits('refs/heads/main', 1)
-  home = await EscrowHome.make(['  - source: product', `    url: ${fixture.path}`], undefined, {
+  home = await EscrowHome.make(['  - source: product', `    url: ${fixture.path}`], {
     parties: releaseParties,
     release: releaseLines,
   })

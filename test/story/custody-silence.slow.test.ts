@@ -1,25 +1,21 @@
 // The dead man's switch as the service runs it, with its clock in the test's hand.
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { SystemClock } from '../../src/core/environment.js'
 import { Database } from '../../src/db/database.js'
 import { findSilence } from '../../src/release/custody.table.js'
-import { dayMs, hourMs, refusal, releaseLines, ReleaseHouse, ReleaseTemplate } from '../doubles/release-house.js'
+import { eachReleaseHouse } from '../doubles/each-release-house.js'
+import { dayMs, hourMs, refusal, type ReleaseHouse } from '../doubles/release-house.js'
+import { releaseLines } from '../doubles/release-terms.js'
 
-let template: ReleaseTemplate
 let house: ReleaseHouse
 const silent = releaseLines.flatMap((line) =>
   line.includes('condition: insolvent') ? [line, '    - { condition: silent, kind: missed-deposits, automatic: true }'] : [line],
 )
-beforeAll(async () => {
-  template = await ReleaseTemplate.make(silent)
-}, 120_000)
-afterAll(() => template.remove())
-beforeEach(async () => {
-  house = await ReleaseHouse.open(template)
+eachReleaseHouse((opened) => {
+  house = opened
   // Ten days after the only deposit: late, and not by years.
   house.clock.time = new Date(new SystemClock().now().getTime() + 10 * dayMs)
-})
-afterEach(() => house.close())
+}, silent)
 
 const watch = async (): Promise<string | undefined> =>
   (await house.app.get(Database).query((db) => findSilence(db, house.agreement.body.agreement)))?.watch.name

@@ -1,14 +1,12 @@
 // A vendor's CI pushes every day with the real git and git-lfs: one day it rewrites history, one day it forgets an object of LFS and says so the day
 // after. A beneficiary restores each day and builds it, and what comes out is what the vendor built that day.
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { openAgreement } from '../../src/format/signed-agreement.js'
 import { EscrowHome } from '../doubles/escrow-home.js'
-import { gitEnvironment } from '../doubles/git-fixture.js'
-import { run, type GitRan } from '../doubles/push-client.js'
+import { LfsVendor } from '../doubles/lfs-vendor.js'
+import type { GitRan } from '../doubles/push-client.js'
 import { serving } from '../doubles/serving.js'
 
 /** What the vendor built, and what it was built from. */
@@ -19,8 +17,7 @@ interface Day {
 }
 
 let home: EscrowHome
-let vendor = ''
-let environment: NodeJS.ProcessEnv
+let vendor: LfsVendor
 const days = new Map<number, Day>()
 
 /** A build that needs every file to be what it was: it fails on a pointer in the place of a model. */
@@ -33,34 +30,17 @@ done
 `
 
 beforeAll(async () => {
-  vendor = mkdtempSync(join(tmpdir(), 'reduit-daily-'))
-  mkdirSync(join(vendor, 'home'), { recursive: true })
-  const own = { HOME: join(vendor, 'home'), GIT_CONFIG_GLOBAL: join(vendor, 'home', '.gitconfig') }
-  environment = { ...gitEnvironment, ...own, GIT_TERMINAL_PROMPT: '0' }
-  git(['init', '-q', '-b', 'main', work()])
-  execFileSync('git', ['lfs', 'install', '--skip-repo'], { env: environment })
-  inWork('lfs', 'install')
-  inWork('config', 'user.name', 'Ada')
-  inWork('config', 'user.email', 'ada@example.org')
-  inWork('lfs', 'track', 'models/*.bin')
-  write('build.sh', recipe)
-  write('.gitignore', 'out/\n')
+  vendor = new LfsVendor('models/*.bin')
+  vendor.write('build.sh', recipe)
+  vendor.write('.gitignore', 'out/\n')
   home = await EscrowHome.make(['  - source: product', '    mode: push'])
-  const card = join(home.party('vendor'), 'party.json')
-  await home.must('token', 'create', card, '--label', 'ci', '--days', '30', '--out', home.at('ci.token'))
+  await home.token()
 }, 600_000)
 afterAll(async () => {
-  await home.remove()
-  rmSync(vendor, { recursive: true, force: true })
+  await home?.remove()
+  vendor.remove()
 })
 
-const work = (): string => join(vendor, 'work')
-const git = (args: readonly string[]): string => execFileSync('git', [...args], { env: environment, stdio: 'pipe' }).toString()
-const inWork = (...args: readonly string[]): string => git(['-C', work(), ...args])
-function write(path: string, content: string | Buffer): void {
-  mkdirSync(join(work(), path, '..'), { recursive: true })
-  writeFileSync(join(work(), path), content)
-}
 /** `make` of this project. @returns what it made; null with a build that failed. */
 function build(folder: string): string | null {
   rmSync(join(folder, 'out'), { recursive: true, force: true })
@@ -69,39 +49,33 @@ function build(folder: string): string | null {
 }
 const model = (seed: number) => Buffer.alloc(200_000, `model ${seed}, `)
 
-function addressAt(url: string): string {
-  const { agreement } = openAgreement(readFileSync(home.agreement)).body
-  return `${url.replace('//', `//ci:${readFileSync(home.at('ci.token'), 'utf8').trim()}@`)}/git/${agreement}/product.git`
-}
-
 /** One day of the vendor: change, commit, build, push. */
 async function day(url: string, number: number, change: () => readonly string[], ...config: readonly string[]): Promise<GitRan> {
   const how = change()
-  inWork('add', '-A')
-  inWork('commit', '-q', '-m', `day ${number}`, ...how)
-  const pushed = await run('git', ['-C', work(), ...config, 'push', '--mirror', addressAt(url)], environment)
-  days.set(number, { product: build(work()) ?? '', commit: inWork('rev-parse', 'HEAD').trim(), pushed: pushed.text })
+  vendor.commit(`day ${number}`, ...how)
+  const pushed = await vendor.ranInWork(...config, 'push', '--mirror', home.pushAddress(url))
+  days.set(number, { product: build(vendor.work) ?? '', commit: vendor.inWork('rev-parse', 'HEAD').trim(), pushed: pushed.text })
   return pushed
 }
 
 test('five days of a CI', async () => {
   await serving(home.home, async (url) => {
     const first = await day(url, 1, () => {
-      write('src/main.txt', 'version 1\n')
-      write('models/a.bin', model(1))
+      vendor.write('src/main.txt', 'version 1\n')
+      vendor.write('models/a.bin', model(1))
       return []
     })
     expect([first.exitCode, /deposit 1 \(full\)/.test(first.text)], first.text).toEqual([0, true])
     const second = await day(url, 2, () => {
-      write('src/main.txt', 'version 2\n')
-      inWork('tag', 'v1')
+      vendor.write('src/main.txt', 'version 2\n')
+      vendor.inWork('tag', 'v1')
       return []
     })
     expect(second.text).toMatch(/deposit 2 \(incremental\)/)
     // The commit of yesterday is written anew.
     const third = await day(url, 3, () => {
-      write('src/main.txt', 'version 2, written again\n')
-      write('models/a.bin', model(3))
+      vendor.write('src/main.txt', 'version 2, written again\n')
+      vendor.write('models/a.bin', model(3))
       return ['--amend']
     })
     expect(third.text).toMatch(/deposit 3/)
@@ -111,8 +85,8 @@ test('five days of a CI', async () => {
       url,
       4,
       () => {
-        write('src/main.txt', 'version 4\n')
-        write('models/b.bin', model(4))
+        vendor.write('src/main.txt', 'version 4\n')
+        vendor.write('models/b.bin', model(4))
         return []
       },
       '-c',
@@ -120,10 +94,10 @@ test('five days of a CI', async () => {
     )
     expect(fourth.text).toMatch(/LFS_OBJECT_MISSING \(1\) models\/b\.bin/)
     // What the report of the day before asks for: git-lfs by itself looks at new commits alone.
-    const late = await run('git', ['-C', work(), 'lfs', 'push', '--all', addressAt(url)], environment)
+    const late = await vendor.ranInWork('lfs', 'push', '--all', home.pushAddress(url))
     expect(late.exitCode, late.text).toBe(0)
     const fifth = await day(url, 5, () => {
-      write('src/main.txt', 'version 5\n')
+      vendor.write('src/main.txt', 'version 5\n')
       return []
     })
     expect([fifth.exitCode, fifth.text.includes('LFS_OBJECT_MISSING')], fifth.text).toEqual([0, false])
@@ -153,30 +127,30 @@ async function restored(sequence: number): Promise<string> {
   const to = home.at(`day-${sequence}.git`)
   await home.must(...home.opening(home.replica), ...(await home.release()), '--sequence', String(sequence), '--to', to)
   const folder = home.at(`day-${sequence}`)
-  execFileSync('git', ['clone', '-q', to, folder], { env: { ...environment, GIT_LFS_SKIP_SMUDGE: '1' }, stdio: 'pipe' })
+  execFileSync('git', ['clone', '-q', to, folder], { env: { ...vendor.environment, GIT_LFS_SKIP_SMUDGE: '1' }, stdio: 'pipe' })
   // An object that is nowhere leaves its pointer.
-  spawnSync('git', ['-C', folder, 'lfs', 'pull'], { env: environment, stdio: 'pipe' })
+  spawnSync('git', ['-C', folder, 'lfs', 'pull'], { env: vendor.environment, stdio: 'pipe' })
   return folder
 }
 
 test.for([1, 2, 3, 5])('day %i is restored as it was, and builds to what the vendor built', async (number) => {
   const folder = await restored(number)
-  expect(git(['-C', folder, 'rev-parse', 'HEAD']).trim()).toBe(days.get(number)?.commit)
+  expect(vendor.git('-C', folder, 'rev-parse', 'HEAD').trim()).toBe(days.get(number)?.commit)
   expect(build(folder)).toBe(days.get(number)?.product)
 })
 
 test('the fourth day alone does not build, as its report said; with the deposit of the day after it does', async () => {
   const alone = await restored(4)
-  expect(git(['-C', alone, 'rev-parse', 'HEAD']).trim()).toBe(days.get(4)?.commit)
+  expect(vendor.git('-C', alone, 'rev-parse', 'HEAD').trim()).toBe(days.get(4)?.commit)
   expect([build(alone), existsSync(join(alone, 'models', 'a.bin'))]).toEqual([null, true])
   const mended = home.at('day-5')
-  git(['-C', mended, 'checkout', '-q', days.get(4)?.commit ?? ''])
+  vendor.git('-C', mended, 'checkout', '-q', days.get(4)?.commit ?? '')
   expect(build(mended)).toBe(days.get(4)?.product)
 }, 600_000)
 
 test('what was overwritten on the third day is still in the deposit of the second', async () => {
   const folder = home.at('day-2')
-  expect(git(['-C', folder, 'show', 'HEAD:src/main.txt'])).toBe('version 2\n')
-  expect(git(['-C', home.at('day-3'), 'show', 'HEAD:src/main.txt'])).toBe('version 2, written again\n')
+  expect(vendor.git('-C', folder, 'show', 'HEAD:src/main.txt')).toBe('version 2\n')
+  expect(vendor.git('-C', home.at('day-3'), 'show', 'HEAD:src/main.txt')).toBe('version 2, written again\n')
   expect(await home.must('verify', home.replica, '--agreement', home.agreement)).toContain('everything that was looked at holds')
 }, 600_000)

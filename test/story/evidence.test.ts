@@ -2,7 +2,6 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writ
 import { dirname, join, relative } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { openArchive } from '../../src/cli/open-archive.js'
-import { runEscrow } from '../../src/cli/program.js'
 import { SystemEntropy } from '../../src/core/environment.js'
 import { sha256Hex } from '../../src/crypto/digest.js'
 import { RecordMissed } from '../../src/escrow/record-missed.js'
@@ -13,6 +12,7 @@ import { FsArchiveTarget } from '../../src/store/fs-archive-target.js'
 import { CollectEvidence } from '../../src/verify/collect-evidence.js'
 import { EvidenceFolder } from '../../src/verify/evidence-folder.js'
 import { SealEvidence } from '../../src/verify/seal-evidence.js'
+import { escrow } from '../doubles/escrow-command.js'
 import { GitFixture } from '../doubles/git-fixture.js'
 import { honestWitness, type TestWitness } from '../doubles/log-witness.js'
 import { ManualClock } from '../doubles/manual-clock.js'
@@ -73,24 +73,11 @@ async function collect(): Promise<void> {
   expect(problems).toEqual([])
 }
 
-/** `escrow` at a party that has nothing of the service. */
-async function escrow(...argv: readonly string[]): Promise<{ readonly exitCode: number; readonly out: string; readonly err: string }> {
-  const [out, err]: [string[], string[]] = [[], []]
-  const terminal = {
-    out: (line: string) => void out.push(line),
-    err: (line: string) => void err.push(line),
-    redraw: () => undefined,
-    interactive: false,
-  }
-  const exitCode = await runEscrow([...argv], terminal, new AbortController().signal)
-  return { exitCode, out: out.join('\n'), err: err.join('\n') }
-}
-
 /** Each test has a copy to spoil. */
 beforeEach(() => cpSync(collected, copy, { recursive: true }))
 afterEach(() => rmSync(copy, { recursive: true, force: true }))
 
-const verify = (...more: readonly string[]) => escrow('--json', 'verify', copy, '--agreement', agreement, ...more)
+const verify = (...more: readonly string[]) => escrow(['--json', 'verify', copy, '--agreement', agreement, ...more])
 const names = () =>
   readdirSync(copy, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
@@ -254,7 +241,7 @@ test('the list is one that sha256sum reads', () => {
 })
 
 test('only a folder of evidence has a report', async () => {
-  const ran = await escrow('verify', service.replica('a'), '--report', `${copy}-none.html`)
+  const ran = await escrow(['verify', service.replica('a'), '--report', `${copy}-none.html`])
   expect(ran).toMatchObject({ exitCode: 2, err: expect.stringContaining('ARGUMENT_INVALID') as string })
 })
 
@@ -262,7 +249,7 @@ test('evidence that was collected twice says the same of the past', async () => 
   rmSync(collected, { recursive: true })
   await collect()
   cpSync(collected, `${copy}-later`, { recursive: true })
-  expect(await escrow('--json', 'verify', `${copy}-later`, '--agreement', agreement, '--seen', one(/receipt\.json$/))).toMatchObject({
+  expect(await escrow(['--json', 'verify', `${copy}-later`, '--agreement', agreement, '--seen', one(/receipt\.json$/)])).toMatchObject({
     exitCode: 0,
   })
   expect(readFileSync(join(`${copy}-later`, 'log.leaves'))).toEqual(readFileSync(at('log.leaves')))

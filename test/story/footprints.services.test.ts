@@ -18,7 +18,8 @@ describe.each(Object.keys(footprints) as FootprintName[])('%s', (kind) => {
     source = new GitFixture()
     source.addCommits('refs/heads/main', 3)
     const sources = [`  - source: product`, `    url: ${source.path}`]
-    home = await EscrowHome.make(sources, footprint.servers ? () => footprint.configuration : undefined, undefined, 'folder')
+    const configured = footprint.servers ? { configuration: () => footprint.configuration } : {}
+    home = await EscrowHome.make(sources, { ...configured, database: 'folder' })
   }, 300_000)
   afterAll(async () => {
     await home?.remove()

@@ -1,8 +1,6 @@
 // A vendor's CI pushes every day, and force-pushes once; a partner opens each day's state from the archive alone, and builds it.
 import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { openAgreement } from '../../src/format/signed-agreement.js'
 import { EscrowHome } from '../doubles/escrow-home.js'
 import { addEveryKindOfRef, gitEnvironment, GitFixture } from '../doubles/git-fixture.js'
 import { runGit } from '../doubles/push-client.js'
@@ -17,14 +15,11 @@ const said: string[] = []
 
 beforeAll(async () => {
   home = await EscrowHome.make(['  - source: product', '    mode: push'])
-  const token = home.at('ci.token')
-  await home.must('token', 'create', home.at('parties', 'vendor', 'party.json'), '--label', 'ci', '--days', '30', '--out', token)
+  await home.token()
   await serving(home.home, async (url) => {
-    const { agreement } = openAgreement(readFileSync(home.agreement)).body
-    const address = `${url.replace('//', `//ci:${readFileSync(token, 'utf8').trim()}@`)}/git/${agreement}/product.git`
     for (const work of days) {
       work()
-      const ran = await runGit(['--git-dir', vendor.path, 'push', '--mirror', address])
+      const ran = await runGit(['--git-dir', vendor.path, 'push', '--mirror', home.pushAddress(url)])
       expect(ran.exitCode, ran.text).toBe(0)
       said.push(ran.text)
       states.push(describeRepository(vendor.path))

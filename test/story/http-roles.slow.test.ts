@@ -1,8 +1,6 @@
 // What each role does with the service from day to day, over HTTP alone. That nobody does more: `http-tenancy.test.ts` tries every route.
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { newId } from '../../src/format/ids.js'
-import { SystemEntropy } from '../../src/core/environment.js'
 import { AnnounceEvents } from '../../src/notice/announce-events.js'
 import { CheckFixity } from '../../src/verify/check-fixity.js'
 import type { HttpCaller, ProblemBody } from '../doubles/http-caller.js'
@@ -71,7 +69,7 @@ test('a beneficiary asks, is granted, and fetches what it was promised, byte for
 
 test('a custodian reads the whole case before it answers, and its refusal counts as one', async () => {
   const notary = await house.as('notary')
-  const { outcomes } = await house.send('partner', house.sign('release-request', 'partner', askAgain(), { epoch: 2 }))
+  const { outcomes } = await house.send('partner', house.ask(2))
   const request = outcomes[0]?.subject ?? ''
   await house.until(request, 'approval')
   await house.service.publish()
@@ -133,15 +131,3 @@ test('an auditor without any token follows the log, and names nobody', async () 
   expect(size).toBeGreaterThan(5)
   expect((await nobody.get('/v1/agreements')).status).toBe(401)
 })
-
-function askAgain() {
-  return {
-    request: newId('req', new SystemEntropy()),
-    condition: 'insolvent',
-    beneficiaries: [{ party: 'partner', recipient: house.recipientOf('partner') }],
-    deposits: [{ source: 'product', sequence: null }],
-    order: null,
-    grounds: 'Once more.',
-    evidence: [],
-  }
-}

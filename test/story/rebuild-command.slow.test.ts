@@ -8,7 +8,7 @@ let repository: GitFixture
 beforeAll(async () => {
   repository = new GitFixture()
   repository.addCommits('refs/heads/main', 2)
-  home = await EscrowHome.make(['  - source: product', `    url: ${repository.path}`], undefined, undefined, 'folder')
+  home = await EscrowHome.make(['  - source: product', `    url: ${repository.path}`], { database: 'folder' })
   await home.must('mirror')
 })
 afterAll(async () => {

@@ -6,21 +6,12 @@ import { sha256Hex } from '../../src/crypto/digest.js'
 import { openBytes } from '../../src/crypto/holder/open-envelope.js'
 import { keyFileNames, parseIdentityFile } from '../../src/format/key-file.js'
 import { parseShare } from '../../src/format/share.js'
-import { releaseParties } from '../doubles/release-house.js'
+import { releaseParties, releaseWithin } from '../doubles/release-terms.js'
 import { EscrowHome } from '../doubles/escrow-home.js'
 import { GitFixture } from '../doubles/git-fixture.js'
 import { describeRepository } from '../doubles/test-archive.js'
 
-const release = [
-  '  type: escrow/release-policy/v1',
-  '  calendars: [{ calendar: zurich, timeZone: Europe/Zurich }]',
-  '  calendar: zurich',
-  '  clocks: { coolingOffHours: 0 }',
-  '  conditions: [{ condition: order, kind: shutdown-order, evidence: [order] }]',
-  '  guardians: [ministry]',
-  '  licence: { scope: maintain and operate }',
-  '  title: { basis: fiduciary-ownership }',
-]
+const release = releaseWithin('coolingOffHours: 0', 'condition: order, kind: shutdown-order, evidence: [order]')
 let fixture: GitFixture
 let home: EscrowHome
 let approvedCase = ''
@@ -46,7 +37,7 @@ function tampered(change: (folder: string) => void): string {
 beforeAll(async () => {
   fixture = new GitFixture()
   fixture.addCommits('refs/heads/main', 3)
-  home = await EscrowHome.make(['  - source: product', `    url: ${fixture.path}`], undefined, { parties: releaseParties, release })
+  home = await EscrowHome.make(['  - source: product', `    url: ${fixture.path}`], { parties: releaseParties, release })
   await home.must('mirror')
   writeFileSync(home.at('order.txt'), 'The court orders the vendor to stop.')
   const matter = ['--issuer', 'Court', '--jurisdiction', 'US', '--reference', 'No. 1', '--document', `order=${home.at('order.txt')}`]

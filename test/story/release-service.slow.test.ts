@@ -1,24 +1,19 @@
 // Releases as the service records them, from signed documents to grants: each story is the minutes of one case.
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { Database } from '../../src/db/database.js'
 import { listEpochs } from '../../src/escrow/agreement.table.js'
 import { listGrants } from '../../src/release/grant.table.js'
 import { findOrder } from '../../src/release/release.table.js'
 import { peekStatement } from '../../src/release/statement-verifier.js'
-import { dayMs, hourMs, refusal, ReleaseHouse, ReleaseTemplate } from '../doubles/release-house.js'
+import { eachReleaseHouse } from '../doubles/each-release-house.js'
+import { dayMs, hourMs, refusal, type ReleaseHouse } from '../doubles/release-house.js'
 
-let template: ReleaseTemplate
 let house: ReleaseHouse
-beforeAll(async () => {
-  template = await ReleaseTemplate.make()
-}, 120_000)
-afterAll(() => template.remove())
-beforeEach(async () => {
-  house = await ReleaseHouse.open(template)
+eachReleaseHouse((opened) => {
+  house = opened
 })
-afterEach(() => house.close())
 
 const sharesInStore = (): readonly string[] => {
   const names = readdirSync(join(house.folder, 'replicas', 'a', 'objects'), { recursive: true, encoding: 'utf8' })

@@ -27,8 +27,7 @@ beforeAll(async () => {
   agreement = openAgreement(readFileSync(home.agreement)).body.agreement
   writeFileSync(home.at('components.spdx.json'), sbom)
   writeFileSync(home.at('release-key.pem'), secret)
-  const card = join(home.party('vendor'), 'party.json')
-  await home.must('token', 'create', card, '--label', 'vendor', '--days', '30', '--out', home.at('vendor.token'))
+  await home.token()
 }, 300_000)
 afterAll(async () => {
   await home.remove()

@@ -18,19 +18,8 @@ beforeAll(async () => {
   addEveryKindOfRef(vendor)
   home = await EscrowHome.make(['  - source: product', '    mode: sealed', '  - source: pushed', '    mode: push'])
   agreement = openAgreement(readFileSync(home.agreement)).body.agreement
-  token = home.at('vendor.token')
-  await home.must('token', 'create', join(home.party('vendor'), 'party.json'), '--label', 'vendor', '--days', '30', '--out', token)
-  await home.must(
-    'token',
-    'create',
-    join(home.party('partner'), 'party.json'),
-    '--label',
-    'p',
-    '--days',
-    '30',
-    '--out',
-    home.at('partner.token'),
-  )
+  token = await home.token()
+  await home.token('partner')
 })
 afterAll(async () => {
   await home.remove()
@@ -195,7 +184,7 @@ test('that nothing is new is signed, noted and kept; what differs is told to eve
 
 test('a push says what it brings; what is not so blocks', async () => {
   await serving(home.home, async (url) => {
-    const address = `${url.replace('//', `//ci:${readFileSync(token, 'utf8').trim()}@`)}/git/${agreement}/pushed.git`
+    const address = home.pushAddress(url, 'pushed')
     const push = async (...options: readonly string[]) =>
       (await runGit(['--git-dir', vendor.path, 'push', '--mirror', ...options, address])).text
     const signed = async (source = 'pushed') => (await stated(source)).out.split(' ')

@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { escrow } from '../doubles/service-home.js'
+import { escrow } from '../doubles/escrow-command.js'
 import { serving } from '../doubles/serving.js'
 import { fillDatabaseFolder } from '../doubles/test-database.js'
 

@@ -8,19 +8,10 @@ import { openAgreement } from '../../src/format/signed-agreement.js'
 import { verifyStatement } from '../../src/release/statement-verifier.js'
 import { EscrowHome } from '../doubles/escrow-home.js'
 import { GitFixture } from '../doubles/git-fixture.js'
-import { releaseParties } from '../doubles/release-house.js'
+import { noDays, releaseParties, releaseWithin } from '../doubles/release-terms.js'
 import { SecurityKey } from '../doubles/security-key.js'
 
-const release = [
-  '  type: escrow/release-policy/v1',
-  '  calendars: [{ calendar: zurich, timeZone: Europe/Zurich }]',
-  '  calendar: zurich',
-  '  clocks: { formalCheckBusinessDays: 0, noticeServedBusinessDays: 0, objectionBusinessDays: 0, coolingOffHours: 0 }',
-  '  conditions: [{ condition: insolvent, kind: insolvency }]',
-  '  guardians: [ministry]',
-  '  licence: { scope: maintain and operate }',
-  '  title: { basis: fiduciary-ownership }',
-]
+const release = releaseWithin(`${noDays}, coolingOffHours: 0`, 'condition: insolvent, kind: insolvency')
 let fixture: GitFixture
 let home: EscrowHome
 let key: SecurityKey
@@ -34,7 +25,7 @@ beforeAll(async () => {
     key = new SecurityKey(join(at, 'usb', 'id_ed25519_sk.pub'))
     return key.arguments
   }
-  home = await EscrowHome.make(['  - source: product', `    url: ${fixture.path}`], undefined, { parties: releaseParties, release, keygen })
+  home = await EscrowHome.make(['  - source: product', `    url: ${fixture.path}`], { parties: releaseParties, release, keygen })
   await home.must('mirror')
   await home.must('request', ...as('partner', 'request'), '--condition', 'insolvent', '--grounds', 'The vendor is bankrupt.')
   await home.must('release', 'record', outbox('partner', 'request'))

@@ -16,7 +16,7 @@ import { parseSshUrl } from '../../src/git/ssh-address.js'
 import { sshArguments } from '../../src/git/ssh-command.js'
 import { addEveryKindOfRef, collect, GitFixture } from '../doubles/git-fixture.js'
 import { GitHttpServer } from '../doubles/git-http-server.js'
-import { ServiceHome } from '../doubles/service-home.js'
+import { allowLoopback, EscrowHome, pulled } from '../doubles/escrow-home.js'
 import { SshServer } from '../doubles/ssh-server.js'
 
 const transport = new HttpTransport({ rules: { allowHttp: false, allowPrivateAddresses: true, allowLocalPaths: false } })
@@ -115,36 +115,25 @@ test('deposits over ssh and from old servers are full, then incremental, and ope
   addEveryKindOfRef(source)
   const [old, web] = [await SshServer.start({ protocol2: false }), await GitHttpServer.start(source.folder)]
   web.faults.protocol = 'version=0'
-  const sources = [
-    { source: 'ssh', url: server.url(source.path), credentialFile: server.credential() },
-    { source: 'ssh-old', url: old.url(source.path), credentialFile: old.credential() },
-    { source: 'http-old', url: `${web.origin}/repository.git` },
-  ]
-  const home = await ServiceHome.make(sources, (yaml) =>
-    yaml.replace('allowLocalPaths: true', 'allowHttp: true\n  allowPrivateAddresses: true'),
+  const urls = { ssh: server.url(source.path), 'ssh-old': old.url(source.path), 'http-old': `${web.origin}/repository.git` }
+  const names = Object.keys(urls)
+  const home = await EscrowHome.make(
+    Object.entries(urls).flatMap(([name, url]) => pulled(name, url)),
+    { configure: allowLoopback, credentials: { ssh: server.credential(), 'ssh-old': old.credential() } },
   )
   try {
     const mirror = async () => {
-      const { json } = await home.json('mirror')
-      return (json as { sources: { source: string; outcome: string; manifest?: { kind: string } }[] }).sources.map(
-        ({ source: name, outcome, manifest }) => `${name} ${outcome} ${manifest?.kind ?? ''}`.trim(),
-      )
+      const mirrored = await home.json<{ sources: { source: string; outcome: string; manifest?: { kind: string } }[] }>('mirror')
+      return mirrored.sources.map(({ source: name, outcome, manifest }) => `${name} ${outcome} ${manifest?.kind ?? ''}`.trim())
     }
-    const all = (end: string) => sources.map((one) => `${one.source} ${end}`).sort()
+    const all = (end: string) => names.map((name) => `${name} ${end}`).sort()
     expect((await mirror()).sort()).toEqual(all('deposited full'))
     source.addCommits('refs/heads/main', 2, { label: 'second' })
     expect((await mirror()).sort()).toEqual(all('deposited incremental'))
     expect((await mirror()).sort()).toEqual(all('unchanged'))
-    const shares = []
-    for (const party of ['notary', 'university', 'chamber']) {
-      const out = home.at('released', `${party}.age`)
-      const release = ['--as', home.at('parties', party), '--share', home.at('vault', 'shares', `${party}-epoch-1.age`)]
-      await home.must('share', 'release', ...release, '--agreement', home.agreement, '--to', 'partner', '--out', out)
-      shares.push('--share', out)
-    }
-    for (const { source: name } of sources) {
-      const opening = ['--as', home.at('parties', 'partner'), '--agreement', home.agreement, '--from', home.objects('a')]
-      await home.must('open', ...opening, '--source', name, ...shares, '--to', home.at(`${name}.git`))
+    const shares = await home.release()
+    for (const name of names) {
+      await home.must(...home.opening(home.replica, name), ...shares, '--to', home.at(`${name}.git`))
       const restored = execFileSync('git', ['--git-dir', home.at(`${name}.git`), 'for-each-ref', '--format=%(refname) %(objectname)'])
       expect(restored.toString().trim().split('\n')).toEqual(source.refs())
     }
@@ -153,7 +142,7 @@ test('deposits over ssh and from old servers are full, then incremental, and ope
   } finally {
     await old.stop()
     await web.close()
-    home.remove()
+    await home.remove()
     source.remove()
   }
 })

@@ -13,25 +13,19 @@ import { signOutage } from '../../src/format/outage.js'
 import { WitnessMemory } from '../../src/log/witness-memory.js'
 import { EscrowHome } from '../doubles/escrow-home.js'
 import { GitFixture } from '../doubles/git-fixture.js'
-import { releaseParties } from '../doubles/release-house.js'
+import { noDays, releaseParties, releaseWithin } from '../doubles/release-terms.js'
 import { describeRepository } from '../doubles/test-archive.js'
 
 const names = ['north.example/w', 'south.example/w', 'east.example/w'] as const
 const signers: readonly SigningKey[] = names.map(() => generateSigningKey(new SystemEntropy()))
 const keys = names.map((name, place) => formatNoteKey(noteKey(name, signatureType.cosignature, signers[place]!.publicKey)))
-const zero = 'formalCheckBusinessDays: 0, noticeServedBusinessDays: 0, objectionBusinessDays: 0'
 const release = [
-  '  type: escrow/release-policy/v1',
-  '  calendars: [{ calendar: zurich, timeZone: Europe/Zurich }]',
-  '  calendar: zurich',
-  `  clocks: { ${zero}, coolingOffHours: 0 }`,
-  '  conditions:',
-  '    - { condition: insolvent, kind: insolvency }',
-  '    - { condition: slow, kind: end-of-support, clocks: { objectionBusinessDays: 10 } }',
-  '    - { condition: cool, kind: cessation, clocks: { coolingOffHours: 24 } }',
-  '  guardians: [ministry]',
-  '  licence: { scope: maintain and operate }',
-  '  title: { basis: fiduciary-ownership }',
+  ...releaseWithin(
+    `${noDays}, coolingOffHours: 0`,
+    'condition: insolvent, kind: insolvency',
+    'condition: slow, kind: end-of-support, clocks: { objectionBusinessDays: 10 }',
+    'condition: cool, kind: cessation, clocks: { coolingOffHours: 24 }',
+  ),
   `witnesses: { quorum: 2, keys: [${keys.map((key) => `'${key}'`).join(', ')}] }`,
 ]
 const daySeconds = 86_400
@@ -46,12 +40,12 @@ let root = new Uint8Array(32)
 beforeAll(async () => {
   fixture = new GitFixture()
   fixture.addCommits('refs/heads/main', 3)
-  const config = (): string => {
+  const configuration = (): string => {
     const file = parse(laptopConfig({ origin: 'test.example/1', country: 'CH', control: 'CH' })) as Record<string, unknown>
     const witnesses = keys.map((key) => ({ url: 'http://127.0.0.1:9/', key }))
     return stringify({ ...file, log: { witnessQuorum: 2, witnesses } })
   }
-  home = await EscrowHome.make(['  - source: product', `    url: ${fixture.path}`], config, { parties: releaseParties, release })
+  home = await EscrowHome.make(['  - source: product', `    url: ${fixture.path}`], { configuration, parties: releaseParties, release })
   await home.run('mirror')
   logKey = (JSON.parse(readFileSync(join(home.home, 'service.json'), 'utf8')) as { log: { key: string } }).log.key
   await rememberInWitness(10)

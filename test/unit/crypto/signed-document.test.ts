@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { isEscrowError } from '../../../src/core/errors.js'
 import { documentBytesMax, documentSignatureChecksMax, documentSignaturesMax, signedDocumentBytesMax } from '../../../src/core/limits.js'
 import {
   addSignature,
@@ -16,17 +15,10 @@ import {
   type VerifyingKey,
 } from '../../../src/crypto/dsse.js'
 import { fingerprintOf, generateSigningKey, parsePublicKey, signingKeyFromSeed, verifySignature } from '../../../src/crypto/signature.js'
+import { codeOf } from '../../doubles/code-of.js'
 import { SeededEntropy } from '../../doubles/seeded-entropy.js'
 import { sshSigner } from '../../doubles/ssh-signer.js'
 
-const codeOf = (run: () => unknown): string => {
-  try {
-    run()
-    return 'accepted'
-  } catch (error) {
-    return isEscrowError(error) ? error.code : `not ours: ${String(error)}`
-  }
-}
 const entropy = new SeededEntropy('signed-document.test')
 const alice = generateSigningKey(entropy)
 const bob = generateSigningKey(entropy)

@@ -2,7 +2,6 @@ import { generateHybridIdentity, generateIdentity, identityToRecipient as typage
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { isEscrowError } from '../../../src/core/errors.js'
 import { encodeBech32 } from '../../../src/crypto/bech32.js'
 import { Digester, PartsDigester, digesting, sha256Hex } from '../../../src/crypto/digest.js'
 import { parseHeader } from '../../../src/crypto/envelope-header.js'
@@ -12,16 +11,9 @@ import { encodeIdentity, encodeRecipient, identityToRecipient, parseIdentity, pa
 import { sealHeader, sealBytes } from '../../../src/crypto/seal-envelope.js'
 import { checkVault, verifyShareHealth } from '../../../src/crypto/vault-commitments.js'
 import { encodeReleasedShare, encodeShare, parseReleasedShare, parseShare } from '../../../src/format/share.js'
+import { codeOf } from '../../doubles/code-of.js'
 import { SeededEntropy } from '../../doubles/seeded-entropy.js'
 
-const codeOf = (run: () => unknown): string => {
-  try {
-    run()
-    return 'accepted'
-  } catch (error) {
-    return isEscrowError(error) ? error.code : `not ours: ${String(error)}`
-  }
-}
 const vector = (name: string) => JSON.parse(readFileSync(new URL(`../../vectors/${name}.json`, import.meta.url), 'utf8'))
 const entropy = new SeededEntropy('text-keys.test')
 

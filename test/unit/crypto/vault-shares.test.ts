@@ -1,22 +1,14 @@
 import { identityToRecipient as typageRecipient } from 'age-encryption'
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { isEscrowError } from '../../../src/core/errors.js'
 import { custodiansMax } from '../../../src/core/limits.js'
 import { checkShare, combineShares, dealVault, identityOfScalar, shareSigningKey } from '../../../src/crypto/holder/vault-shares.js'
 import { encodeRecipient, identityToRecipient, parseIdentity, parseRecipient } from '../../../src/crypto/recipient.js'
 import { checkVault, sharePoint, sharePublicKey, verifyShareHealth } from '../../../src/crypto/vault-commitments.js'
 import * as oracle from '../../doubles/edwards-oracle.js'
+import { codeOf } from '../../doubles/code-of.js'
 import { SeededEntropy } from '../../doubles/seeded-entropy.js'
 
-const codeOf = (run: () => unknown): string => {
-  try {
-    run()
-    return 'accepted'
-  } catch (error) {
-    return isEscrowError(error) ? error.code : `not ours: ${String(error)}`
-  }
-}
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
 const bytes = (text: string) => Uint8Array.from(Buffer.from(text, 'hex'))
 const at = <T>(list: readonly T[], index: number): T => {

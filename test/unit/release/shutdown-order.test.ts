@@ -4,17 +4,8 @@ import { advanceOrder, effectiveOrder, registerOrder, type OrderInput } from '..
 import { agreementsInScope, judgeRegistration, requestOfOrder } from '../../../src/release/order-registration.js'
 import { orderDeadlineOf, type OrderEvent, type OrderFrame, type OrderProgress } from '../../../src/release/order-state.js'
 import { parseReleasePolicy, termsOf } from '../../../src/release/release-policy.js'
-import {
-  Consortium,
-  dayMs,
-  evidence,
-  later,
-  monday,
-  Proceedings,
-  refusal,
-  type Circumstances,
-  type Matter,
-} from '../../doubles/consortium.js'
+import { Consortium, dayMs, evidence, later, monday, Proceedings, refusal, type Circumstances } from '../../doubles/consortium.js'
+import type { Matter } from '../../doubles/statement-matter.js'
 
 const house = new Consortium()
 const terms = termsOf(parseReleasePolicy(house.agreement.release), 'order')

@@ -1,0 +1,11 @@
+import { isEscrowError } from '../../src/core/errors.js'
+
+/** What becomes of it: the code of the `EscrowError` that is thrown, `accepted`, or words about whatever else is thrown. */
+export function codeOf(run: () => unknown): string {
+  try {
+    run()
+    return 'accepted'
+  } catch (error) {
+    return isEscrowError(error) ? error.code : `not ours: ${String(error)}`
+  }
+}
