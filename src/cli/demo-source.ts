@@ -1,8 +1,7 @@
 // The vendor's repository in the demo: a scratch copy that commits are added to, and the comparison of two repositories.
 import { resolve } from 'node:path'
-import { EscrowError } from '../core/errors.js'
+import { EscrowError, isEscrowError } from '../core/errors.js'
 import { gitVersion, runGit, startGit } from '../git/git-command.js'
-import { exists } from './files.js'
 
 const author = {
   GIT_AUTHOR_NAME: 'Demo Vendor',
@@ -10,6 +9,9 @@ const author = {
   GIT_COMMITTER_NAME: 'Demo Vendor',
   GIT_COMMITTER_EMAIL: 'vendor@demo.example',
 }
+
+/** A checkout that belongs to somebody else is copied like any other. */
+const anyOwner = ['safe.directory=*']
 
 /** How two repositories differ, or that they do not. */
 export interface Comparison {
@@ -30,21 +32,14 @@ export class DemoSource {
   /**
    * Copy a repository, whole, so that the demo never touches the original.
    *
-   * @param origin - a path or an http(s) URL.
-   * @throws EscrowError `REMOTE_NOT_FOUND`, `GIT_FAILED` with git's words
+   * @param origin - a path in a repository, or an http(s) URL.
+   * @throws EscrowError `ARGUMENT_INVALID` for a path that lies in none, `GIT_FAILED` with git's words
    */
   static async copyOf(origin: string, path: string, signal: AbortSignal): Promise<DemoSource> {
     await gitVersion()
-    const isUrl = /^https?:\/\//.test(origin)
-    if (!isUrl && !(await exists(origin))) throw new EscrowError('REMOTE_NOT_FOUND', `there is no repository at ${origin}`)
-    const from = isUrl ? origin : resolve(origin)
+    const from = /^https?:\/\//.test(origin) ? origin : await repositoryAround(resolve(origin))
     const environment = { GIT_ALLOW_PROTOCOL: 'file:http:https' }
-    await runGit(
-      ['clone', '--quiet', '--mirror', '--no-hardlinks', '--', from, path],
-      { environment, config: [`safe.directory=*`] },
-      '',
-      signal,
-    )
+    await runGit(['clone', '--quiet', '--mirror', '--no-hardlinks', '--', from, path], { environment, config: anyOwner }, '', signal)
     const head = (await runGit(['symbolic-ref', '--quiet', 'HEAD'], { gitDir: path }).catch(() => '')).trim()
     return new DemoSource(path, head === '' ? 'refs/heads/main' : head)
   }
@@ -114,6 +109,18 @@ export class DemoSource {
 
   private git(command: readonly string[]): Promise<string> {
     return runGit(command, { gitDir: this.path, environment: author })
+  }
+}
+
+/** The repository that a folder lies in: the folder itself, or one above it. */
+async function repositoryAround(folder: string): Promise<string> {
+  try {
+    return resolve(folder, (await runGit(['-C', folder, 'rev-parse', '--show-cdup'], { config: anyOwner })).trim())
+  } catch (error) {
+    // Whoever unpacked an archive of our source has no checkout, and git's words would not say what to do.
+    if (!isEscrowError(error, 'GIT_FAILED') || !/not a git repository|cannot change to/.test(error.message)) throw error
+    const what = 'name one: `npm run demo -- <path or URL>`, or `escrow demo <path or URL>`'
+    throw new EscrowError('ARGUMENT_INVALID', `expected a git repository at ${folder}, got none; ${what}`, { cause: error })
   }
 }
 
