@@ -11,7 +11,7 @@ objectStoreContract('an object store in a folder', async () => {
   await makeStoreFolder(folder)
   return {
     store: new FsObjectStore(folder, new SystemClock(), new SystemEntropy()),
-    listed: 1100,
+    listed: 100,
     close: () => rm(folder, { recursive: true }),
   }
 })

@@ -1,9 +1,11 @@
-import { PGlite } from '@electric-sql/pglite'
+import type { PGlite } from '@electric-sql/pglite'
 import { sql } from 'drizzle-orm'
+import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import type { Database, Db, Tx } from '../../src/db/database.js'
 import { PgliteDatabase } from '../../src/db/pglite-database.js'
 import type { Prepared } from '../../src/db/prepared.js'
@@ -17,7 +19,11 @@ export type TestDatabase = Database & {
 // A first PGlite costs seconds (initdb), one from an image about one, an emptied one milliseconds; and 300 to 800 MB each. So a test
 // that closes its database leaves it, emptied, to the next one in the same vitest worker.
 const idle: PgliteDatabase[] = []
+let imageFile: Promise<string> | undefined
 let image: Promise<Blob> | undefined
+
+/** Tests need no buffers of 128 MB; and every program that a test starts waits until the tables of all this memory are copied. */
+const settings = `alter system set shared_buffers = '16MB'`
 
 /** Lend a database; `close()` empties it for the next test. Several at once are several databases. */
 export async function testDatabase(): Promise<TestDatabase> {
@@ -44,46 +50,49 @@ export async function freshDatabase(): Promise<PgliteDatabase> {
 
 /** Put an empty database with up-to-date tables into a folder, as a first start would leave it, without its seconds of initdb. */
 export async function fillDatabaseFolder(folder: string): Promise<void> {
-  const client = await PGlite.create({ dataDir: folder, loadDataDir: await imageOfEmpty() })
-  await client.close()
+  imageFile ??= readOrMakeImage()
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await promisify(execFile)('tar', ['-xf', await imageFile, '-C', folder])
 }
 
-/** Made once for each set of migrations and version of PGlite, and kept where vite keeps its cache: initdb takes seconds. */
 function imageOfEmpty(): Promise<Blob> {
-  return (image ??= readOrMakeImage())
+  imageFile ??= readOrMakeImage()
+  return (image ??= imageFile.then(async (path) => new Blob([await readFile(path)])))
 }
 
-async function readOrMakeImage(): Promise<Blob> {
+/** Made once for each set of migrations and version of PGlite, and kept where vite keeps its cache: initdb takes seconds. @returns its path */
+async function readOrMakeImage(): Promise<string> {
   const path = await imagePath()
-  const known = await readFile(path).catch(() => null)
-  if (known !== null) return new Blob([known])
+  if (await stat(path).catch(() => null)) return path
   const database = await PgliteDatabase.openInMemory()
+  await database.session.exec(settings)
   const made = await database.image()
   idle.push(database)
   const partial = `${path}.${process.pid}`
   await mkdir(dirname(path), { recursive: true })
   await writeFile(partial, Buffer.from(await made.arrayBuffer()))
   await rename(partial, path)
-  return made
+  return path
 }
 
 async function imagePath(): Promise<string> {
   const source = join(import.meta.dirname, '../../src/db')
   const migrations = (await readdir(join(source, 'migrations'))).filter((name) => name.endsWith('.sql')).sort()
   const engine = join(dirname(fileURLToPath(import.meta.resolve('@electric-sql/pglite'))), '../package.json')
-  const hash = createHash('sha256')
+  const hash = createHash('sha256').update(settings)
   for (const file of [engine, join(source, 'migrate.ts'), ...migrations.map((name) => join(source, 'migrations', name))]) {
     hash.update(`${basename(file)}\n`).update(await readFile(file))
   }
   return join(engine, '../../../.cache/reduit', `empty-database-${hash.digest('hex').slice(0, 16)}.tar`)
 }
 
-/** Empty every table but the history of migrations; counters start anew. TRUNCATE would take ten times as long. */
+/** Empty every table that was ever written to, but for the history of migrations; counters start anew. TRUNCATE would take ten times as long. */
 export async function emptyAllTables(tx: Db): Promise<void> {
   await tx.execute(sql`
     do $$ declare found record; begin
       set local session_replication_role = replica;
-      for found in select schemaname, tablename from pg_tables where schemaname in ('public', 'bullmq') and tablename <> 'migration' loop
+      for found in select schemaname, tablename from pg_tables where schemaname in ('public', 'bullmq') and tablename <> 'migration'
+          and pg_relation_size(format('%I.%I', schemaname, tablename)::regclass) > 0 loop
         execute format('delete from %I.%I', found.schemaname, found.tablename);
       end loop;
       for found in select sequencename from pg_sequences where schemaname = 'public' loop

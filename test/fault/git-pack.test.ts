@@ -184,7 +184,7 @@ function spinningGit(): { readonly program: string; readonly pidFile: string } {
 test('a repository that makes git spin is ended by the time limit of its job, and no process is left', async () => {
   const { program, pidFile } = spinningGit()
   const limited = withTimeLimit(
-    { timeLimitMs: 3000, stopMs: 20_000 },
+    { timeLimitMs: 1500, stopMs: 20_000 },
     async (signal) => {
       const indexer = await startPackIndexer(await options({ gitProgram: program }), signal)
       await indexer.write(packOf(objects).subarray(0, 2000))

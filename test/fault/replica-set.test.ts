@@ -45,7 +45,11 @@ async function overwrite(replica: Name, object: string, damaged: Uint8Array): Pr
   await chmod(join(home, replica, object), 0o644)
   await writeFile(join(home, replica, object), damaged)
 }
-const flipped = (whole: Uint8Array, index: number) => whole.map((byte, position) => (position === index ? byte ^ 1 : byte))
+function flipped(whole: Uint8Array, index: number): Uint8Array {
+  const damaged = new Uint8Array(whole)
+  damaged[index] = (whole[index] ?? 0) ^ 1
+  return damaged
+}
 
 test('a document goes to every replica under its retention', async () => {
   const placement = await set.putBytes(name, bytes, options)

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { encodeBase64 } from '../../src/crypto/base64.js'
 import { signingKeyFromSeed } from '../../src/crypto/signature.js'
+import type { Database } from '../../src/db/database.js'
 import { RecordMissed } from '../../src/escrow/record-missed.js'
 import { Attestation } from '../../src/format/attestation.js'
 import { attestPeriods } from '../../src/format/attested-periods.js'
@@ -33,12 +34,10 @@ import { honestWitness, type TestWitness } from '../doubles/log-witness.js'
 import { ManualClock } from '../doubles/manual-clock.js'
 import { NaiveMerkle } from '../doubles/naive-merkle.js'
 import { dayMs, hourMs, ServiceFixture, type AgreedUpon } from '../doubles/service-fixture.js'
-import { freshDatabase } from '../doubles/test-database.js'
-import { PgliteDatabase } from '../../src/db/pglite-database.js'
+import { copyRows, testDatabase } from '../doubles/test-database.js'
 import { overwrite } from './service-life.js'
 
 let service: ServiceFixture
-let database: PgliteDatabase
 let witness: TestWitness
 let repository: GitFixture
 let agreed: AgreedUpon
@@ -47,15 +46,15 @@ let start: Date
 let receipt: Buffer
 let seen: OpenedCheckpoint
 /** The operator's backup of its index, from before the missed day was recorded. */
-let backup: Blob
+let backup: Database
 
-async function begin(own: PgliteDatabase | null): Promise<void> {
+async function begin(): Promise<void> {
   const startWitness = async (logKey: string) => {
     const key = parseNoteKey(logKey)
     witness = await honestWitness(9, [{ origin: key.name, key }], new ManualClock())
     return witness.address
   }
-  service = await ServiceFixture.open({ witness: startWitness, ...(own === null ? {} : { database: own }) })
+  service = await ServiceFixture.open({ witness: startWitness })
   repository = new GitFixture()
   repository.addCommits('refs/heads/main', 2)
   agreed = await service.agree([{ source: 'engine', url: repository.path }])
@@ -64,7 +63,8 @@ async function begin(own: PgliteDatabase | null): Promise<void> {
   await service.mirror(agreed, 'engine')
   await service.publish()
   receipt = read(objectKeys.receipt({ agreement: agreed.id, source: 'engine', sequence: 1, kind: 'full' }))
-  if (own !== null) backup = await own.image()
+  backup = await testDatabase()
+  await copyRows(service.database, backup)
   // Nothing comes on the second day.
   at(24 + 13)
   await service.get(RecordMissed).run()
@@ -74,6 +74,7 @@ async function begin(own: PgliteDatabase | null): Promise<void> {
 
 async function end(): Promise<void> {
   await service.close()
+  await backup.close()
   await witness.close()
   repository.remove()
 }
@@ -96,7 +97,7 @@ async function leafList(): Promise<Buffer> {
 }
 
 describe('on a log that goes on', () => {
-  beforeAll(() => begin(null))
+  beforeAll(begin)
   afterAll(end)
 
   test('an honest operator: the beneficiary sees the missed day, and all that it holds fits together', async () => {
@@ -168,10 +169,7 @@ describe('on a log that goes on', () => {
 })
 
 describe('after an older index was restored', () => {
-  beforeAll(async () => {
-    database = await freshDatabase()
-    await begin(database)
-  })
+  beforeAll(begin)
   afterAll(end)
 
   test('an older index signs nothing while a replica, or the witness, remembers; and what is signed without them shows', async () => {
@@ -188,7 +186,7 @@ describe('after an older index was restored', () => {
 
     // Without asking the witness it signs: another history, which nobody has cosigned and which has not grown from what was seen.
     service.config = { ...service.config, log: { ...service.config.log, witnesses: [], witnessQuorum: 0 } }
-    await restore(await database.image())
+    await restore(service.database)
     await service.publish()
     const attested = await attest()
     const list = await leafList()
@@ -198,10 +196,12 @@ describe('after an older index was restored', () => {
   })
 })
 
-async function restore(image: Blob): Promise<void> {
+/** Start the service on a copy of this index. */
+async function restore(index: Database): Promise<void> {
+  const copy = await testDatabase()
+  await copyRows(index, copy)
   await service.app.close()
-  database = await PgliteDatabase.openInMemory(image)
-  service.database = database
+  service.database = copy
   await service.start()
 }
 

@@ -13,6 +13,20 @@ beforeAll(async () => {
 })
 afterAll(() => house.close())
 
+test('some refs are pushed, moved and deleted by name; what is not named stays', async () => {
+  const vendor = house.repository()
+  vendor.addCommits('refs/heads/main', 2)
+  vendor.addCommits('refs/heads/side', 1)
+  expect(await house.pushed(vendor, 'some-refs', ['refs/heads/main', 'refs/heads/side'])).toMatch(/deposit 1 \(full\).*: 2 refs/)
+  vendor.addCommits('refs/heads/main', 1, { label: 'next' })
+  expect(await house.pushed(vendor, 'some-refs', ['refs/heads/main'])).toMatch(/deposit 2 \(incremental\).*: 2 refs/)
+  expect(await house.pushed(vendor, 'some-refs', ['refs/heads/main'])).toContain('Everything up-to-date')
+  expect(await house.pushed(vendor, 'some-refs', ['--delete', 'refs/heads/side'])).toMatch(/deposit 3 \(incremental\).*: 1 refs, 0 objects/)
+  expect(await house.refused(vendor.path, house.address('some-refs'), ['refs/heads/main:refs/escrow/mine'])).toContain(
+    'refs/escrow/ is reserved',
+  )
+})
+
 test('an amended branch is rewritten, though the new commit rests on an old one', async () => {
   const vendor = house.repository()
   vendor.addCommits('refs/heads/main', 3)

@@ -9,7 +9,7 @@ import { packOf, PushHouse, runGit, tokenOf } from '../doubles/push-client.js'
 
 let house: PushHouse
 beforeAll(async () => {
-  house = await PushHouse.open(['product', 'some-refs', 'sha256', 'due', 'shallow', 'raw', 'head', 'race', 'names'])
+  house = await PushHouse.open(['product', 'shallow', 'raw'])
 })
 afterAll(() => house.close())
 
@@ -41,20 +41,6 @@ test('a mirror is pushed, pushed again, grows, is rewritten: one deposit each ti
   expect(forced).toMatch(/blocking: REFS_REWRITTEN \(1\) refs\/heads\/main: .* does not follow it/)
   expect(forced).toMatch(/blocking: REF_DELETED \(1\) refs\/heads\/a\/b/)
   expect(await house.latest('product')).toMatchObject({ sequence: 5, outcome: 'fail', kind: 'incremental' })
-})
-
-test('some refs are pushed, moved and deleted by name; what is not named stays', async () => {
-  const vendor = house.repository()
-  vendor.addCommits('refs/heads/main', 2)
-  vendor.addCommits('refs/heads/side', 1)
-  expect(await house.pushed(vendor, 'some-refs', ['refs/heads/main', 'refs/heads/side'])).toMatch(/deposit 1 \(full\).*: 2 refs/)
-  vendor.addCommits('refs/heads/main', 1, { label: 'next' })
-  expect(await house.pushed(vendor, 'some-refs', ['refs/heads/main'])).toMatch(/deposit 2 \(incremental\).*: 2 refs/)
-  expect(await house.pushed(vendor, 'some-refs', ['refs/heads/main'])).toContain('Everything up-to-date')
-  expect(await house.pushed(vendor, 'some-refs', ['--delete', 'refs/heads/side'])).toMatch(/deposit 3 \(incremental\).*: 1 refs, 0 objects/)
-  expect(await house.refused(vendor.path, house.address('some-refs'), ['refs/heads/main:refs/escrow/mine'])).toContain(
-    'refs/escrow/ is reserved',
-  )
 })
 
 test('a shallow clone is refused with advice', async () => {

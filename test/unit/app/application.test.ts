@@ -12,6 +12,7 @@ import { SystemEntropy } from '../../../src/core/environment.js'
 import { Database } from '../../../src/db/database.js'
 import { listReplicas } from '../../../src/escrow/copy.table.js'
 import { ReplicaSet } from '../../../src/store/replica-set.js'
+import { databasesInMemory } from '../../doubles/interpose.js'
 import { fillDatabaseFolder } from '../../doubles/test-database.js'
 
 const standing = { country: 'CH', control: 'CH', foreignCapitalLargestPercent: 0, foreignCapitalTotalPercent: 0 }
@@ -60,9 +61,13 @@ test('a store that the policy of the operator excludes stops the service before 
 })
 
 test('without the keys of the agent nothing starts, and nothing stays open', async () => {
-  await makeReplicas(config.replicas)
-  await fillDatabaseFolder(join(home, 'db'))
-  await expect(openAdapters(config).then((adapters) => startApplication(adapters))).rejects.toMatchObject({ code: 'FILE_UNREADABLE' })
-  const again = await openAdapters(config)
-  await again.close()
+  const restoreFolders = databasesInMemory()
+  try {
+    await makeReplicas(config.replicas)
+    await expect(openAdapters(config).then((adapters) => startApplication(adapters))).rejects.toMatchObject({ code: 'FILE_UNREADABLE' })
+    const again = await openAdapters(config)
+    await again.close()
+  } finally {
+    await restoreFolders()
+  }
 })

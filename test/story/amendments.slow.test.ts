@@ -1,20 +1,15 @@
 // Amendments as the service records them: who must agree, what stays as it was, and what an operator or a party cannot slip through.
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { digestOf } from '../../src/format/signed-document.js'
 import { AmendAgreement } from '../../src/release/amend-agreement.js'
 import { amend, everybody, nextVersion } from '../doubles/next-version.js'
-import { dayMs, refusal, ReleaseHouse, ReleaseTemplate } from '../doubles/release-house.js'
+import { eachReleaseHouse } from '../doubles/each-release-house.js'
+import { dayMs, refusal, type ReleaseHouse } from '../doubles/release-house.js'
 
-let template: ReleaseTemplate
 let house: ReleaseHouse
-beforeAll(async () => {
-  template = await ReleaseTemplate.make()
-}, 120_000)
-afterAll(() => template.remove())
-beforeEach(async () => {
-  house = await ReleaseHouse.open(template)
+eachReleaseHouse((opened) => {
+  house = opened
 })
-afterEach(() => house.close())
 
 test('a policy that is amended in the middle of a request governs the next one, not this one', async () => {
   await house.record(await house.ask())
