@@ -71,43 +71,64 @@ async function run(attempt: Attempt, signal?: AbortSignal): Promise<AttemptResul
   const upload = new EnvelopeUpload(tools.replicas, file.growing, { key, retainUntil: request.retainUntil(attempt.plan.kind) }, signal)
   let knownObjects: ReturnType<typeof listKnownObjects> | undefined
   let opinion: Promise<Opinion> | undefined
-  let pointers: ReturnType<typeof scanLfsPointers> | undefined
+  const scan = new LfsScan(attempt, signal)
   const stop = new AbortController()
   try {
-    const taken = await take(attempt, file, signal)
+    const taken = await take(attempt, { file, onWritten: () => scan.begin() }, signal)
     tools.onProgress?.({ phase: 'checking' })
     // The checks wait for git most of the time; listing what the pack holds is work for our own processor meanwhile.
     knownObjects = listKnownObjects(attempt, taken)
     knownObjects.catch(() => undefined)
     opinion = askAgain(attempt, taken, AbortSignal.any([stop.signal, ...(signal === undefined ? [] : [signal])]))
     opinion.catch(() => undefined)
-    pointers = tools.attachments === undefined ? undefined : scanLfsPointers(gitDir, signal)
-    pointers?.catch(() => undefined)
+    scan.begin()
     const checked = await check(attempt, taken, signal)
     if (checked.outcome === 'needs-full') return checked
     const complete = listing.pushed === true ? await completePush(attempt, checked, signal) : { attempt, checked }
     if ('outcome' in complete) return complete
-    const attachments = await collectAttachments(complete.attempt, pointers, signal)
+    const attachments = await collectAttachments(complete.attempt, scan.pointers, signal)
     const description = await describe(complete.attempt, { taken, checked: complete.checked, attachments }, signal)
     const ready = { taken, description, attachments, knownObjects, upload, opinion: await opinion }
     return { outcome: 'prepared', deposit: await storeAttempt(complete.attempt, ready, signal) }
   } finally {
     // They read the pack and its index, which go with the folder.
     stop.abort()
-    await Promise.allSettled([knownObjects, opinion, pointers])
+    await Promise.allSettled([knownObjects, opinion, scan.pointers])
     // Without effect when it has completed.
     await upload.abandon(new Error('the attempt was given up'))
     await file.close()
   }
 }
 
+/** Looks for LFS pointers as soon as the pack lies there. */
+class LfsScan {
+  /** Undefined before it has begun, and where nobody collects what they stand for. */
+  pointers: ReturnType<typeof scanLfsPointers> | undefined
+
+  constructor(
+    private readonly attempt: Attempt,
+    private readonly signal: AbortSignal | undefined,
+  ) {}
+
+  /** Idempotent. */
+  begin(): void {
+    if (this.attempt.tools.attachments === undefined) return
+    this.pointers ??= scanLfsPointers(this.attempt.gitDir, this.signal)
+    this.pointers.catch(() => undefined)
+  }
+}
+
 /** What is fetched is hashed again; what a depositor packs from a repository of its own may be taken as it is. */
-async function take(attempt: Attempt, file: SealedFile, signal?: AbortSignal): Promise<TakenPack> {
+async function take(
+  attempt: Attempt,
+  { file, onWritten }: { readonly file: SealedFile; readonly onWritten: () => void },
+  signal?: AbortSignal,
+): Promise<TakenPack> {
   const request = takeRequestOf(attempt)
   if (!attempt.noFsck) return takeDeposit(request, file, signal)
   const from = await attempt.tools.remote.folder?.()
   if (from === undefined) throw new EscrowError('ARGUMENT_INVALID', 'expected a repository on this machine, got one elsewhere')
-  return takeOwnPack({ ...request, from, fetch: attempt.plan.fetch }, file, signal)
+  return takeOwnPack({ ...request, from, fetch: attempt.plan.fetch, onWritten }, file, signal)
 }
 
 function takeRequestOf({ plan, listing, tools, gitDir, request }: Attempt) {

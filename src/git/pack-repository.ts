@@ -48,6 +48,9 @@ export class RepositoryPacking {
     this.#hasBegun = resolve
   })
 
+  /** Settles when git has ended; if it resolves, pack and index lie in the scratch repository, however much of them was read. */
+  readonly written: Promise<void>
+
   /** Start git. Use `startPacking`, which looks at the repository first. */
   constructor(request: PackingRequest, input: string, signal?: AbortSignal) {
     this.#request = request
@@ -66,7 +69,8 @@ export class RepositoryPacking {
       signal,
     )
     const over = (): void => void (this.#over = true)
-    this.#run.ended.then(over, over)
+    this.written = this.#run.ended
+    this.written.then(over, over)
     this.#stdout = readAll(this.#run)
     this.#stdout.catch(() => undefined)
     this.#run.stdin.end(input)
@@ -75,12 +79,12 @@ export class RepositoryPacking {
   /**
    * The pack's bytes, as git writes them. A block is valid until the next one is asked for. Once only.
    *
+   * @param buffer - what they are read into; a megabyte when left out.
    * @throws EscrowError `PACK_CORRUPT`, `PACK_INCOMPLETE`, `DEPOSIT_TOO_LARGE`, `SCRATCH_FULL`, `GIT_FAILED`, `GIT_MISSING`; the signal's reason
    */
-  async *bytes(): AsyncGenerator<Uint8Array, void, undefined> {
+  async *bytes(buffer: Uint8Array = Buffer.allocUnsafeSlow(readBlockBytes)): AsyncGenerator<Uint8Array, void, undefined> {
     const file = await this.#opened()
     try {
-      const buffer = Buffer.allocUnsafeSlow(readBlockBytes)
       for (let position = 0; ;) {
         const used = await this.#fill(file, buffer, position)
         position += used
@@ -120,7 +124,7 @@ export class RepositoryPacking {
   }
 
   /** Until the block is full or git has written the last byte. @returns bytes read; fewer than the block has room for at the end of the pack. */
-  async #fill(file: FileHandle, buffer: Buffer, position: number): Promise<number> {
+  async #fill(file: FileHandle, buffer: Uint8Array, position: number): Promise<number> {
     for (let used = 0; ;) {
       // Asked before reading: what is written before git ends is read after it.
       const wasOver = this.#over

@@ -75,7 +75,11 @@ test('a deposit that git did not look at again says so to depositor and benefici
   )
   expect([exitCode, err]).toEqual([2, expect.stringContaining('expected a repository on this machine with --no-fsck')])
   vendor.writeRaw('commit', 'not one')
-  expect(await deposit('--no-fsck')).toMatchObject({ kind: 'full', told: warned, shown: ['pack'] })
+  const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${'a'.repeat(64)}\nsize 5\n`
+  vendor.git(['tag', 'pointer', vendor.writeRaw('blob', pointer)])
+  const first = await deposit('--no-fsck')
+  expect(first).toMatchObject({ kind: 'full', told: warned, shown: ['pack'] })
+  expect(first.manifest.findings).toContainEqual({ code: 'LFS_OBJECT_MISSING', severity: 'warning', count: 1 })
   const { level, checks } = await report()
   expect([level, checks.filter(({ outcome }) => outcome === 'unknown').map(({ check }) => check)]).toEqual(['L0', ['connected', 'fsck']])
   const [finding] = checks.find(({ check }) => check === 'connected')?.findings ?? []
