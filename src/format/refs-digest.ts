@@ -40,14 +40,28 @@ export function digestRefs(listing: ListedRefs): string {
   const oid = listing.objectFormat === 'sha1' ? /^[0-9a-f]{40}$/ : /^[0-9a-f]{64}$/
   const hash = createHash('sha256')
   hash.update(`escrow-refs/v1 ${listing.objectFormat}\nHEAD ${headText(listing.head, oid)}\n`)
-  let previous = Buffer.alloc(0)
+  let previous = ''
+  let text = ''
   for (const ref of listing.refs) {
-    const name = Buffer.from(checked(ref.name, isRefName))
-    if (Buffer.compare(previous, name) >= 0) throw invalid('refs ascending by name, each once')
-    previous = name
-    hash.update(refText(ref, oid))
+    if (!ascends(previous, checked(ref.name, isRefName))) throw invalid('refs ascending by name, each once')
+    previous = ref.name
+    text += refText(ref, oid)
+    // One update for each ref would cost more than the hashing.
+    if (text.length < hashedTextMin) continue
+    hash.update(text)
+    text = ''
   }
-  return hash.digest('hex')
+  return hash.update(text).digest('hex')
+}
+
+const hashedTextMin = 16 * 1024
+/** From here on UTF-16 orders otherwise than UTF-8. */
+const surrogateOrBeyond = /[\ud800-\uffff]/
+
+/** Whether the bytes of one name come before those of the other. */
+function ascends(left: string, right: string): boolean {
+  if (!surrogateOrBeyond.test(left) && !surrogateOrBeyond.test(right)) return left < right
+  return Buffer.compare(Buffer.from(left), Buffer.from(right)) < 0
 }
 
 function headText(head: ListedHead, oid: RegExp): string {

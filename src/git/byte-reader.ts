@@ -39,6 +39,11 @@ export class ByteReader {
     return have >= count
   }
 
+  /** The next bytes, at most `count` and at most what is available; they stay where they are. */
+  peek(count: number): Uint8Array {
+    return this.#chunk.subarray(this.#offset, this.#offset + count)
+  }
+
   /** The next bytes, at most `count` and at most what is available. */
   take(count: number): Uint8Array {
     const bytes = this.#chunk.subarray(this.#offset, this.#offset + count)

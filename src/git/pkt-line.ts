@@ -103,6 +103,21 @@ export class PacketReader {
   }
 
   /**
+   * The next packet if all of it is there already: a listing of a hundred thousand refs is as many packets, and a promise for each costs more
+   * than to read it.
+   *
+   * @returns null when one has to wait for it with `next`. @throws as `next`
+   */
+  arrived(): Packet | null {
+    if (this.#bytes.available < lengthDigits) return null
+    const length = parseLength(this.#bytes.peek(lengthDigits))
+    if (this.#bytes.available < length) return null
+    this.#bytes.take(lengthDigits)
+    const size = sizeOf(length)
+    return typeof size === 'number' ? { kind: 'line', payload: this.#bytes.take(size) } : { kind: size }
+  }
+
+  /**
    * Side-band packets up to the closing flush, piece by piece and without a copy.
    *
    * @throws EscrowError as `next`, and `REMOTE_BROKEN` if the stream ends before the flush: a sequence that ends is complete.
@@ -136,17 +151,22 @@ export class PacketReader {
   }
 
   /** Bytes of payload that follow, or what the packet is instead. */
-  async #size(): Promise<number | 'flush' | 'delim' | 'responseEnd' | 'end'> {
+  async #size(): Promise<PacketSize | 'end'> {
     if (this.#bytes.available < lengthDigits && !(await this.#bytes.need(lengthDigits))) {
       if (this.#bytes.available === 0) return 'end'
       throw brokenInside()
     }
-    const length = parseLength(this.#bytes.take(lengthDigits))
-    if (length === 0) return 'flush'
-    if (length === 1) return 'delim'
-    if (length === 2) return 'responseEnd'
-    return length - lengthDigits
+    return sizeOf(parseLength(this.#bytes.take(lengthDigits)))
   }
+}
+
+type PacketSize = number | 'flush' | 'delim' | 'responseEnd'
+
+function sizeOf(length: number): PacketSize {
+  if (length === 0) return 'flush'
+  if (length === 1) return 'delim'
+  if (length === 2) return 'responseEnd'
+  return length - lengthDigits
 }
 
 function parseLength(digits: Uint8Array): number {

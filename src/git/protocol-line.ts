@@ -1,6 +1,6 @@
 import { EscrowError } from '../core/errors.js'
 import type { ObjectFormat } from './git-remote.js'
-import type { PacketReader } from './pkt-line.js'
+import type { Packet, PacketReader } from './pkt-line.js'
 import { cleanWords } from './remote-words.js'
 
 /** Lines of text in git's wire protocol, as every version of it writes them. All of it is written by the remote. */
@@ -13,7 +13,11 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
  * @throws EscrowError `REMOTE_BROKEN` for an `ERR` line, with the remote's words; `REMOTE_PROTOCOL` for other packets.
  */
 export async function readLine(reader: PacketReader): Promise<string | null> {
-  const packet = await reader.next()
+  return lineOf(reader.arrived() ?? (await reader.next()))
+}
+
+/** The line that a packet is. @returns and throws as `readLine` */
+export function lineOf(packet: Packet): string | null {
   if (packet.kind === 'flush') return ''
   if (packet.kind === 'end') return null
   if (packet.kind !== 'line') throw new EscrowError('REMOTE_PROTOCOL', `expected a line, got ${packet.kind}`)

@@ -2,7 +2,7 @@ import { assert, EscrowError } from '../core/errors.js'
 import { refsMax } from '../core/limits.js'
 import type { FetchRequest, ObjectFormat, RefListing, RemoteHead, RemoteRef } from './git-remote.js'
 import { delimPacket, encodePacket, flushPacket, inRequestBlocks, type BandPiece, type PacketReader } from './pkt-line.js'
-import { objectIdPattern, quote, readLine } from './protocol-line.js'
+import { lineOf, objectIdPattern, quote, readLine } from './protocol-line.js'
 import { checkRefName, checkRefNamesTogether, compareRefNames } from './ref-name.js'
 import { cleanWords, Words } from './remote-words.js'
 
@@ -106,7 +106,7 @@ export async function readRefListing(reader: PacketReader, objectFormat: ObjectF
   const refs: RemoteRef[] = []
   let head: RemoteHead | null = null
   for (;;) {
-    const line = await readLine(reader)
+    const line = lineOf(reader.arrived() ?? (await reader.next()))
     if (line === '') break
     if (line === null) throw new EscrowError('REMOTE_BROKEN', 'the stream ended within the list of refs')
     const listed = parseListedRef(line, idPattern)

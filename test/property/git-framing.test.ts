@@ -20,6 +20,33 @@ test('a pack is the same bytes however the network cuts it and however the serve
   )
 })
 
+test('what has arrived is read without waiting, and is the same packets however the network cuts them', async () => {
+  const line = (bytes: Uint8Array) => Buffer.concat([Buffer.from((bytes.length + 4).toString(16).padStart(4, '0')), bytes])
+  const lines = array(uint8Array({ maxLength: 60 }), { maxLength: 20 })
+  await assert(
+    asyncProperty(lines, integer({ min: 1, max: 200 }), async (payloads, chunkBytes) => {
+      const wire = Buffer.concat([...payloads.map(line), Buffer.from('00010002')])
+      const reader = new PacketReader(inChunks(wire, chunkBytes))
+      const found: string[] = []
+      for (let waited = true; waited;) {
+        const packet = reader.arrived() ?? (await reader.next())
+        found.push(packet.kind === 'line' ? Buffer.from(packet.payload).toString('hex') : packet.kind)
+        waited = packet.kind !== 'end'
+      }
+      expect(found).toEqual([...payloads.map((bytes) => Buffer.from(bytes).toString('hex')), 'delim', 'responseEnd', 'end'])
+    }),
+  )
+})
+
+test('refs that are read as they arrive end in a bad length as they do when one waits for them', async () => {
+  for (const wire of ['0003', '000g', 'fff5', '0006a']) {
+    const reader = new PacketReader(inChunks(Buffer.from(`0005a${wire}`), 100))
+    expect((await reader.next()).kind).toBe('line')
+    const read = async () => reader.arrived() ?? (await reader.next())
+    await expect(read()).rejects.toMatchObject({ code: wire === '0006a' ? 'REMOTE_BROKEN' : 'REMOTE_PROTOCOL' })
+  }
+})
+
 test('every cut of a stream is noticed', async () => {
   const wire = Buffer.concat([band(Buffer.from('some bytes')), band(Buffer.from('of a pack')), Buffer.from('0000')])
   for (let end = 0; end < wire.length; end += 1) {

@@ -46,3 +46,24 @@ test('every part of a listing shows in its digest', () => {
   ]
   expect(new Set(changed.map(digestRefs)).size).toBe(changed.length)
 })
+
+test('refs are taken in the order of their bytes and in no other, beyond the first plane too', () => {
+  const oid = 'a'.repeat(40)
+  const names = ['a', 'b', '\u00e9', '\ud7ff', '\ue000', '\uffee', '\u{10000}', '\u{1f600}'].map((end) => `refs/heads/${end}`)
+  for (const left of names) {
+    for (const right of names) {
+      const take = () => digestRefs({ objectFormat: 'sha1', head: { kind: 'none' }, refs: [left, right].map((name) => ({ name, oid })) })
+      if (Buffer.compare(Buffer.from(left), Buffer.from(right)) < 0) expect(take()).toHaveLength(64)
+      else expect(take, `${left} ${right}`).toThrow('ascending')
+    }
+  }
+})
+
+test('a listing of any length is hashed as the whole text at once', () => {
+  const oid = 'b'.repeat(40)
+  for (const count of [0, 1, 255, 256, 257, 1000]) {
+    const refs = Array.from({ length: count }, (_, place) => ({ name: `refs/heads/${String(place).padStart(6, '0')}`, oid }))
+    const text = `escrow-refs/v1 sha1\nHEAD none\n${refs.map(({ name }) => `${name} ${oid}\n`).join('')}`
+    expect(digestRefs({ objectFormat: 'sha1', head: { kind: 'none' }, refs })).toBe(createHash('sha256').update(text).digest('hex'))
+  }
+})
