@@ -23,6 +23,7 @@ import { IdempotencyInterceptor } from './http/idempotency.interceptor.js'
 import { JsonServer } from './http/json-server.js'
 import { Metrics } from './http/metrics.js'
 import { MetricsController } from './http/metrics.controller.js'
+import { HttpPatience, usualPatience } from './http/patience.js'
 import { ProblemFilter } from './http/problem.filter.js'
 import { Readiness } from './http/readiness.js'
 import { RequestLog } from './http/request-log.js'
@@ -71,13 +72,15 @@ export interface ServerWish {
   readonly logTo?: DestinationStream
   /** How jobs are done, where tests want them otherwise. */
   readonly jobs?: Pick<JobsWish, 'ticking' | 'rules'>
+  /** With slow clients; the usual one when left out. */
+  readonly patience?: HttpPatience
 }
 
 /** Nest's application with its own router and a server on Express. */
 @Module({})
 export class HttpAppModule {
   /** @param adapters - opened. */
-  static async with(adapters: Adapters, { role = 'api', logTo, jobs }: ServerWish = {}): Promise<DynamicModule> {
+  static async with(adapters: Adapters, { role = 'api', logTo, jobs, patience = usualPatience }: ServerWish = {}): Promise<DynamicModule> {
     const metrics = new Metrics()
     const works =
       role === 'api'
@@ -89,6 +92,7 @@ export class HttpAppModule {
       controllers: role === 'worker' ? workerControllers : controllers,
       providers: [
         { provide: Metrics, useValue: metrics },
+        { provide: HttpPatience, useValue: patience },
         BeginLog,
         ServiceGauges,
         ProblemFilter,
@@ -111,10 +115,14 @@ export async function makeServer(adapters: Adapters, wish: ServerWish = {}): Pro
   try {
     // Bodies are read after the guard, by the routes that take any.
     const options = { bodyParser: false, abortOnError: false, logger: ['error', 'warn'], return503OnClosing: true } as const
-    const app = await NestFactory.create<NestExpressApplication>(await HttpAppModule.with(adapters, wish), new JsonServer(), {
-      ...options,
-      logger: [...options.logger],
-    })
+    const app = await NestFactory.create<NestExpressApplication>(
+      await HttpAppModule.with(adapters, wish),
+      new JsonServer(wish.patience ?? usualPatience),
+      {
+        ...options,
+        logger: [...options.logger],
+      },
+    )
     configureServer(app)
     await app.init()
     return app

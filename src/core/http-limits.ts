@@ -9,6 +9,8 @@ export const jsonBodyBytesMax = 64 * KiB
 export const acceptancesBytesMax = MiB
 /** A client has so long for the header of a request. */
 export const httpHeadersTimeoutMs = 30_000
+/** How often Node looks whether a header takes too long: its own half a minute would double the limit. */
+export const httpCheckEveryMs = 5000
 /** A client has so long for a body that is not a stream: 8 MiB at 1 Mbit/s. */
 export const httpBodyTimeoutMs = 60_000
 /** A connection on which nothing moves for so long is closed, in the middle of a stream too. */

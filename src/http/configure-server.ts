@@ -6,10 +6,11 @@ import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import { monotonicMs } from '../core/environment.js'
 import { EscrowError } from '../core/errors.js'
-import { httpConnectionsMax, httpHeadersTimeoutMs, httpIdleTimeoutMs, httpKeepAliveMs } from '../core/http-limits.js'
+import { httpConnectionsMax, httpKeepAliveMs } from '../core/http-limits.js'
 import { HttpOptions } from './http-options.js'
 import { entityTag } from './json-server.js'
 import { Metrics } from './metrics.js'
+import { HttpPatience } from './patience.js'
 import { serveApiDocument } from './openapi.js'
 import { ProblemFilter } from './problem.filter.js'
 import { RateLimit } from './rate-limit.js'
@@ -35,7 +36,7 @@ export function configureServer(app: NestExpressApplication): void {
   app.useGlobalFilters(app.get(ProblemFilter))
   app.useGlobalPipes(new StandardSchemaValidationPipe({ exceptionFactory: invalid }))
   serveApiDocument(app, options.version)
-  setLimits(app)
+  limitPatience(app, app.get<HttpPatience>(HttpPatience))
 }
 
 /** The page of the API document is the only HTML, and brings its own script and style. */
@@ -66,14 +67,15 @@ function standingHeaders(): readonly (readonly [string, string])[] {
   return Object.entries(sample.getHeaders()).map(([name, value]) => [name, String(value)])
 }
 
-function setLimits(app: NestExpressApplication): void {
+/** Cut clients that are slower than this, and those beyond the number that a process takes. */
+export function limitPatience(app: NestExpressApplication, { headersMs, idleMs }: Pick<HttpPatience, 'headersMs' | 'idleMs'>): void {
   const server = app.getHttpServer()
   // Node would cut long pushes and downloads after five minutes; whoever stands still is cut by the idle limit.
   server.requestTimeout = 0
-  server.headersTimeout = httpHeadersTimeoutMs
+  server.headersTimeout = headersMs
   server.keepAliveTimeout = httpKeepAliveMs
   server.maxConnections = httpConnectionsMax
-  server.setTimeout(httpIdleTimeoutMs)
+  server.setTimeout(idleMs)
 }
 
 interface Issue {

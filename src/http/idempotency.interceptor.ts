@@ -23,6 +23,7 @@ import {
   type UsedKey,
 } from './idempotency.table.js'
 import { bodyKey, type BodyRule } from './body-rule.js'
+import { HttpPatience } from './patience.js'
 import { readBody } from './read-body.js'
 import type { ViewedRequest } from './viewer.js'
 
@@ -38,6 +39,7 @@ export class IdempotencyInterceptor implements NestInterceptor {
     @Inject(Database) private readonly database: Database,
     @Inject(Clock) private readonly clock: Clock,
     @Inject(Reflector) private readonly reflector: Reflector,
+    @Inject(HttpPatience) private readonly patience: HttpPatience,
   ) {}
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
@@ -52,7 +54,7 @@ export class IdempotencyInterceptor implements NestInterceptor {
     const { viewer } = request
     assert(viewer !== undefined, 'a POST is behind the guard')
     const used = { tokenId: viewer.tokenId, key: keyOf(request) }
-    const bytes = await readBody(request, rule)
+    const bytes = await readBody(request, rule, this.patience.bodyMs)
     if (rule.mediaType === 'application/json') request.body = parseJson(bytes)
     else request.document = bytes
     const before = await this.begin(used, sha256Hex(Buffer.concat([Buffer.from(`${request.method} ${request.path}\n`), bytes])))

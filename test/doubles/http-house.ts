@@ -38,7 +38,7 @@ export interface HouseWish
   /** Beside `product`. */
   readonly sources?: readonly SourceWish[]
   /** A worker beside the server. */
-  readonly server?: Pick<NonNullable<ServiceWish['server']>, 'jobs' | 'openQueue'>
+  readonly server?: Pick<NonNullable<ServiceWish['server']>, 'jobs' | 'openQueue' | 'patience'>
 }
 
 /** Everything at the door of one service. */

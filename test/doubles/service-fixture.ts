@@ -84,6 +84,8 @@ export interface ServiceWish {
     readonly http?: Partial<Config['http']>
     /** Also a worker, on a queue beside the database; it ticks when the test says so. */
     readonly jobs?: NonNullable<ServerWish['jobs']>
+    /** With slow clients. */
+    readonly patience?: NonNullable<ServerWish['patience']>
     /** The queue of a database that has none beside it. */
     readonly openQueue?: () => Promise<QueueConnection>
   }
@@ -158,7 +160,8 @@ export class ServiceFixture {
     if (server === undefined) this.app = await startApplication(adapters)
     else {
       const jobs = server.jobs === undefined ? {} : { role: 'all' as const, jobs: { ticking: false, ...server.jobs } }
-      this.app = await makeServer(adapters, { logTo: { write: server.log }, ...jobs })
+      const patience = server.patience === undefined ? {} : { patience: server.patience }
+      this.app = await makeServer(adapters, { logTo: { write: server.log }, ...patience, ...jobs })
     }
   }
 
