@@ -137,6 +137,36 @@ test('showing and explaining', async () => {
   expect((await as('vendor', 'release', 'record', forged)).exitCode).toBe(6)
 })
 
+test('what is wrong with the custody of an agreement is shown to its parties, and to nobody without a token', async () => {
+  const health = ['vault', 'health', '--agreement', agreement]
+  for (const party of ['agent', 'partner', 'notary']) {
+    expect(await as(party, 'vault', 'alarms')).toMatchObject({ exitCode: 0, text: expect.stringContaining('nothing is wrong') as string })
+    expect(await as(party, ...health)).toMatchObject({ exitCode: 0, text: expect.stringMatching(/alarms +none/) as string })
+  }
+  for (const party of ['notary', 'university', 'chamber']) {
+    const file = join(folder, `${party}-lost.json`)
+    const loss = ['--cause', 'share-lost', '--reason', 'Fire.', '--out', file]
+    const signed = await escrow(['unavailable', '--as', keysOf(party), '--agreement', agreement, ...loss])
+    expect(signed.exitCode, signed.text).toBe(0)
+    await must(party, 'release', 'record', file)
+  }
+  const alarm = `ALARM ${house.agreed.id}  quorum-impossible`
+  for (const party of ['agent', 'partner', 'notary']) {
+    const alarmed = await as(party, 'vault', 'alarms')
+    expect([alarmed.exitCode, alarmed.text]).toEqual([3, expect.stringContaining(alarm) as string])
+    expect(await as(party, ...health)).toMatchObject({ exitCode: 3, out: alarmed.out })
+    const { alarms } = JSON.parse((await as(party, ...health, '--json')).out) as { alarms: { agreement: string }[] }
+    expect(new Set(alarms.map((one) => one.agreement))).toEqual(new Set([house.agreed.id]))
+  }
+  const proving = await as('notary', ...health, '--as', keysOf('notary'))
+  expect([proving.exitCode, proving.text]).toEqual([2, expect.stringContaining('ARGUMENT_INVALID') as string])
+  const stranger = join(folder, 'stranger.token')
+  writeFileSync(stranger, `tok_${'a'.repeat(20)}.${'A'.repeat(43)}\n`)
+  const refused = await escrow(['vault', 'alarms', '--url', url, '--token-file', stranger])
+  expect(refused.exitCode).toBeGreaterThan(3)
+  expect(refused.text).toContain('TOKEN_INVALID')
+})
+
 test.for([
   ['--url without a token', ['release', 'show', '--url', 'http://127.0.0.1:1'], 2, 'ARGUMENT_INVALID'],
   ['a token without --url', ['release', 'show', '--token-file', 'x'], 2, 'ARGUMENT_INVALID'],
