@@ -1,6 +1,5 @@
 import type { PgDatabase, PgQueryResultHKT, PgTransaction } from 'drizzle-orm/pg-core'
 import type { ExtractTablesWithRelations } from 'drizzle-orm'
-import type { Prepared } from './prepared.js'
 
 /** Drizzle's query builder over one connection or pool; the same type for every adapter, because there is one dialect. */
 export type Db = PgDatabase<PgQueryResultHKT>
@@ -33,10 +32,11 @@ export abstract class Database {
    * Run one prepared statement that only reads and is quick, outside a transaction: for what is asked for hundreds of times a second. One
    * adapter sends those of many readers over the same connections, where each waits for the ones before it.
    *
+   * @param statement - of `prepared`.
    * @throws BugError inside a transaction; for a statement that writes, where the adapter can tell.
    * @throws EscrowError `DATABASE_UNAVAILABLE`
    */
-  abstract read<Asked, Row>(statement: Prepared<Asked, Row>, asked: Asked): Promise<readonly Row[]>
+  abstract read<Asked, Row>(statement: (db: Db, asked: Asked) => Promise<readonly Row[]>, asked: Asked): Promise<readonly Row[]>
 
   /**
    * Run statements that take effect together or not at all; whatever `run` throws rolls back and is thrown on. Isolation is "read

@@ -7,7 +7,8 @@ import { openCheckpoint, type CheckpointPolicy, type OpenedCheckpoint } from '..
 import { formatNote, type NoteSignature } from '../format/note.js'
 import type { LogReader } from './log-reader.js'
 import type { LogStore, StoredCheckpoint } from './log-store.js'
-import { findHead, listWitnesses, saveCosignature, saveCosigned, saveWitnessFailure, type LogWitnessRow } from './log.table.js'
+import { listWitnesses, saveCosignature, saveWitnessFailure, type LogWitnessRow } from './log-witness.table.js'
+import { findHead, saveCosigned } from './log.table.js'
 import { askWitness, recallCheckpoint, type WitnessAddress } from './witness-client.js'
 import { CheckpointWitnesses } from './witness-round.js'
 

@@ -1,7 +1,8 @@
 import type { ErrorCode } from '../core/errors.js'
 import type { Database } from '../db/database.js'
 import type { CheckpointPolicy } from '../format/checkpoint.js'
-import { countPending, findHead, listWitnesses, type LogWitnessRow } from './log.table.js'
+import { listWitnesses, type LogWitnessRow } from './log-witness.table.js'
+import { countPending, findHead } from './log.table.js'
 
 /** One witness of the policy, as it last answered. */
 export interface WitnessState {

@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, gt, inArray, isNull, lte, ne, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, inArray, isNull, lte, ne, sql, type SQL } from 'drizzle-orm'
 import { index, pgTable, text } from 'drizzle-orm/pg-core'
 import { EscrowError } from '../core/errors.js'
 import { rowsMax } from '../core/limits.js'
@@ -38,22 +38,22 @@ export interface CopyOfObject {
 const copyWithObject = { copy: replicaCopyTable, object: storedObjectTable }
 const isBad = sql`${replicaCopyTable.state} in ('missing', 'mismatch', 'unreadable')`
 
+/** Copies that no newer version has replaced, with their objects. @param replica - only of this one; null for all. */
+function currentCopies(db: Db, replica: string | null, ...rules: readonly SQL[]) {
+  const ofReplica = replica === null ? undefined : eq(replicaCopyTable.replica, replica)
+  return db
+    .select(copyWithObject)
+    .from(replicaCopyTable)
+    .innerJoin(storedObjectTable, eq(storedObjectTable.objectId, replicaCopyTable.objectId))
+    .where(and(ne(replicaCopyTable.state, 'superseded'), ofReplica, ...rules))
+}
+
 /** Copies that are to be read again, most overdue first. @param replica - only of this one; null for all. */
 export async function listOverdueCopies(
   db: Db,
   asked: { readonly now: Date; readonly replica: string | null; readonly limit: number },
 ): Promise<readonly CopyOfObject[]> {
-  return db
-    .select(copyWithObject)
-    .from(replicaCopyTable)
-    .innerJoin(storedObjectTable, eq(storedObjectTable.objectId, replicaCopyTable.objectId))
-    .where(
-      and(
-        ne(replicaCopyTable.state, 'superseded'),
-        lte(replicaCopyTable.nextCheckAt, asked.now),
-        asked.replica === null ? undefined : eq(replicaCopyTable.replica, asked.replica),
-      ),
-    )
+  return currentCopies(db, asked.replica, lte(replicaCopyTable.nextCheckAt, asked.now))
     .orderBy(asc(replicaCopyTable.nextCheckAt), asc(replicaCopyTable.copyId))
     .limit(page(asked.limit))
 }
@@ -63,18 +63,7 @@ export async function listCopiesInOrder(
   db: Db,
   asked: { readonly afterCopy: number; readonly replica: string | null; readonly limit: number },
 ): Promise<readonly CopyOfObject[]> {
-  return db
-    .select(copyWithObject)
-    .from(replicaCopyTable)
-    .innerJoin(storedObjectTable, eq(storedObjectTable.objectId, replicaCopyTable.objectId))
-    .where(
-      and(
-        ne(replicaCopyTable.state, 'superseded'),
-        gt(replicaCopyTable.copyId, asked.afterCopy),
-        sql`${replicaCopyTable.nextCheckAt} is not null`,
-        asked.replica === null ? undefined : eq(replicaCopyTable.replica, asked.replica),
-      ),
-    )
+  return currentCopies(db, asked.replica, gt(replicaCopyTable.copyId, asked.afterCopy), sql`${replicaCopyTable.nextCheckAt} is not null`)
     .orderBy(asc(replicaCopyTable.copyId))
     .limit(page(asked.limit))
 }
@@ -84,18 +73,12 @@ export async function listCopiesOf(
   db: Db,
   asked: { readonly objects: readonly number[]; readonly afterCopy: number; readonly replica: string | null; readonly limit: number },
 ): Promise<readonly CopyOfObject[]> {
-  return db
-    .select(copyWithObject)
-    .from(replicaCopyTable)
-    .innerJoin(storedObjectTable, eq(storedObjectTable.objectId, replicaCopyTable.objectId))
-    .where(
-      and(
-        inArray(replicaCopyTable.objectId, [...asked.objects]),
-        ne(replicaCopyTable.state, 'superseded'),
-        gt(replicaCopyTable.copyId, asked.afterCopy),
-        asked.replica === null ? undefined : eq(replicaCopyTable.replica, asked.replica),
-      ),
-    )
+  return currentCopies(
+    db,
+    asked.replica,
+    inArray(replicaCopyTable.objectId, [...asked.objects]),
+    gt(replicaCopyTable.copyId, asked.afterCopy),
+  )
     .orderBy(asc(replicaCopyTable.copyId))
     .limit(page(asked.limit))
 }
