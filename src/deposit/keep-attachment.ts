@@ -1,5 +1,5 @@
-// One attachment on its way into the archive: sealed as it comes, named after its own ciphertext, stored, and read back through the check of
-// the seal. Plaintext is never on a disk: what lies on scratch is the age file.
+// One attachment on its way into the archive: sealed as it comes, sent on while it is sealed, named after its own ciphertext, and read back through
+// the check of the seal. Plaintext is never on a disk: what lies on scratch is the age file.
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Entropy } from '../core/environment.js'
@@ -8,12 +8,12 @@ import { attachmentBytesMax, readBlockBytes, scratchBytesMin } from '../core/lim
 import type { PartsDigest, StreamDigest } from '../crypto/digest.js'
 import { sealHeader, type SealedHeader } from '../crypto/seal-envelope.js'
 import type { AgreementId } from '../format/ids.js'
-import { GrowingFile } from '../store/growing-file.js'
 import { objectKeys, type ObjectKey } from '../store/object-key.js'
 import type { ReplicaSet } from '../store/replica-set.js'
-import { requireEvery, type Placement } from '../store/replica.js'
+import type { Placement } from '../store/replica.js'
 import { inBlocks } from './blocks.js'
 import { SealCheck } from './check-seal.js'
+import { EnvelopeUpload } from './place-envelope.js'
 import { inspectScratch, requireScratchSpace } from './scratch.js'
 import { SealedFile, type SealedFileDigests } from './sealed-file.js'
 
@@ -78,16 +78,24 @@ export async function keepAttachment(
   tools: AttachmentTools,
   signal?: AbortSignal,
 ): Promise<HeldAttachment & { readonly placement: Placement }> {
-  const path = join(tools.folder, `${Buffer.from(tools.entropy.bytes(8)).toString('hex')}.age`)
-  const sealed = sealHeader([tools.recipient], tools.entropy)
+  const { agreement, source, entropy, folder, replicas, retainUntil } = tools
+  const path = join(folder, `${Buffer.from(entropy.bytes(8)).toString('hex')}.age`)
+  const sealed = sealHeader([tools.recipient], entropy)
+  let upload: EnvelopeUpload | null = null
   try {
-    if (file.expected !== null) await requireRoom(tools.folder, file.expected.sizeBytes)
-    const digests = await sealTo(path, file, { sealed, entropy: tools.entropy }, signal)
-    const key = objectKeys.attachment(tools.agreement, tools.source, digests.envelope.sha256)
+    if (file.expected !== null) await requireRoom(folder, file.expected.sizeBytes)
+    const out = await SealedFile.create(path, sealed, entropy)
+    upload = new EnvelopeUpload(replicas, out.growing, { key: null, retainUntil }, signal)
+    const digests = await sealTo(out, file, signal)
+    const key = objectKeys.attachment(agreement, source, digests.envelope.sha256)
     await tools.beforeComplete({ key, envelope: digests.envelope })
-    const placement = await place({ key, path, digests, sealed }, tools, signal)
+    const placement = await upload.complete(digests.envelope, key)
+    await checkPlaced({ key, digests, sealed, placement }, replicas, signal)
     const { sha256, sizeBytes } = digests.envelope
     return { key, sealed: { sha256, sizeBytes }, plain: digests.bundle, placement }
+  } catch (error) {
+    await upload?.abandon(error)
+    throw error
   } finally {
     sealed.wipe()
     await rm(path, { force: true })
@@ -99,14 +107,9 @@ async function requireRoom(folder: string, sizeBytes: number): Promise<void> {
   requireScratchSpace(await inspectScratch(folder), scratchBytesMin + sizeBytes)
 }
 
-async function sealTo(
-  path: string,
-  { bytes, expected }: AttachmentToKeep,
-  seal: { readonly sealed: SealedHeader; readonly entropy: Entropy },
-  signal?: AbortSignal,
-): Promise<SealedFileDigests> {
+/** Closes the file, too. */
+async function sealTo(out: SealedFile, { bytes, expected }: AttachmentToKeep, signal?: AbortSignal): Promise<SealedFileDigests> {
   const sizeBytesMax = expected?.sizeBytes ?? attachmentBytesMax
-  const out = await SealedFile.create(path, seal.sealed, seal.entropy)
   try {
     let sizeBytes = 0
     for await (const block of inBlocks(bytes, readBlockBytes)) {
@@ -127,20 +130,16 @@ async function sealTo(
   }
 }
 
-/** The same sealed bytes to every replica, then one of them read back and opened with the file key of the moment. */
-async function place(
-  file: { readonly key: ObjectKey; readonly path: string; readonly digests: SealedFileDigests; readonly sealed: SealedHeader },
-  { replicas, retainUntil }: AttachmentTools,
+/** One of the replicas is read back and opened with the file key of the moment. */
+async function checkPlaced(
+  file: { readonly key: ObjectKey; readonly digests: SealedFileDigests; readonly sealed: SealedHeader; readonly placement: Placement },
+  replicas: ReplicaSet,
   signal?: AbortSignal,
-): Promise<Placement> {
-  const { key, path, digests, sealed } = file
-  const { envelope, bundle } = digests
-  const source = { file: GrowingFile.finished(path, envelope.sizeBytes), commit: Promise.resolve(envelope) }
-  const placement = await replicas.uploadGrowingFile(key, source, { retainUntil }, signal)
-  if (placement.stored.length === 0) requireEvery(placement)
-  const only = placement.stored.map((stored) => stored.replica)
-  await new SealCheck(sealed, bundle).checkSeal(replicas.readVerifiedStream(key, envelope, { only, transient: true }, signal))
-  return placement
+): Promise<void> {
+  const { envelope, bundle } = file.digests
+  const only = file.placement.stored.map((stored) => stored.replica)
+  const readBack = replicas.readVerifiedStream(file.key, envelope, { only, transient: true }, signal)
+  await new SealCheck(file.sealed, bundle).checkSeal(readBack)
 }
 
 function tooLarge(sizeBytesMax: number): EscrowError {

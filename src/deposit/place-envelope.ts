@@ -1,3 +1,4 @@
+import { assert } from '../core/errors.js'
 import type { ExpectedObject } from '../store/expected-object.js'
 import { GrowingFile } from '../store/growing-file.js'
 import type { ObjectKey } from '../store/object-key.js'
@@ -6,26 +7,30 @@ import { requireEvery, type Placement } from '../store/replica.js'
 
 /** An upload that follows the sealed file while it grows, and the word that lets it become visible. */
 export class EnvelopeUpload {
-  private release: (expected: ExpectedObject) => void = () => undefined
+  private release: (expected: ExpectedObject, key: ObjectKey | null) => void = () => undefined
   private refuse: (reason: unknown) => void = () => undefined
   private readonly placing: Promise<Placement>
 
   /**
    * Start to upload to every replica.
    *
-   * @param to.key - unique for the attempt.
+   * @param to.key - unique for the attempt; null when `complete` will say it.
    */
   constructor(
     private readonly replicas: ReplicaSet,
     private readonly file: GrowingFile,
-    private readonly to: { readonly key: ObjectKey; readonly retainUntil: Date },
+    private readonly to: { readonly key: ObjectKey | null; readonly retainUntil: Date },
     private readonly signal?: AbortSignal,
   ) {
-    const commit = new Promise<ExpectedObject>((resolve, reject) => {
-      this.release = resolve
+    const committed = new Promise<{ readonly expected: ExpectedObject; readonly key: ObjectKey | null }>((resolve, reject) => {
+      this.release = (expected, key) => resolve({ expected, key })
       this.refuse = reject
     })
-    this.placing = replicas.uploadGrowingFile(to.key, { file, commit }, { retainUntil: to.retainUntil }, signal)
+    const commit = committed.then(({ expected }) => expected)
+    const named = to.key ?? committed.then(({ key }) => keyOf(key))
+    // Nobody asks for a name where every upload has failed before.
+    Promise.resolve(named).catch(() => undefined)
+    this.placing = replicas.uploadGrowingFile(named, { file, commit }, { retainUntil: to.retainUntil }, signal)
     // It may fail long before anybody waits for it.
     this.placing.catch(() => undefined)
   }
@@ -34,14 +39,15 @@ export class EnvelopeUpload {
    * Let the uploads become visible and wait for all of them. A replica that could not be reached is tried once more: the same sealed bytes
    * are still on scratch, and sealing again would leave another locked object for years.
    *
+   * @param key - where none was given at the beginning.
    * @returns at least one replica holds it.
    * @throws EscrowError the first fault when none does.
    */
-  async complete(expected: ExpectedObject): Promise<Placement> {
-    this.release(expected)
+  async complete(expected: ExpectedObject, key: ObjectKey | null = this.to.key): Promise<Placement> {
+    this.release(expected, key)
     const first = await this.placing
     const again = first.failed.filter((fault) => fault.error.code === 'STORE_UNREACHABLE').map((fault) => fault.replica)
-    const placement = again.length === 0 ? first : merge(first, await this.retry(expected, again))
+    const placement = again.length === 0 ? first : merge(first, await this.retry(keyOf(key), expected, again))
     if (placement.stored.length === 0) requireEvery(placement)
     return placement
   }
@@ -52,11 +58,16 @@ export class EnvelopeUpload {
     await this.placing.catch(() => undefined)
   }
 
-  private retry(expected: ExpectedObject, only: readonly string[]): Promise<Placement> {
+  private retry(key: ObjectKey, expected: ExpectedObject, only: readonly string[]): Promise<Placement> {
     const file = GrowingFile.finished(this.file.path, expected.sizeBytes)
     const options = { retainUntil: this.to.retainUntil, only }
-    return this.replicas.uploadGrowingFile(this.to.key, { file, commit: Promise.resolve(expected) }, options, this.signal)
+    return this.replicas.uploadGrowingFile(key, { file, commit: Promise.resolve(expected) }, options, this.signal)
   }
+}
+
+function keyOf(key: ObjectKey | null): ObjectKey {
+  assert(key !== null, 'an upload has a key when it is completed')
+  return key
 }
 
 function merge(first: Placement, second: Placement): Placement {

@@ -11,11 +11,11 @@ import { errnoOf, fsFault, isEmptyFolder, orNull, pathBelow, removeQuietly, tran
 import { listFolder } from './fs-listing.js'
 import { inspectFolder } from './fs-store-folder.js'
 import { readAtOnce } from './fs-at-once.js'
-import { FsUpload } from './fs-upload.js'
+import { FsKeyedUpload, FsUpload } from './fs-upload.js'
 import { ObjectPlace, placeVersion, readVersions, recordRetention, type ObjectVersions, type VersionFile } from './fs-versions.js'
 import { KeyedTurns } from './keyed-turns.js'
 import { parseKeyPrefix, parseObjectKey, type ObjectKey } from './object-key.js'
-import { ObjectStore, type ObjectUpload, type ReadRange, type StoredObject, type StoreReport } from './object-store.js'
+import { ObjectStore, type NamelessUpload, type ObjectUpload, type ReadRange, type StoredObject, type StoreReport } from './object-store.js'
 import { resolveRange } from './read-range.js'
 
 /** One for all stores: two of them may be opened on one folder in one process. Between processes the home folder's lock decides. */
@@ -51,21 +51,15 @@ export class FsObjectStore extends ObjectStore {
   ): Promise<ObjectUpload> {
     signal?.throwIfAborted()
     if (options.supersede !== true && (await this.holds(key))) throw alreadyThere(key)
-    const temporary = this.freeName()
-    this.active.add(temporary)
-    const handle = await open(temporary, 'wx', 0o600).catch((error: unknown) => {
-      this.active.delete(temporary)
-      throw this.openFault(error, key)
-    })
-    return new FsUpload(handle, {
-      key,
-      signal,
-      place: () => this.place(key, temporary, options),
-      discard: async () => {
-        await removeQuietly(temporary)
-        this.active.delete(temporary)
-      },
-    })
+    const temporary = await this.openTemporary(key)
+    return new FsKeyedUpload(key, temporary.handle, { ...temporary.steps(options), what: key, signal })
+  }
+
+  override async openNameless(options: { readonly retainUntil: Date }, signal?: AbortSignal): Promise<NamelessUpload> {
+    signal?.throwIfAborted()
+    const what = 'what gets its name at its end'
+    const temporary = await this.openTemporary(what)
+    return new FsUpload(temporary.handle, { ...temporary.steps(options), what, signal })
   }
 
   async *get(key: ObjectKey, range: ReadRange = {}, signal?: AbortSignal): AsyncIterable<Uint8Array> {
@@ -121,6 +115,24 @@ export class FsObjectStore extends ObjectStore {
   /** Only a first look: who places the object looks again when it is its turn. */
   private holds(key: ObjectKey): Promise<boolean> {
     return translated(`read ${key}`, async () => (await orNull(lstat(this.placeOf(key).path)))?.isFile() === true)
+  }
+
+  /** A file that nobody sees, and what becomes of it. */
+  private async openTemporary(what: string) {
+    const temporary = this.freeName()
+    this.active.add(temporary)
+    const handle = await open(temporary, 'wx', 0o600).catch((error: unknown) => {
+      this.active.delete(temporary)
+      throw this.openFault(error, what)
+    })
+    const steps = (options: { readonly retainUntil: Date; readonly supersede?: boolean }) => ({
+      place: (key: ObjectKey) => this.place(key, temporary, options),
+      discard: async () => {
+        await removeQuietly(temporary)
+        this.active.delete(temporary)
+      },
+    })
+    return { handle, steps }
   }
 
   private async readAtOnce(key: ObjectKey, range: ReadRange, signal?: AbortSignal): Promise<Uint8Array | null> {
@@ -179,9 +191,9 @@ export class FsObjectStore extends ObjectStore {
     if (empty) throw new EscrowError('STORE_UNREACHABLE', `cannot ${doing}: the store folder is empty; is its disk mounted?`)
   }
 
-  private openFault(error: unknown, key: ObjectKey): unknown {
-    if (errnoOf(error) !== 'ENOENT') return fsFault(error, `store ${key}`)
-    return new EscrowError('STORE_UNREACHABLE', `cannot store ${key}: the folder is not a store; is its disk mounted?`, { cause: error })
+  private openFault(error: unknown, what: string): unknown {
+    if (errnoOf(error) !== 'ENOENT') return fsFault(error, `store ${what}`)
+    return new EscrowError('STORE_UNREACHABLE', `cannot store ${what}: the folder is not a store; is its disk mounted?`, { cause: error })
   }
 
   private placeOf(key: ObjectKey): ObjectPlace {

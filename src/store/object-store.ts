@@ -45,6 +45,12 @@ export interface ObjectUpload {
   abort(): Promise<void>
 }
 
+/** An upload of what is named after its own bytes: its key is known at its end. */
+export interface NamelessUpload extends Omit<ObjectUpload, 'complete'> {
+  /** As `ObjectUpload.complete`. @throws EscrowError `OBJECT_EXISTS` too, when the key has a version already. */
+  complete(key: ObjectKey): Promise<StoredObject>
+}
+
 /** Which bytes of which version to read. */
 export interface ReadRange {
   /** The newest version when left out. */
@@ -77,6 +83,9 @@ export abstract class ObjectStore {
     options: { readonly retainUntil: Date; readonly supersede?: boolean },
     signal?: AbortSignal,
   ): Promise<ObjectUpload>
+
+  /** As `openUpload`, before the key is known. Left out by stores that have to be told a key first. */
+  openNameless?(options: { readonly retainUntil: Date }, signal?: AbortSignal): Promise<NamelessUpload>
 
   /**
    * Read an object as a stream of blocks of at most 1 MiB.

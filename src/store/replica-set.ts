@@ -55,12 +55,14 @@ export class ReplicaSet {
    * Upload a sealed file while it is being written. Each replica follows at its own pace, with the memory of one part; a slow or
    * broken one holds up nobody. Nothing becomes visible before `commit` resolves.
    *
+   * @param key - a promise of one for what is named after its own bytes, settled as soon as `commit` is: stores that name at the end follow the
+   *   file all the same.
    * @param commit - resolves to what the finished file must be once all checks have passed; when it rejects every upload is given up.
    * @returns who holds it and who does not.
    * @throws what `commit` rejects with, after every upload has ended; the signal's reason.
    */
   async uploadGrowingFile(
-    key: ObjectKey,
+    key: ObjectKey | Promise<ObjectKey>,
     { file, commit }: { readonly file: GrowingFile; readonly commit: Promise<ExpectedObject> },
     options: PlaceOptions,
     signal?: AbortSignal,

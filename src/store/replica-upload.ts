@@ -20,48 +20,71 @@ export interface Sending {
  */
 export async function sendBytes(store: ObjectStore, sending: Sending, bytes: Uint8Array, signal?: AbortSignal): Promise<StoredObject> {
   const expected = { sizeBytes: bytes.length, sha256: sha256Hex(bytes) }
-  const write = async (upload: ObjectUpload) => {
-    await upload.write(bytes)
-    return expected
-  }
-  return send(store, sending, write, async () => expected, signal)
+  const write = (upload: ObjectUpload) => upload.write(bytes)
+  const begin = () => store.openUpload(sending.key, sending, signal)
+  return send(store, { begin, write, wanted: async () => ({ sending, expected }) }, signal)
 }
 
 /**
  * Send a file that is still growing, at this store's own pace, and complete the object once `commit` says what it must be.
  * Idempotent as `sendBytes`.
  *
+ * @param sending.key - a promise of one for what is named after its own bytes; it is settled as soon as `commit` is. A store that must be told a
+ *   key first is sent the file when there is one.
  * @param commit - resolves after the file is finished and may become visible; its rejection must abort `signal`.
  */
 export async function sendGrowingFile(
   store: ObjectStore,
-  sending: Sending,
+  { key: named, ...options }: Omit<Sending, 'key'> & { readonly key: ObjectKey | Promise<ObjectKey> },
   { file, commit }: { readonly file: GrowingFile; readonly commit: Promise<ExpectedObject> },
   signal: AbortSignal,
 ): Promise<StoredObject> {
+  const wanted = async () => ({ sending: { ...options, key: await named }, expected: await commit })
   const write = async (upload: ObjectUpload) => {
     const sentBytes = await tail(file, upload, signal)
     // The file is final while git still resolves deltas: what its store has to do is done by the time the checks have passed.
     await upload.settle?.()
-    const expected = await commit
+    const { sending, expected } = await wanted()
     signal.throwIfAborted()
-    if (sentBytes === expected.sizeBytes) return expected
+    if (sentBytes === expected.sizeBytes) return
     throw new EscrowError('STORE_SHORT_WRITE', `expected to send ${expected.sizeBytes} bytes of ${sending.key}, sent ${sentBytes}`)
   }
-  return send(store, sending, write, () => commit, signal)
+  const isNamed = typeof named === 'string' || options.supersede === true
+  const begin = async () =>
+    (isNamed ? null : await openLate(store, named, options, signal)) ?? store.openUpload(await named, options, signal)
+  return send(store, { begin, write, wanted }, signal)
 }
 
-async function send(
+/** An upload that asks for its key at its end; null where a store has to be told before. */
+async function openLate(
   store: ObjectStore,
-  sending: Sending,
-  write: (upload: ObjectUpload) => Promise<ExpectedObject>,
-  commit: () => Promise<ExpectedObject>,
-  signal?: AbortSignal,
-): Promise<StoredObject> {
+  named: ObjectKey | Promise<ObjectKey>,
+  options: Omit<Sending, 'key'>,
+  signal: AbortSignal,
+): Promise<ObjectUpload | null> {
+  const upload = await store.openNameless?.(options, signal)
+  if (upload === undefined) return null
+  return {
+    write: (bytes) => upload.write(bytes),
+    settle: async () => upload.settle?.(),
+    complete: async () => upload.complete(await named),
+    abort: () => upload.abort(),
+  }
+}
+
+/** How one store is sent to. */
+interface Steps {
+  readonly begin: () => Promise<ObjectUpload>
+  readonly write: (upload: ObjectUpload) => Promise<void>
+  /** What the store is to hold in the end. */
+  readonly wanted: () => Promise<{ readonly sending: Sending; readonly expected: ExpectedObject }>
+}
+
+async function send(store: ObjectStore, { begin, write, wanted }: Steps, signal?: AbortSignal): Promise<StoredObject> {
   let upload: ObjectUpload | null = null
   let completing = false
   try {
-    upload = await store.openUpload(sending.key, sending, signal)
+    upload = await begin()
     await write(upload)
     completing = true
     return await upload.complete()
@@ -70,7 +93,9 @@ async function send(
     signal?.throwIfAborted()
     // The object may lie there although we never heard so: from an earlier run, or because the answer was lost.
     const maybeStored = isEscrowError(error, 'OBJECT_EXISTS') || (completing && isEscrowError(error, 'STORE_UNREACHABLE'))
-    const adopted = maybeStored ? await adopt(store, sending, await commit(), signal) : null
+    if (!maybeStored) throw error
+    const { sending, expected } = await wanted()
+    const adopted = await adopt(store, sending, expected, signal)
     if (adopted === null) throw error
     return adopted
   }

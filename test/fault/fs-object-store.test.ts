@@ -205,11 +205,42 @@ test('a full disk is a refusal that says so, and the upload can still be given u
   const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })
   const calls: string[] = []
   const handle = { write: () => Promise.reject(full), close: async () => void calls.push('close') } as unknown as FileHandle
-  const steps = { key: name, signal: undefined, place: () => Promise.reject(full), discard: async () => void calls.push('discard') }
+  const steps = { what: name, signal: undefined, place: () => Promise.reject(full), discard: async () => void calls.push('discard') }
   const upload = new FsUpload(handle, steps)
   await expect(upload.write(one)).rejects.toMatchObject({ code: 'STORE_REFUSED', message: expect.stringContaining('no space left') })
   await upload.abort()
   expect(calls).toEqual(['close', 'discard'])
+})
+
+test('what the disk could not write while more came is told at the end, although the last sync finds nothing wrong', async () => {
+  const broken = Object.assign(new Error('EIO: i/o error, fdatasync'), { code: 'EIO' })
+  const syncs: (() => Promise<void>)[] = [() => Promise.reject(broken)]
+  const handle = {
+    write: async (_bytes: Uint8Array, _at: number, sizeBytes: number) => ({ bytesWritten: sizeBytes }),
+    datasync: () => syncs.shift()?.() ?? Promise.resolve(),
+    close: async () => undefined,
+  } as unknown as FileHandle
+  const steps = { what: name, signal: undefined, place: () => Promise.reject(broken), discard: async () => undefined }
+  const upload = new FsUpload(handle, steps)
+  // More than is kept back, so that a sync begins.
+  const block = { length: 65 * 1024 * 1024 } as unknown as Uint8Array
+  await upload.write(block).catch(() => undefined)
+  expect(syncs).toEqual([])
+  await expect(upload.settle()).rejects.toMatchObject({ code: 'STORE_UNREACHABLE', message: expect.stringContaining('EIO') })
+  await expect(upload.complete(name)).rejects.toMatchObject({ code: 'STORE_UNREACHABLE' })
+})
+
+test('what gets its name at its end is nowhere before, and takes no name that is taken', async () => {
+  const store = open()
+  const begin = () => store.openNameless({ retainUntil: inDays(1) })
+  const [first, second, given] = [await begin(), await begin(), await begin()]
+  for (const upload of [first, second, given]) await upload.write(one)
+  for await (const object of store.list('')) expect(object).toBeUndefined()
+  expect(await first.complete(name)).toMatchObject({ key: name, sizeBytes: one.length, retainUntil: inDays(1) })
+  expect(await codeOf(second.complete(name))).toBe('OBJECT_EXISTS')
+  await given.abort()
+  expect(await readFile(join(folder, name))).toEqual(Buffer.from(one))
+  expect(await readdir(join(folder, '.incoming'))).toEqual([])
 })
 
 test.for([

@@ -1,4 +1,4 @@
-import { appendFile, chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { appendFile, chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -250,6 +250,47 @@ test('a file is uploaded while it grows, and becomes visible only when it is com
   commit(expectedOf(large))
   expect(requireEvery(await upload)).toHaveLength(3)
   expect(sha256Hex(await set.readVerified(largeName, expectedOf(large)))).toBe(sha256Hex(large))
+})
+
+test('a file that is named after its own bytes is followed where the name may come last, and sent at once where it may not', async () => {
+  const { file, grow } = await growing(pieces)
+  // North's folder itself; the others have to be told a name first.
+  const north = new FsObjectStore(join(home, 'north'), new SystemClock(), new SystemEntropy())
+  const mixed = new ReplicaSet(set.replicas.map((replica) => (replica.name === 'north' ? { ...replica, store: north } : replica)))
+  let commit: (expected: ExpectedObject) => void = () => undefined
+  const committed = new Promise<ExpectedObject>((resolve) => (commit = resolve))
+  const upload = mixed.uploadGrowingFile(
+    committed.then(() => largeName),
+    { file, commit: committed },
+    options,
+  )
+  await grow()
+  const incoming = join(home, 'north', '.incoming')
+  const arrived = async () => Promise.all((await readdir(incoming)).map(async (part) => (await stat(join(incoming, part))).size))
+  while ((await arrived())[0] !== large.length) await new Promise((resolve) => setImmediate(resolve))
+  expect([stores.south.calls.get('open'), (await set.stat(largeName)).held.map(({ object }) => object)]).toEqual([
+    undefined,
+    [null, null, null],
+  ])
+  commit(expectedOf(large))
+  expect(requireEvery(await upload)).toHaveLength(3)
+  for (const replica of Object.keys(countries) as Name[]) expect(sha256Hex(await readFile(at(replica, largeName)))).toBe(sha256Hex(large))
+  // Again: every replica holds it already.
+  const again = { file: GrowingFile.finished(file.path, large.length), commit: committed }
+  expect(
+    requireEvery(await mixed.uploadGrowingFile(Promise.resolve(largeName), again, options)).map(({ object }) => object.versionId),
+  ).toEqual(['v0001', 'v0001', 'v0001'])
+})
+
+test('a file that never gets its name leaves nothing', async () => {
+  const { file } = await growing(pieces)
+  const north = new FsObjectStore(join(home, 'north'), new SystemClock(), new SystemEntropy())
+  const mixed = new ReplicaSet(set.replicas.map((replica) => (replica.name === 'north' ? { ...replica, store: north } : replica)))
+  const commit = Promise.reject(new EscrowError('DIGEST_MISMATCH', 'it is not as was said'))
+  const named = commit.then(() => largeName)
+  named.catch(() => undefined)
+  expect(await codeOf(mixed.uploadGrowingFile(named, { file, commit }, options))).toBe('DIGEST_MISMATCH')
+  expect([stores.south.calls.get('open'), await readdir(join(home, 'north', '.incoming'))]).toEqual([undefined, []])
 })
 
 test('when the checks fail every upload is given up, also one that waits for bytes, and nothing is left', async () => {
