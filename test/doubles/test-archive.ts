@@ -7,7 +7,14 @@ import { pipeline } from 'node:stream/promises'
 import { openBytes, openEnvelope } from '../../src/crypto/holder/open-envelope.js'
 import { sha256Hex } from '../../src/crypto/digest.js'
 import { encodeIdentity, identityToRecipient } from '../../src/crypto/recipient.js'
-import type { DepositRequest, DepositResult, DepositTools, PreparedDeposit, PreviousDeposit } from '../../src/deposit/deposit-request.js'
+import type {
+  DepositRequest,
+  DepositResult,
+  DepositTools,
+  PreparedDeposit,
+  OpenedDeposit,
+  PreviousDeposit,
+} from '../../src/deposit/deposit-request.js'
 import { prepareDeposit } from '../../src/deposit/prepare-deposit.js'
 import { canonicalize } from '../../src/format/canonical-json.js'
 import { AgreementId } from '../../src/format/ids.js'
@@ -62,8 +69,8 @@ export class TestArchive {
     return archive
   }
 
-  /** The last deposit, as the next one is given it: the inventory opened by the agent, the known objects read from a store. */
-  previous(): PreviousDeposit | null {
+  /** The last deposit, as the next one is given it: the inventory opened by the agent, the known objects read from a store. @param others - instead of what it holds. */
+  previous(others: Partial<OpenedDeposit> = {}): PreviousDeposit | null {
     const last = this.deposits.at(-1)
     if (last === undefined) return null
     const chain = this.deposits.filter((deposit) => deposit.manifest.sequence >= last.manifest.base)
@@ -74,6 +81,7 @@ export class TestArchive {
         inventory: Inventory.parse(JSON.parse(Buffer.from(openBytes(last.inventory.bytes, this.agentIdentity)).toString())),
         knownObjects: () => chain.map((deposit) => Readable.from([deposit.knownObjects.bytes])),
         fullBundleBytes: chain[0]!.manifest.bundle.sizeBytes,
+        ...others,
       }),
     }
   }

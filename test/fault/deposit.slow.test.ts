@@ -141,10 +141,9 @@ test('an incremental that leans on what the chain does not hold is taken as a fu
 test('a known-objects file of another key costs a full deposit', async () => {
   await archive.mustDeposit(fixture)
   fixture.addCommits('refs/heads/main', 1, { label: 'next' })
-  const damaged = {
-    ...archive.previous()!,
+  const damaged = archive.previous({
     knownObjects: () => [only(Buffer.from('not known objects, and long enough to be read as a header'.repeat(3)))],
-  }
+  })
   const deposit = await archive.mustDeposit(fixture, { request: { previous: damaged } })
   expect(deposit.manifest.kind).toBe('full')
   expect(deposit.manifest.findings).toContainEqual({ code: 'KNOWN_OBJECTS_LOST', severity: 'warning', count: 1 })
@@ -168,9 +167,8 @@ test('a repository beyond the limit is refused', async () => {
 })
 
 test('a scratch folder without room is refused before anything is fetched', async () => {
-  const previous = { fullBundleBytes: Number.MAX_SAFE_INTEGER / 4 }
   await archive.mustDeposit(fixture)
-  const request = { previous: { ...archive.previous()!, ...previous }, full: true }
+  const request = { previous: archive.previous({ fullBundleBytes: Number.MAX_SAFE_INTEGER / 4 }), full: true }
   expect(await failing(fixture, { request })).toMatchObject({ code: 'SCRATCH_FULL' })
   expect(archive.leftovers().scratch).toEqual([])
 })

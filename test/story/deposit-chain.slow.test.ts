@@ -232,7 +232,7 @@ test('when the archive has forgotten an object, a full deposit is made instead',
   repository().addCommits('refs/heads/main', 4)
   await archive.mustDeposit(fixture)
   fixture.addCommits('refs/heads/main', 1, { label: 'next' })
-  const previous = { ...archive.previous()!, knownObjects: () => [] }
+  const previous = archive.previous({ knownObjects: () => [] })
   const deposit = await archive.mustDeposit(fixture, { request: { previous } })
   expect(deposit.manifest).toMatchObject({ sequence: 2, kind: 'full', base: 2 })
   expect(codesOf(deposit)).toContain('CHAIN_RESTARTED info chain')
