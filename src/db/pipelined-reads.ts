@@ -45,6 +45,8 @@ interface Open {
 /** One connection, and the next one when it breaks. */
 class Line {
   unanswered = 0
+  /** The newest, whether it is open yet or not. */
+  #client: Client | undefined
   #open: Open | undefined
   #opening: Promise<Open> | undefined
   #closed = false
@@ -96,18 +98,24 @@ class Line {
       query_timeout: databaseStatementTimeoutMs,
       options: '-c default_transaction_read_only=on',
     })
+    this.#client = client
     // What was asked on it fails by itself; whoever asks next gets another.
-    client.on('error', () => this.#forget()).on('end', () => this.#forget())
+    client.on('error', () => this.#forget(client)).on('end', () => this.#forget(client))
     try {
       await client.connect()
     } catch (error) {
-      this.#forget()
+      this.#forget(client)
       throw error
     }
-    return (this.#open = { client, socket })
+    const open = { client, socket }
+    if (this.#client === client) this.#open = open
+    return open
   }
 
-  #forget(): void {
+  /** A broken connection says so twice, and the next may be there before the second time. */
+  #forget(client: Client): void {
+    if (this.#client !== client) return
+    this.#client = undefined
     this.#open = undefined
     this.#opening = undefined
   }

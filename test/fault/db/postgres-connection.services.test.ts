@@ -1,3 +1,4 @@
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { BugError } from '../../../src/core/errors.js'
@@ -64,6 +65,25 @@ test('a connection that breaks under many readers fails what they have asked, an
     .toBe(7)
 })
 
+test('readers whose connections are reset again and again leave none behind', async () => {
+  const between = await Resetting.before(serviceAddress('postgres'))
+  const reset = await PostgresDatabase.open({ url: between.url, poolMax: 1 })
+  const read = (answer: number) => reset.read(slowly, { seconds: 0.001, answer }).catch(() => [])
+  for (let round = 0; round < 30; round += 1) {
+    const asked = Array.from({ length: 10 }, (_, answer) => read(answer))
+    if (round % 3 > 0) await Promise.race(asked)
+    between.reset()
+    // Whoever asks in the moment between the reset and the end of the connection opens the next one.
+    for (let ticks = 0; ticks < 5; ticks += 1) asked.push(new Promise((resolve) => setImmediate(() => resolve(read(ticks)))))
+    await Promise.all(asked)
+  }
+  await expect.poll(async () => (await read(7))[0]?.answer).toBe(7)
+  expect(between.connections).toBeLessThanOrEqual(3)
+  await reset.close()
+  await expect.poll(() => between.connections).toBe(0)
+  between.close()
+})
+
 test('a statement that writes is no read', async () => {
   await expect(database.read(writing, {})).rejects.toBeInstanceOf(BugError)
 })
@@ -100,6 +120,50 @@ test('servers that start together migrate once', async () => {
   const applied = await other.query((db) => db.execute(sql`select name from migration`))
   expect((applied as { rows: readonly unknown[] }).rows.length).toBeGreaterThan(0)
 })
+
+/** Stands before PostgreSQL, and resets every connection that goes through it when it is told to. */
+class Resetting {
+  readonly #sockets = new Set<Socket>()
+
+  private constructor(
+    private readonly server: Server,
+    readonly url: string,
+  ) {}
+
+  static async before(url: string): Promise<Resetting> {
+    const { hostname, port } = new URL(url)
+    const server = createServer()
+    await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve))
+    const through = new URL(url)
+    through.host = `127.0.0.1:${(server.address() as AddressInfo).port}`
+    const made = new Resetting(server, through.href)
+    server.on('connection', (near) => {
+      const far = connect(Number(port), hostname)
+      made.#sockets.add(near)
+      near
+        .on('error', () => undefined)
+        .on('close', () => {
+          made.#sockets.delete(near)
+          far.destroy()
+        })
+      far.on('close', () => near.destroy()).on('error', () => undefined)
+      near.pipe(far).pipe(near)
+    })
+    return made
+  }
+
+  get connections(): number {
+    return this.#sockets.size
+  }
+
+  reset(): void {
+    for (const socket of this.#sockets) socket.resetAndDestroy()
+  }
+
+  close(): void {
+    this.server.close()
+  }
+}
 
 function gate(): { readonly promise: Promise<void>; readonly resolve: () => void } {
   let resolve: () => void = () => undefined
