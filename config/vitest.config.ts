@@ -14,7 +14,8 @@ export default defineConfig({
     // Vitest leaves one of two cores idle otherwise.
     maxWorkers: 2,
     testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // A hook may make the first database of a machine that is busy with other things.
+    hookTimeout: 120_000,
     env: { TZ: 'UTC', LANG: 'C.UTF-8', ...testFolder() },
     reporters: ['default', closingLine],
   },
