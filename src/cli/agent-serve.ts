@@ -1,6 +1,8 @@
+import { setFlagsFromString } from 'node:v8'
 import { loadConfig } from '../../config/load.js'
 import { openAdapters } from '../adapters.module.js'
 import { listen, makeServer, type ServerRole } from '../http-app.module.js'
+import { heapGrowthPercentMax } from '../core/limits.js'
 import { columns, type CommandContext, type CommandResult } from './command.js'
 
 /**
@@ -8,6 +10,8 @@ import { columns, type CommandContext, type CommandResult } from './command.js'
  * are ended or given back first; an interrupt is how it ends, so it is no failure.
  */
 export async function serve(context: CommandContext, { role }: { readonly role: ServerRole }): Promise<CommandResult> {
+  // V8 lets the heap of a process that is busy grow to several times of what lives in it, and a service is busy for months.
+  setFlagsFromString(`--heap-growing-percent=${heapGrowthPercentMax}`)
   const config = await loadConfig(context.home)
   const server = await listen(await makeServer(await openAdapters(config, undefined, context.signal), { role }))
   const { url } = server

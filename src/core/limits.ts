@@ -270,6 +270,8 @@ export const databaseConnectTimeoutMs = 10_000
 export const databaseStatementTimeoutMs = 60_000
 /** One statement of a reader, while those of others wait behind it. */
 export const databaseReadTimeoutMs = 10_000
+/** How far the heap of a service may grow beyond what lived in it at the last collection. */
+export const heapGrowthPercentMax = 25
 /** How long the first of two processes that start at once waits for the other to give way. */
 export const lockSettleMs = 500
 /** How often it looks. */
