@@ -191,7 +191,6 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
   return () => (made ??= make())
 }
 
-/** What the depositor says it sent is not what came: it blocks, like every history that somebody must explain. */
 /** What nobody has hashed since the depositor's git took it in: this pack, or one that it rests on. */
 function notChecked({ noFsck, chain, request }: Attempt): readonly Finding[] {
   const finding = { code: 'PACK_NOT_CHECKED', severity: 'warning' } as const
@@ -200,6 +199,7 @@ function notChecked({ noFsck, chain, request }: Attempt): readonly Finding[] {
   return isBefore ? [{ ...finding, subject: 'chain', detail: 'a deposit that this one rests on was copied and not hashed again' }] : []
 }
 
+/** What the depositor says it sent is not what came: it blocks, like every history that somebody must explain. */
 function notAsStated({ request, listing, refsDigest }: Attempt, { pack }: TakenPack): readonly Finding[] {
   if (request.stated === undefined) return []
   const { objectFormat, refs } = listing
