@@ -3,7 +3,7 @@ import type { BenchRow } from './bench-row.js'
 import { SystemClock, monotonicMs } from '../src/core/environment.js'
 import { dueSweepMax } from '../src/core/job-limits.js'
 import { PostgresDatabase } from '../src/db/postgres-database.js'
-import { DueSources } from '../src/escrow/due-sources.js'
+import { DueSources } from '../src/escrow/source/due-sources.js'
 import { measure, median } from './measure.js'
 import { postgres } from './tools.js'
 

@@ -1,4 +1,5 @@
 // Style as a test: the arrows, the lengths and the banned words of docs/ARCHITECTURE.md, "Rules that a test keeps".
+import { dirname } from 'node:path'
 import { expect, test } from 'vitest'
 import { ERROR_ADVICE } from '../src/core/errors.js'
 import { codeLines, sourceFiles, walk, type Node, type SourceFile } from './architecture/source-files.js'
@@ -29,9 +30,12 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   release: [...feature, 'escrow', 'verify'],
   web: ['core', 'format', ...features],
   root: anything,
-  'cli/agent': anything,
-  'cli/holder': [...base, 'evidence', 'crypto/holder', 'deposit', 'git', 'cli'],
-  cli: [...anything, 'cli/agent', 'cli/holder'],
+  'cli/party': [...base, 'cli'],
+  'cli/service': [...anything, 'cli/party'],
+  'cli/agent': [...anything, 'cli/party'],
+  'cli/holder': [...base, 'evidence', 'crypto/holder', 'deposit', 'git', 'cli', 'cli/party', 'cli/service'],
+  'cli/door': [...anything, 'cli/agent', 'cli/holder', 'cli/party', 'cli/service'],
+  cli: [...anything, 'cli/agent', 'cli/door', 'cli/holder', 'cli/party', 'cli/service'],
 }
 
 /** Files that only `adapters.module.ts`, the command line and tests may name: everybody else knows the port. */
@@ -41,32 +45,16 @@ const adapters = /^src\/(?:store\/(?:fs|s3)-|git\/(?:http|ssh|local)-remote|db\/
  * Decision 0003: parties judge a release with the very code that the service judges it with. These files are pure, and import nothing
  * but each other, core, crypto and format.
  */
-const forHolders = new Set([
-  'src/escrow/jurisdiction.ts',
-  ...[
-    'amendment',
-    'business-days',
-    'electorate',
-    'key-change',
-    'network-rule',
-    'order-registration',
-    'order-state',
-    'quorum',
-    'release-clocks',
-    'release-policy',
-    'release-state',
-    'request-frame',
-    'statement-verifier',
-  ].map((name) => `src/release/${name}.ts`),
-])
+const isForHolders = (path: string) => path.startsWith('src/release/rules/') || path === 'src/escrow/jurisdiction.ts'
 
 function folderOf(path: string): string {
   if (path.startsWith('config/')) return 'config'
   if (path.startsWith('src/crypto/holder/')) return 'crypto/holder'
   const [, folder, name] = path.split('/')
   if (name === undefined) return 'root'
-  if (folder === 'cli' && name.startsWith('agent-')) return 'cli/agent'
-  if (folder === 'cli' && /^(?:holder-|verify)/.test(name)) return 'cli/holder'
+  // What anybody verifies offline is held to what parties are held to.
+  if (path.startsWith('src/cli/verify/')) return 'cli/holder'
+  if (folder === 'cli' && /^(?:agent|door|holder|party|service)$/.test(name)) return `cli/${name}`
   return folder ?? 'root'
 }
 
@@ -78,7 +66,7 @@ test('every import follows the arrows', () => {
     const from = folderOf(file.path)
     return file.imports
       .filter((to) => folderOf(to) !== from && !(arrows[from] ?? []).includes(folderOf(to)))
-      .filter((to) => !(from === 'cli/holder' && forHolders.has(to)))
+      .filter((to) => !((from === 'cli/holder' || from === 'cli/party') && isForHolders(to)))
       .map((to) => `${file.path} -> ${to}`)
   })
   expect(wrong).toEqual([])
@@ -86,11 +74,33 @@ test('every import follows the arrows', () => {
 
 test('what holders may import of a feature is pure', () => {
   const pure = new Set(['core', 'crypto', 'format'])
-  const wrong = files
-    .filter((file) => forHolders.has(file.path))
-    .flatMap((file) => file.imports.filter((to) => !pure.has(folderOf(to)) && !forHolders.has(to)).map((to) => `${file.path} -> ${to}`))
+  const forHolders = files.filter((file) => isForHolders(file.path))
+  const wrong = forHolders.flatMap((file) => [
+    ...file.imports.filter((to) => !pure.has(folderOf(to)) && !isForHolders(to)).map((to) => `${file.path} -> ${to}`),
+    // An address is read with node:net; nothing is opened.
+    ...file.packages.filter((name) => name !== 'zod' && name !== 'node:net').map((name) => `${file.path} -> ${name}`),
+  ])
   expect(wrong).toEqual([])
-  expect(files.filter((file) => forHolders.has(file.path))).toHaveLength(forHolders.size)
+  expect(forHolders.length).toBeGreaterThan(15)
+})
+
+test.for(['cli', 'escrow', 'release'])('the folders within %s form no circle', (whole) => {
+  const placeOf = (path: string) => (path.startsWith(`src/${whole}/`) ? dirname(path) : null)
+  const inside = source.filter((file) => (placeOf(file.path) ?? `src/${whole}`) !== `src/${whole}`)
+  const below = new Map<string, Set<string>>()
+  for (const file of inside) {
+    const from = dirname(file.path)
+    // What lies on top is what all of them share, or what puts them together.
+    const to = file.imports.map(placeOf).filter((place) => place !== null && place !== from && place !== `src/${whole}`)
+    below.set(from, new Set([...(below.get(from) ?? []), ...to.map(String)]))
+  }
+  expect(below.size).toBeGreaterThan(8)
+  // Whatever can be put aside because nothing below it is left; a circle never can.
+  for (let size = -1; size !== below.size;) {
+    size = below.size
+    for (const [place, needed] of below) if (![...needed].some((one) => below.has(one))) below.delete(place)
+  }
+  expect([...below.keys()]).toEqual([])
 })
 
 test('features name ports, never adapters', () => {
@@ -128,7 +138,7 @@ test('every prepared statement of a visible-*.table asks whether the agreement p
 
 test('no server file can combine shares or open an envelope with an identity', () => {
   const importers = source.filter((file) => file.imports.some((to) => to.startsWith('src/crypto/holder/'))).map((file) => file.path)
-  const allowed = /^src\/(?:crypto\/holder\/|cli\/(?:holder-|verify))/
+  const allowed = /^src\/(?:crypto\/holder\/|cli\/(?:holder|verify)\/)/
   expect(importers.filter((path) => !allowed.test(path))).toEqual([])
 })
 
@@ -139,9 +149,9 @@ test.for([
     /\bDate\.now\b|\bnew Date\(\)|\bMath\.random\b|\brandom(?:Bytes|FillSync|Fill|UUID|Int)\b|\bgetRandomValues\b|\bperformance\.now\b/,
     /^src\/core\/environment\.ts$/,
   ],
-  ['processes', /['"](?:node:)?child_process['"]/, /^src\/(?:git\/|cli\/ssh-keygen\.ts$)/],
+  ['processes', /['"](?:node:)?child_process['"]/, /^src\/(?:git\/|cli\/party\/ssh-keygen\.ts$)/],
   ['SQL and drizzle', /['"]drizzle-orm(?:\/[^'"]*)?['"]/, /\.table\.ts$|^src\/db\/|^config\/drizzle/],
-  ['standard output', /\bterminal\.out\(/, /^src\/cli\/(?:command|program|demo)\.ts$/],
+  ['standard output', /\bterminal\.out\(/, /^src\/cli\/(?:command|program|demo\/demo)\.ts$/],
   ['deleting objects', /\bremove(?:Object|Objects|IncompleteUpload)\b/, /^$/],
 ] as const)('%s is used only where it belongs', ([, pattern, home]) => {
   const offenders = files.filter((file) => !home.test(file.path) && pattern.test(withoutComments(file.text)))

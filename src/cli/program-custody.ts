@@ -26,12 +26,12 @@ export function addAmendmentCommands(agreement: Command, action: Action): void {
     .option('--party <card>', 'party.json that takes the place of the party of this name, or is new; once for each', collect)
     .option('--without <party>', 'a party that leaves; once for each', collect)
     .requiredOption('--out <folder>', 'where agreement.json and annex.age will lie')
-    .action(action(async () => (await import('./holder-amend.js')).revise))
+    .action(action(async () => (await import('./holder/agreement/holder-amend.js')).revise))
   signing(agreement.command('agree'))
     .argument('<agreement.json>', 'the next version')
     .description('show what the next version changes, and sign that it may take the place of the one you have pinned')
     .requiredOption('--reason <words>', 'why')
-    .action(action(async () => (await import('./holder-amend.js')).agree))
+    .action(action(async () => (await import('./holder/agreement/holder-amend.js')).agree))
   agreement
     .command('amend')
     .argument('<agreement.json>', 'the next version, signed by depositor and beneficiaries; gets our signature once every body has agreed')
@@ -39,7 +39,7 @@ export function addAmendmentCommands(agreement: Command, action: Action): void {
     .description('operator: put the next version into force when everybody has agreed who must; exit 3 while somebody is missing')
     .requiredOption('--annex <file>', 'the annex.age beside it')
     .option('--credential <source=file>', 'file with the credential of a source (docs/OPERATING.md); only its path is kept', collect)
-    .action(action(async () => (await import('./agent-amend.js')).amend))
+    .action(action(async () => (await import('./agent/agent-amend.js')).amend))
 }
 
 function addLegalCommands(program: Command, action: Action): void {
@@ -61,7 +61,7 @@ function addLegalCommands(program: Command, action: Action): void {
     .option('--contest-until <instant>', 'its own time limit (default: ten business days)')
     .option('--gag', 'it forbids to notify the parties', false)
     .option('--gag-until <instant>', 'it forbids it until then')
-    .action(action(async () => (await import('./agent-legal.js')).registerLegal))
+    .action(action(async () => (await import('./agent/agent-legal.js')).registerLegal))
   const step = (name: string, words: string) =>
     legal
       .command(name)
@@ -70,20 +70,20 @@ function addLegalCommands(program: Command, action: Action): void {
       .description(words)
   step('check', 'record that a check of the list is done')
     .addOption(new Option('--check <name>', 'which one').choices(LegalCheck.options).makeOptionMandatory())
-    .action(action(async () => (await import('./agent-legal.js')).checkLegal))
+    .action(action(async () => (await import('./agent/agent-legal.js')).checkLegal))
   step('contest', 'record that the order is contested')
     .requiredOption('--until <instant>', 'when the court is expected to have ruled')
-    .action(action(async () => (await import('./agent-legal.js')).contestLegal))
+    .action(action(async () => (await import('./agent/agent-legal.js')).contestLegal))
   step('allow-notice', 'record that the parties may be notified; everything about the order is shown to them').action(
-    action(async () => (await import('./agent-legal.js')).allowNotice),
+    action(async () => (await import('./agent/agent-legal.js')).allowNotice),
   )
   step('answer', 'close an order whose checks are done')
     .addOption(new Option('--outcome <outcome>', 'what it ended in').choices(LegalOutcome.options).makeOptionMandatory())
-    .action(action(async () => (await import('./agent-legal.js')).answerLegal))
+    .action(action(async () => (await import('./agent/agent-legal.js')).answerLegal))
   legal
     .command('show')
     .description('list orders with their clocks and open checks; exit 3 when an answer is overdue')
-    .action(action(async () => (await import('./agent-legal.js')).showLegal))
+    .action(action(async () => (await import('./agent/agent-legal.js')).showLegal))
 }
 
 function addDrillCommands(program: Command, action: Action): void {
@@ -98,22 +98,22 @@ function addDrillCommands(program: Command, action: Action): void {
     .option('--canary <oid>', 'restore drill: the commit that must be in what is restored')
     .option('--hours <n>', 'how long there is to answer', wholeNumber(1, 2160), 72)
     .requiredOption('--out <file>', 'where the signed summons will lie, for the parties')
-    .action(action(async () => (await import('./agent-drill.js')).startDrill))
+    .action(action(async () => (await import('./agent/agent-drill.js')).startDrill))
   drill
     .command('list')
     .description('operator: list drills with what they came to and what was measured; exit 3 when one, or proofs of shares, are overdue')
-    .action(action(async () => (await import('./agent-drill.js')).listAllDrills))
+    .action(action(async () => (await import('./agent/agent-drill.js')).listAllDrills))
   drill
     .command('report')
     .argument('<drill>', 'digest of the drill')
     .description('operator: what one drill came to: who answered when, what was measured; exit 3 unless it passed')
-    .action(action(async () => (await import('./agent-drill.js')).reportDrill))
+    .action(action(async () => (await import('./agent/agent-drill.js')).reportDrill))
   signing(drill.command('vote'))
     .argument('<file>', 'the signed summons')
     .description('custodian or group: answer an approval drill as you would a request')
     .requiredOption('--reason <words>', 'why')
     .option('--refuse', 'vote no', false)
-    .action(action(async () => (await import('./holder-drill.js')).voteInDrill))
+    .action(action(async () => (await import('./holder/restore/holder-drill.js')).voteInDrill))
   signing(drill.command('restore'))
     .argument('<file>', 'the signed summons')
     .description('beneficiary: restore the canary of a rehearsal, measure it, and sign what came of it; exit 3 unless it passed')
@@ -121,7 +121,7 @@ function addDrillCommands(program: Command, action: Action): void {
     .requiredOption('--from <folder>', 'a copy of the archive')
     .requiredOption('--share <file>', 'a released share of the rehearsal; once for each custodian', collect)
     .requiredOption('--to <folder>', 'the bare repository to make')
-    .action(action(async () => (await import('./holder-drill.js')).restoreInDrill))
+    .action(action(async () => (await import('./holder/restore/holder-drill.js')).restoreInDrill))
 }
 
 function addAvailabilityCommand(program: Command, action: Action): void {
@@ -133,7 +133,7 @@ function addAvailabilityCommand(program: Command, action: Action): void {
     .addOption(new Option('--cause <cause>', 'why').choices(['share-lost', 'key-lost', 'gone', 'other']).makeOptionMandatory())
     .requiredOption('--reason <words>', 'what happened')
     .option('--available', 'the party is available again: takes your earlier word back', false)
-    .action(action(async () => (await import('./holder-request.js')).unavailable))
+    .action(action(async () => (await import('./holder/release/holder-request.js')).unavailable))
 }
 
 function addKeyCommand(program: Command, action: Action): void {
@@ -142,7 +142,7 @@ function addKeyCommand(program: Command, action: Action): void {
     .requiredOption('--to <card>', 'party.json with the new keys and recipients, or the folder that holds it')
     .option('--party <name>', 'whose keys (default: the signer)')
     .requiredOption('--reason <words>', 'why')
-    .action(action(async () => (await import('./holder-keys.js')).changeKeys))
+    .action(action(async () => (await import('./holder/agreement/holder-keys.js')).changeKeys))
 }
 
 function addHoldCommand(program: Command, action: Action): void {
@@ -153,5 +153,5 @@ function addHoldCommand(program: Command, action: Action): void {
     .requiredOption('--until <instant>', 'when it ends by itself')
     .requiredOption('--reference <words>', 'number of the decision behind it')
     .requiredOption('--reason <words>', 'why')
-    .action(action(async () => (await import('./holder-request.js')).hold))
+    .action(action(async () => (await import('./holder/release/holder-request.js')).hold))
 }

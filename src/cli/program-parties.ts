@@ -22,7 +22,7 @@ export function addPartyCommands(program: Command, action: Action): void {
     .option('--ssh-keygen <program>', 'which ssh-keygen signs with it', 'ssh-keygen')
     .option('--foreign-capital-largest <percent>', 'largest single holder from outside EU, EEA and CH', wholeNumber(0, 100), 0)
     .option('--foreign-capital-total <percent>', 'all holders from outside EU, EEA and CH', wholeNumber(0, 100), 0)
-    .action(action(async () => (await import('./holder-keygen.js')).keygen))
+    .action(action(async () => (await import('./holder/agreement/holder-keygen.js')).keygen))
   addAgreementCommands(program, action)
   addDepositCommands(program, action)
 }
@@ -37,7 +37,7 @@ function addAgreementCommands(program: Command, action: Action): void {
     .requiredOption('--vault <file>', 'the vault.json that `escrow vault deal` wrote')
     .requiredOption('--party <card>', 'party.json of a party; once for each, the agent included', collect)
     .requiredOption('--out <folder>', 'where agreement.json and annex.age will lie')
-    .action(action(async () => (await import('./holder-agreement.js')).createAgreement))
+    .action(action(async () => (await import('./holder/agreement/holder-agreement.js')).createAgreement))
   agreement
     .command('sign')
     .argument('<agreement.json>', 'the agreement; the signature is added to it')
@@ -47,19 +47,19 @@ function addAgreementCommands(program: Command, action: Action): void {
       '--before <file>',
       'the version before: a depositor or beneficiary with other keys signs with the new ones, then with the old ones',
     )
-    .action(action(async () => (await import('./holder-agreement.js')).signAgreement))
+    .action(action(async () => (await import('./holder/agreement/holder-agreement.js')).signAgreement))
   agreement
     .command('register')
     .argument('<agreement.json>', 'signed by depositor and beneficiaries')
     .description('operator: countersign an agreement, store it on every replica and know its sources')
     .requiredOption('--annex <file>', 'the annex.age beside it')
     .option('--credential <source=file>', 'file with the credential of a source (docs/OPERATING.md); only its path is kept', collect)
-    .action(action(async () => (await import('./agent-agreement.js')).registerAgreement))
+    .action(action(async () => (await import('./agent/agent-agreement.js')).registerAgreement))
   addAmendmentCommands(agreement, action)
   reaching(agreement.command('show'), 'door')
     .argument('[id or file]', 'an id in the home folder, or an agreement.json; all of the home folder when left out')
     .description('show agreements: digest, parties with fingerprints, vault, sources and their newest deposits')
-    .action(action(async () => (await import('./door-agreement.js')).showAgreement))
+    .action(action(async () => (await import('./door/door-agreement.js')).showAgreement))
 }
 
 function addDepositCommands(program: Command, action: Action): void {
@@ -92,7 +92,7 @@ function addDepositCommands(program: Command, action: Action): void {
       'trust this repository: git copies its pack and hashes no object again, which is several times faster; the deposit says so (PACK_NOT_CHECKED)',
     )
     .option('--full', 'a full deposit even where an incremental would do', false)
-    .action(action(async () => (await import('./holder-deposit.js')).depositSealed))
+    .action(action(async () => (await import('./holder/deposit/holder-deposit.js')).depositSealed))
   reaching(deposit, 'door')
   program
     .command('verify-seal')
@@ -102,7 +102,7 @@ function addDepositCommands(program: Command, action: Action): void {
     .requiredOption('--agreement <file>', 'the signed agreement, as pinned')
     .requiredOption('--from <folder>', 'a copy of the archive')
     .option('--bundle <file>', 'keep the opened git bundle here')
-    .action(action(async () => (await import('./holder-verify-seal.js')).verifySeal))
+    .action(action(async () => (await import('./holder/restore/holder-verify-seal.js')).verifySeal))
   reaching(program.command('deposit-statement'), 'sends')
     .argument('<repository>', 'a local path, or a URL')
     .description('depositor: sign what a repository holds, to be compared with what arrives; prints it as options for git push')
@@ -111,7 +111,7 @@ function addDepositCommands(program: Command, action: Action): void {
     .requiredOption('--source <name>', 'the source in the agreement, of mode push or sealed')
     .requiredOption('--out <file>', 'where the signed statement will lie')
     .option('--epoch <n>', "epoch of the vault (default: the agreement's first)", wholeNumber(1, 1_000_000))
-    .action(action(async () => (await import('./holder-stated.js')).stateDeposit))
+    .action(action(async () => (await import('./holder/deposit/holder-stated.js')).stateDeposit))
   reaching(program.command('explain'), 'sends')
     .argument('<manifest.json>', 'of the deposit, in a copy of the archive')
     .description('depositor: explain blocking findings of a deposit, so that beneficiaries open it by default again')
@@ -120,7 +120,7 @@ function addDepositCommands(program: Command, action: Action): void {
     .requiredOption('--explanation <words>', 'what happened, in words for the other parties')
     .requiredOption('--out <file>', 'where the signed statement will lie, for `escrow record`')
     .option('--code <finding>', 'only this finding; may be repeated (default: every blocking one)', collect)
-    .action(action(async () => (await import('./holder-explain.js')).explain))
+    .action(action(async () => (await import('./holder/deposit/holder-explain.js')).explain))
 }
 
 /** How complete deposits are: for the operator and for parties. */
@@ -138,7 +138,7 @@ export function addCompletenessCommand(program: Command, action: Action): void {
     .addOption(new Option('--format <format>', 'for a terminal, a browser or a program').choices(['text', 'html', 'json']).default('text'))
     .option('--out <file>', 'write the report there instead of printing it')
     .addOption(new Option('--demand <level>', 'exit 3 when this level is not reached').choices(levels))
-    .action(action(async () => (await import('./completeness.js')).completeness))
+    .action(action(async () => (await import('./door/completeness.js')).completeness))
 }
 
 /** The commands around shares, and the one that opens. */
@@ -152,7 +152,7 @@ export function addCustodyCommands(program: Command, action: Action): void {
     .requiredOption('--threshold <t>', 'how many custodians open it together', wholeNumber(2, 253))
     .requiredOption('--custodian <card>', 'party.json of a custodian; once for each, in the order of their indices', collect)
     .option('--epoch <n>', 'number of the first of the two; above every earlier one when shares are dealt anew', wholeNumber(1, 999_999), 1)
-    .action(action(async () => (await import('./holder-vault.js')).dealVault))
+    .action(action(async () => (await import('./holder/agreement/holder-vault.js')).dealVault))
   vault
     .command('accept')
     .description('custodian: check the shares of every epoch against the agreement and sign for them')
@@ -160,11 +160,11 @@ export function addCustodyCommands(program: Command, action: Action): void {
     .requiredOption('--agreement <file>', 'the signed agreement')
     .requiredOption('--share <file>', 'a sealed share; once for each epoch', collect)
     .requiredOption('--out <folder>', 'where the signed acceptances will lie')
-    .action(action(async () => (await import('./holder-vault.js')).acceptVault))
+    .action(action(async () => (await import('./holder/agreement/holder-vault.js')).acceptVault))
   reaching(vault.command('arm'), 'door')
     .argument('<file...>', 'acceptances of the custodians')
     .description('operator: record acceptances; the vault is armed when all custodians have accepted')
-    .action(action(async () => (await import('./door-agreement.js')).armVault))
+    .action(action(async () => (await import('./door/door-agreement.js')).armVault))
   reaching(vault.command('health'), 'door')
     .argument('[file...]', 'proofs of custodians, to be verified')
     .description(
@@ -174,10 +174,10 @@ export function addCustodyCommands(program: Command, action: Action): void {
     .option('--as <folder>', 'the keys of the custodian')
     .option('--share <file>', 'a sealed share; once for each epoch', collect)
     .option('--out <folder>', 'where the proofs will lie')
-    .action(action(async () => (await import('./door-custody.js')).vaultHealth))
+    .action(action(async () => (await import('./door/door-custody.js')).vaultHealth))
   reaching(vault.command('alarms'), 'door')
     .description('list what is wrong with the custody of agreements: quorums out of reach, shares not proved, drills overdue; exit 3 then')
-    .action(action(async () => (await import('./door-custody.js')).listCustodyAlarms))
+    .action(action(async () => (await import('./door/door-custody.js')).listCustodyAlarms))
   const share = program.command('share').description('hand out a share')
   share
     .command('release')
@@ -187,7 +187,7 @@ export function addCustodyCommands(program: Command, action: Action): void {
     .requiredOption('--share <file>', 'the sealed share of the epoch')
     .requiredOption('--to <party>', 'the beneficiary, by its name in the agreement')
     .requiredOption('--out <file>', 'where the released share will lie')
-    .action(action(async () => (await import('./holder-share.js')).releaseShare))
+    .action(action(async () => (await import('./holder/release/holder-share.js')).releaseShare))
   program
     .command('open')
     .description('beneficiary: verify a chain, combine shares, decrypt, and restore a bare repository')
@@ -201,5 +201,5 @@ export function addCustodyCommands(program: Command, action: Action): void {
     .option('--source <name>', 'the source')
     .option('--share <file>', 'a released share; once for each custodian', collect)
     .option('--sequence <n>', 'this deposit (default: the newest without an unexplained blocking finding)', wholeNumber(1, 999_999_999))
-    .action(action(async () => (await import('./holder-open.js')).open))
+    .action(action(async () => (await import('./holder/restore/holder-open.js')).open))
 }

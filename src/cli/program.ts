@@ -71,7 +71,7 @@ export function buildProgram(terminal: Terminal, signal: AbortSignal, ending: En
       const done = await run(context, options, ...args)
       const sends = context.service !== null && sendsWhatItSigned(command)
       const result = sends
-        ? await (await import('./send-signed.js')).sendSigned(context, done, (options as unknown as { out: string }).out)
+        ? await (await import('./door/send-signed.js')).sendSigned(context, done, (options as unknown as { out: string }).out)
         : done
       printResult(context, result)
       ending.exitCode = result.exitCode ?? 0
@@ -106,14 +106,14 @@ function addServiceCommands(program: Command, action: Action): void {
     .option('--organisation <words>', 'who operates it', 'Reduit operator')
     .option('--country <code>', 'country of seat of the operator and its stores', 'CH')
     .option('--control <code>', 'country of ultimate control (default: --country)')
-    .action(action(async () => (await import('./agent-init.js')).init))
+    .action(action(async () => (await import('./agent/agent-init.js')).init))
   program
     .command('mirror')
     .description('take a deposit of every pulled source that has something new')
     .option('--agreement <id>', 'only the sources of this agreement')
     .option('--source <name>', 'only this source')
     .option('--full', 'a full deposit even where an incremental would do', false)
-    .action(action(async () => (await import('./agent-mirror.js')).mirror))
+    .action(action(async () => (await import('./agent/agent-mirror.js')).mirror))
   reaching(program.command('attach'), 'door')
     .argument('<file...>', 'files that belong to a source: they are sealed at once, and named by its next deposit and those after it')
     .description(
@@ -125,12 +125,12 @@ function addServiceCommands(program: Command, action: Action): void {
     .option('--name <file name>', 'what parties will see (default: its own name); of build secrets a label, their own name is sealed')
     .option('--epoch <n>', "with --url: epoch of the vault (default: the agreement's first)", wholeNumber(1, 1_000_000))
     .option('--state <folder>', 'with --url: keep what was sealed there until it is sent, so that an interrupted command goes on')
-    .action(action(async () => (await import('./door-attach.js')).attach))
+    .action(action(async () => (await import('./door/door-attach.js')).attach))
   program
     .command('receive')
     .argument('<folder>', 'what `escrow deposit --sealed --out` made')
     .description('store a deposit that the depositor has sealed, and countersign it')
-    .action(action(async () => (await import('./agent-receive.js')).receive))
+    .action(action(async () => (await import('./agent/agent-receive.js')).receive))
 }
 
 /** The service as others reach it. */
@@ -143,7 +143,7 @@ function addServerCommands(program: Command, action: Action): void {
         .choices(['api', 'worker', 'all'])
         .default('all'),
     )
-    .action(action(async () => (await import('./agent-serve.js')).serve))
+    .action(action(async () => (await import('./agent/agent-serve.js')).serve))
   const token = program.command('token').description('tokens with which parties use the HTTP service')
   token
     .command('create')
@@ -152,27 +152,27 @@ function addServerCommands(program: Command, action: Action): void {
     .requiredOption('--out <file>', 'where the token will lie')
     .option('--label <words>', 'what you call it (default: the name of the party)')
     .option('--days <n>', 'how long it is valid', wholeNumber(1, 366), 90)
-    .action(action(async () => (await import('./agent-token.js')).createToken))
+    .action(action(async () => (await import('./agent/agent-token.js')).createToken))
   token
     .command('list')
     .description('list tokens: for whom, until when, last used')
-    .action(action(async () => (await import('./agent-token.js')).showTokens))
+    .action(action(async () => (await import('./agent/agent-token.js')).showTokens))
   token
     .command('revoke')
     .argument('<token>', 'id of the token, like tok_...')
     .description('revoke a token at once')
-    .action(action(async () => (await import('./agent-token.js')).revokeToken))
+    .action(action(async () => (await import('./agent/agent-token.js')).revokeToken))
 }
 
 /** What an operator does to keep its word checkable. */
 function addProofCommands(program: Command, action: Action): void {
   reaching(program.command('log'), 'door')
     .description('bring pending entries into the log, ask the witnesses, issue receipts, and show how it stands; exit 3 when degraded')
-    .action(action(async () => (await import('./door-log.js')).log))
+    .action(action(async () => (await import('./door/door-log.js')).log))
   reaching(program.command('record'), 'door')
     .argument('<statement...>', 'statements that a party has signed, as `escrow explain` makes them')
     .description("record a depositor's explanations of findings, beside their deposits and in the log")
-    .action(action(async () => (await import('./door-record.js')).record))
+    .action(action(async () => (await import('./door/door-record.js')).record))
   program
     .command('check')
     .description(
@@ -180,19 +180,19 @@ function addProofCommands(program: Command, action: Action): void {
     )
     .option('--all', 'everything, not only what is due', false)
     .option('--replica <name>', 'only this replica')
-    .action(action(async () => (await import('./agent-check.js')).check))
+    .action(action(async () => (await import('./agent/agent-check.js')).check))
   program
     .command('repair')
     .description(
       'replace copies that were found bad or missing from a replica that verifies; fill up a replica that was added later, log included',
     )
     .option('--replica <name>', 'only this replica')
-    .action(action(async () => (await import('./agent-check.js')).repair))
+    .action(action(async () => (await import('./agent/agent-check.js')).repair))
   program
     .command('check-log')
     .description('recompute the whole log from what every replica holds, and compare; exit 3 when something differs')
     .option('--no-events', 'only tiles, entries, checkpoints and index, not the event behind every leaf')
-    .action(action(async () => (await import('./agent-check-log.js')).checkLog))
+    .action(action(async () => (await import('./agent/agent-check-log.js')).checkLog))
   program
     .command('attest')
     .description('sign what happened to every due time of a source in a period, with all that proves it; exit 3 when one was not met')
@@ -201,28 +201,28 @@ function addProofCommands(program: Command, action: Action): void {
     .requiredOption('--to <moment>', 'up to, but without, this moment')
     .option('--agreement <id>', 'where several agreements have a source of this name')
     .requiredOption('--out <file>', 'where attestation.json will lie; every leaf of the log goes to <file>.leaves')
-    .action(action(async () => (await import('./agent-attest.js')).attest))
+    .action(action(async () => (await import('./agent/agent-attest.js')).attest))
   program
     .command('evidence')
     .description('collect all that proves an agreement into a folder: documents, proofs, accounts, a verifier and a report for people')
     .requiredOption('--agreement <id>', 'the agreement')
     .requiredOption('--out <folder>', 'a new folder')
-    .action(action(async () => (await import('./agent-evidence.js')).evidence))
+    .action(action(async () => (await import('./agent/agent-evidence.js')).evidence))
   program
     .command('tick')
     .description('record deadlines that have passed without a deposit; exit 3 when there were any')
-    .action(action(async () => (await import('./agent-mirror.js')).tick))
+    .action(action(async () => (await import('./agent/agent-mirror.js')).tick))
   program
     .command('rebuild')
     .description('make the index anew from the replicas and the log alone, after it was lost or is older than the log')
     .option('--replace', 'set the index that is there aside; without it only an empty one is filled', false)
-    .action(action(async () => (await import('./agent-rebuild.js')).rebuild))
+    .action(action(async () => (await import('./agent/agent-rebuild.js')).rebuild))
   program
     .command('replicate')
     .description('copy the ciphertext of the archive into a folder, verified; harmless without a quorum of shares')
     .requiredOption('--to <folder>', 'a new folder, or one that an earlier run has filled')
     .option('--agreement <id>', 'only this agreement')
-    .action(action(async () => (await import('./agent-replicate.js')).replicate))
+    .action(action(async () => (await import('./agent/agent-replicate.js')).replicate))
 }
 
 function addEveryonesCommands(program: Command, action: Action): void {
@@ -235,7 +235,7 @@ function addEveryonesCommands(program: Command, action: Action): void {
     .requiredOption('--log <key>', 'verifier key of a log to watch, as in service.json; may be given again', collect)
     .option('--host <address>', 'where to listen', '127.0.0.1')
     .option('--port <n>', 'where to listen; 0 for any free one', wholeNumber(0, 65_535), 8095)
-    .action(action(async () => (await import('./witness-command.js')).witness))
+    .action(action(async () => (await import('./witness/witness-command.js')).witness))
   program
     .command('attest-outage')
     .argument('<folder>', 'of a witness, also of one that runs')
@@ -243,7 +243,7 @@ function addEveryonesCommands(program: Command, action: Action): void {
     .requiredOption('--name <key name>', 'its key name, as agreements have it')
     .requiredOption('--log <key>', 'verifier key of the log')
     .requiredOption('--out <file>', 'where the attestation will lie, for the custodians')
-    .action(action(async () => (await import('./witness-command.js')).attestOutage))
+    .action(action(async () => (await import('./witness/witness-command.js')).attestOutage))
   program.commandsGroup('Everybody (offline):')
   program
     .command('verify')
@@ -259,14 +259,14 @@ function addEveryonesCommands(program: Command, action: Action): void {
     .option('--report <file>', 'of a folder of evidence: write a report of what was verified here, for people')
     .option('--annex <file>', 'of an attestation or evidence: the annex.age of the agreement, to check whose leaves they are')
     .option('--as <folder>', 'the keys of a party, to open the annex with')
-    .action(action(async () => (await import('./verify.js')).verifyArchive))
+    .action(action(async () => (await import('./verify/verify.js')).verifyArchive))
   addCompletenessCommand(program, action)
   program
     .command('demo')
     .argument('[repository]', 'a path or URL (default: this checkout)')
     .description('walk through all of it in a fresh folder: deal, arm, deposit, check, repair, release, open')
     .option('--keep', 'leave the folder for a look around', false)
-    .action(action(async () => (await import('./demo.js')).demo))
+    .action(action(async () => (await import('./demo/demo.js')).demo))
 }
 
 function printError(terminal: Terminal, json: boolean, error: unknown): void {

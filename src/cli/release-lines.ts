@@ -1,8 +1,8 @@
 // The release part of an agreement in words: what parties read before they sign, and whenever they look.
 import { isEscrowError } from '../core/errors.js'
 import type { Agreement } from '../format/agreement.js'
-import { judgeAgreement } from '../release/judge-agreement.js'
-import { parseReleasePolicy, termsOf, type ReleasePolicy } from '../release/release-policy.js'
+import { judgeAgreement } from '../release/amendment/judge-agreement.js'
+import { parseReleasePolicy, termsOf, type ReleasePolicy } from '../release/rules/release-policy.js'
 import { columns } from './command.js'
 
 /**

@@ -5,9 +5,9 @@ import { EventLog } from '../log/event-log.js'
 import { ReplicaSet } from '../store/replica-set.js'
 import type { Replica } from '../store/replica.js'
 import { Agent } from './agent.js'
-import { AgreementShelf } from './agreement-shelf.js'
-import { endLeasesOfTheDead } from './lease.table.js'
-import { listReplicas, recordReplica, retireReplica } from './copy.table.js'
+import { AgreementShelf } from './archive/agreement-shelf.js'
+import { endLeasesOfTheDead } from './archive/lease.table.js'
+import { listReplicas, recordReplica, retireReplica } from './archive/copy.table.js'
 
 const pageSize = 500
 

@@ -1,13 +1,13 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { handles, type JobFacts, type JobHandler, type JobHandlers } from '../jobs/job-handler.js'
 import { JobQueue } from '../jobs/queue.js'
-import { CheckCredentials } from './check-credentials.js'
-import { ExtendRetention } from './extend-retention.js'
-import type { SourceKey } from './lease.table.js'
-import { MendSchedules } from './mend-schedules.js'
-import { MirrorDueSource } from './mirror-due-source.js'
-import { PublishLog } from './publish-log.js'
-import { RecordMissed } from './record-missed.js'
+import { CheckCredentials } from './source/check-credentials.js'
+import { ExtendRetention } from './archive/extend-retention.js'
+import type { SourceKey } from './archive/lease.table.js'
+import { MendSchedules } from './source/mend-schedules.js'
+import { MirrorDueSource } from './deposit/mirror-due-source.js'
+import { PublishLog } from './deposit/publish-log.js'
+import { RecordMissed } from './source/record-missed.js'
 
 /** What is done about schedules as time goes by. */
 @Injectable()

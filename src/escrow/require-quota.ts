@@ -1,8 +1,8 @@
 import { EscrowError } from '../core/errors.js'
 import type { Database } from '../db/database.js'
 import type { Agent } from './agent.js'
-import { attachmentBytesSince } from './attachment.table.js'
-import { bundleBytesSince } from './deposit.table.js'
+import { attachmentBytesSince } from './basis/attachment.table.js'
+import { bundleBytesSince } from './archive/deposit.table.js'
 
 const dayMs = 86_400_000
 

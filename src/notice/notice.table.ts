@@ -4,7 +4,7 @@ import type { ErrorCode } from '../core/errors.js'
 import { count, instant, oneOf } from '../db/columns.js'
 import type { Db, Tx } from '../db/database.js'
 import { first, page } from '../db/rows.js'
-import { partyTable } from '../escrow/agreement.table.js'
+import { partyTable } from '../escrow/archive/agreement.table.js'
 import type { Role } from '../format/agreement.js'
 import type { NoticeReport } from '../format/notice.js'
 

@@ -2,7 +2,7 @@
 import { and, asc, desc, eq, isNull, lt, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../db/database.js'
 import { first, page } from '../db/rows.js'
-import { partyTable } from '../escrow/agreement.table.js'
+import { partyTable } from '../escrow/archive/agreement.table.js'
 import type { Role } from '../format/agreement.js'
 import { noticeContactTable, noticeDeliveryTable, noticeTable, type NoticeContactRow, type NoticeRow } from './notice.table.js'
 

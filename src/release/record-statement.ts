@@ -2,13 +2,13 @@ import { Inject, Injectable } from '@nestjs/common'
 import { EscrowError } from '../core/errors.js'
 import { rowsMax } from '../core/limits.js'
 import { Database } from '../db/database.js'
-import { findAgreement, findVersionByDigest } from '../escrow/agreement.table.js'
-import { CompareStatement } from '../escrow/compare-statement.js'
+import { findAgreement, findVersionByDigest } from '../escrow/archive/agreement.table.js'
+import { CompareStatement } from '../escrow/deposit/compare-statement.js'
 import type { Statement, StatementType } from '../format/statement.js'
-import { AdvanceOrder } from './advance-order.js'
-import { AdvanceRequest } from './advance-request.js'
-import { isAboutGrant, RecordGrantStatement } from './record-grant-statement.js'
-import { outcomeOf, RegisterOrder, type Outcome } from './register-order.js'
+import { AdvanceOrder } from './order/advance-order.js'
+import { AdvanceRequest } from './request/advance-request.js'
+import { isAboutGrant, RecordGrantStatement } from './grant/record-grant-statement.js'
+import { outcomeOf, RegisterOrder, type Outcome } from './order/register-order.js'
 import {
   findRequestByDigest,
   listOrders,
@@ -18,14 +18,14 @@ import {
   type OrderRow,
   type RequestRow,
 } from './release.table.js'
-import { LookAfterAgreement } from './look-after-agreement.js'
-import { RecordDrill } from './record-drill.js'
-import { RecordLegalOrder } from './record-legal-order.js'
-import { RecordWord } from './record-word.js'
-import { RelayShare } from './relay-share.js'
-import { peekStatement } from './statement-verifier.js'
+import { LookAfterAgreement } from './sweep/look-after-agreement.js'
+import { RecordDrill } from './drill/record-drill.js'
+import { RecordLegalOrder } from './legal/record-legal-order.js'
+import { RecordWord } from './custody/record-word.js'
+import { RelayShare } from './request/relay-share.js'
+import { peekStatement } from './rules/statement-verifier.js'
 import { sideBySide } from './side-by-side.js'
-import { SubmitRequest } from './submit-request.js'
+import { SubmitRequest } from './request/submit-request.js'
 
 /** The ways a statement can take. */
 @Injectable()

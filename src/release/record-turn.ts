@@ -1,16 +1,16 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { Clock } from '../core/environment.js'
 import type { Tx } from '../db/database.js'
-import type { KnownAgreement } from '../escrow/agreement-shelf.js'
+import type { KnownAgreement } from '../escrow/archive/agreement-shelf.js'
 import { AgreementId, RequestId } from '../format/ids.js'
 import { EventLog, type EventDraft, type Recording } from '../log/event-log.js'
 import { objectKeys, type ObjectKey } from '../store/object-key.js'
 import { requestFields } from './release-event.js'
 import { deleteHeldShares, insertStatement, updateRequest, type RequestRow, type StatementRow } from './release.table.js'
 import { ReleaseFiles } from './release-files.js'
-import { dueAt, type Advance } from './release-state.js'
-import { keepsShares } from './share-relay.js'
-import type { VerifiedStatement } from './quorum.js'
+import { dueAt, type Advance } from './rules/release-state.js'
+import { keepsShares } from './rules/share-relay.js'
+import type { VerifiedStatement } from './rules/quorum.js'
 
 /** A verified statement that a turn records, with its bytes as they came. */
 export interface FreshStatement {

@@ -1,7 +1,7 @@
 /** How the transitions of requests and orders are written into the log (docs/formats/event.md, `request-advanced`, `order-advanced`). */
 import { unreachable } from '../core/errors.js'
-import type { OrderCause, OrderEvent } from './order-state.js'
-import type { EventCause, ReleaseEvent } from './release-state.js'
+import type { OrderCause, OrderEvent } from './rules/order-state.js'
+import type { EventCause, ReleaseEvent } from './rules/release-state.js'
 
 /** The fields that both event types have beside their first ones. */
 export interface AdvancedFields {

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { handles, type JobHandler, type JobHandlers } from '../jobs/job-handler.js'
-import { SweepReleases } from './sweep-releases.js'
+import { SweepReleases } from './sweep/sweep-releases.js'
 
 /** What this feature does for the worker. */
 @Injectable()

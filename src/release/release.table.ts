@@ -4,10 +4,10 @@ import { EscrowError } from '../core/errors.js'
 import { byteString, count, digest, instant } from '../db/columns.js'
 import type { Db, Tx } from '../db/database.js'
 import { first, page } from '../db/rows.js'
-import { agreementTable } from '../escrow/agreement.table.js'
+import { agreementTable } from '../escrow/archive/agreement.table.js'
 import type { StatementType } from '../format/statement.js'
-import type { OrderProgress } from './order-state.js'
-import type { ReleaseProgress } from './release-state.js'
+import type { OrderProgress } from './rules/order-state.js'
+import type { ReleaseProgress } from './rules/release-state.js'
 
 /** Release requests and how far they are. What they rest on are signed statements in the store; this is an index of them. */
 export const releaseRequestTable = pgTable(
@@ -216,6 +216,11 @@ export async function updateOrder(
 /** Record where a statement lies. Idempotent. */
 export async function insertStatement(tx: Tx, row: StatementRow): Promise<void> {
   await tx.insert(releaseStatementTable).values(row).onConflictDoNothing()
+}
+
+/** Record a statement of which nothing is recorded yet. @throws EscrowError `DATABASE_CONFLICT` when it was recorded meanwhile */
+export async function insertNewStatement(tx: Tx, row: StatementRow): Promise<void> {
+  await tx.insert(releaseStatementTable).values(row)
 }
 
 /** Every statement about a request, an order or an agreement, or several of them, in the order in which they were recorded. @param types - only these. */

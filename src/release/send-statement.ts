@@ -1,14 +1,14 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { EscrowError } from '../core/errors.js'
 import { Database } from '../db/database.js'
-import { PublishLog } from '../escrow/publish-log.js'
-import { RecordExplanation, type Explained } from '../escrow/record-explanation.js'
-import { findVersionOf, visibleAmong } from '../escrow/visible.table.js'
+import { PublishLog } from '../escrow/deposit/publish-log.js'
+import { RecordExplanation, type Explained } from '../escrow/deposit/record-explanation.js'
+import { findVersionOf, visibleAmong } from '../escrow/visible/visible.table.js'
 import type { Viewer } from '../http/viewer.js'
 import { RecordStatement } from './record-statement.js'
-import type { Outcome } from './register-order.js'
-import { peekStatement } from './statement-verifier.js'
-import { SweepReleases } from './sweep-releases.js'
+import type { Outcome } from './order/register-order.js'
+import { peekStatement } from './rules/statement-verifier.js'
+import { SweepReleases } from './sweep/sweep-releases.js'
 
 /** What a statement came to. */
 export interface Sent {

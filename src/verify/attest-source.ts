@@ -4,7 +4,7 @@ import { attestedEventsMax, attestedPeriodsMax, eventWritesMax } from '../core/l
 import { encodeBase64 } from '../crypto/base64.js'
 import { Database } from '../db/database.js'
 import { Agent } from '../escrow/agent.js'
-import { AgreementShelf, type KnownAgreement } from '../escrow/agreement-shelf.js'
+import { AgreementShelf, type KnownAgreement } from '../escrow/archive/agreement-shelf.js'
 import type { Source } from '../format/agreement.js'
 import { Attestation, type AttestedLeaf } from '../format/attestation.js'
 import { attestPeriods } from '../format/attested-periods.js'

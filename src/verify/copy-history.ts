@@ -1,6 +1,6 @@
 // Pure: which version of an object on one replica counts, from the versions that lie there and the events that speak of them.
 import type { StoredObject } from '../store/object-store.js'
-import type { CopyState } from '../escrow/copy.table.js'
+import type { CopyState } from '../escrow/archive/copy.table.js'
 import type { FixityOutcome } from './verify.table.js'
 
 /** An event of the log about a copy on one replica. */

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { Country, Instant, Sha256Hex, Slug } from '../format/ids.js'
-import type { ReplicaRow } from '../escrow/copy.table.js'
+import type { ReplicaRow } from '../escrow/archive/copy.table.js'
 import type { CheckOfDeposit } from './visible-fixity.table.js'
 
 export const CheckView = z

@@ -1,7 +1,7 @@
 import { and, asc, eq, gt, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../db/database.js'
 import { first, only, page } from '../db/rows.js'
-import { shareAcceptanceTable, type ShareAcceptanceRow } from '../escrow/share.table.js'
+import { shareAcceptanceTable, type ShareAcceptanceRow } from '../escrow/archive/share.table.js'
 import {
   agreementTable,
   agreementVersionTable,
@@ -10,11 +10,18 @@ import {
   type AgreementVersionRow,
   type EpochState,
   type PartyRow,
-} from '../escrow/agreement.table.js'
-import { depositTable, explainFinding, findingTable, settleExplained, type DepositRow, type FindingRow } from '../escrow/deposit.table.js'
-import { replicaCopyTable, replicaTable, type ReplicaCopyRow, type ReplicaRow } from '../escrow/copy.table.js'
-import { storedObjectTable, type StoredObjectRow } from '../escrow/object.table.js'
-import { sourceTable, type SourceRow, type SourceState } from '../escrow/source.table.js'
+} from '../escrow/archive/agreement.table.js'
+import {
+  depositTable,
+  explainFinding,
+  findingTable,
+  settleExplained,
+  type DepositRow,
+  type FindingRow,
+} from '../escrow/archive/deposit.table.js'
+import { replicaCopyTable, replicaTable, type ReplicaCopyRow, type ReplicaRow } from '../escrow/archive/copy.table.js'
+import { storedObjectTable, type StoredObjectRow } from '../escrow/archive/object.table.js'
+import { sourceTable, type SourceRow, type SourceState } from '../escrow/archive/source.table.js'
 
 /** Rows that an event gives; applied in one transaction with the entry itself. */
 export type Change = (tx: Tx) => Promise<void>

@@ -1,8 +1,8 @@
 // Pure: rows of objects as the documents that name them tell. What was written by an attempt and never published is named by nothing.
 import { partBytes } from '../core/limits.js'
 import { PartsDigester } from '../crypto/digest.js'
-import type { Purpose, StoredObjectRow } from '../escrow/object.table.js'
-import { objectDigests } from '../escrow/store-document.js'
+import type { Purpose, StoredObjectRow } from '../escrow/archive/object.table.js'
+import { objectDigests } from '../escrow/archive/store-document.js'
 import type { AgreementId } from '../format/ids.js'
 import type { Manifest } from '../format/manifest.js'
 import type { Evidence } from '../format/statement.js'

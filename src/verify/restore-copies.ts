@@ -1,6 +1,6 @@
 import { isEscrowError } from '../core/errors.js'
 import type { Database } from '../db/database.js'
-import type { StoredObjectRow } from '../escrow/object.table.js'
+import type { StoredObjectRow } from '../escrow/archive/object.table.js'
 import { parseObjectKey } from '../store/object-key.js'
 import type { ReplicaSet } from '../store/replica-set.js'
 import { atEach } from '../store/replica.js'

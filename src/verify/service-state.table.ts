@@ -2,9 +2,9 @@
 import { and, asc, eq, gt, isNull, lte, ne, sql } from 'drizzle-orm'
 import type { Db } from '../db/database.js'
 import { first, page } from '../db/rows.js'
-import { replicaCopyTable } from '../escrow/copy.table.js'
-import { storedObjectTable } from '../escrow/object.table.js'
-import { sourceTable } from '../escrow/source.table.js'
+import { replicaCopyTable } from '../escrow/archive/copy.table.js'
+import { storedObjectTable } from '../escrow/archive/object.table.js'
+import { sourceTable } from '../escrow/archive/source.table.js'
 import { logEntryTable, logHeadTable } from '../log/log.table.js'
 
 /** Sources in force, by what is the matter with them; one source may count several times. */

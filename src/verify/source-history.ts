@@ -1,6 +1,6 @@
-// Pure: what the events of a source say of it, one after the other, as `escrow/source.table.ts` has recorded it.
-import { periodAfter, type Period, type Rhythm } from '../escrow/schedule.js'
-import type { SourceRow } from '../escrow/source.table.js'
+// Pure: what the events of a source say of it, one after the other, as `escrow/archive/source.table.ts` has recorded it.
+import { periodAfter, type Period, type Rhythm } from '../escrow/source/schedule.js'
+import type { SourceRow } from '../escrow/archive/source.table.js'
 import type { Event } from '../format/event.js'
 import type { Manifest } from '../format/manifest.js'
 

@@ -5,8 +5,8 @@ import { rowsMax } from '../core/limits.js'
 import { count, digest, instant, oneOf } from '../db/columns.js'
 import type { Db, Tx } from '../db/database.js'
 import { page } from '../db/rows.js'
-import { replicaCopyTable, replicaTable, type ReplicaCopyRow } from '../escrow/copy.table.js'
-import { storedObjectTable, type StoredObjectRow } from '../escrow/object.table.js'
+import { replicaCopyTable, replicaTable, type ReplicaCopyRow } from '../escrow/archive/copy.table.js'
+import { storedObjectTable, type StoredObjectRow } from '../escrow/archive/object.table.js'
 
 const outcomes = ['match', 'mismatch', 'missing', 'unreadable'] as const
 /** What reading all bytes of a copy gave. `unreadable`: the store answered with a fault, so it is no claim about the bytes. */

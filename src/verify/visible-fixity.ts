@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { Database } from '../db/database.js'
-import { listReplicas, type ReplicaRow } from '../escrow/copy.table.js'
-import { VisibleDeposits } from '../escrow/visible-deposits.js'
+import { listReplicas, type ReplicaRow } from '../escrow/archive/copy.table.js'
+import { VisibleDeposits } from '../escrow/visible/visible-deposits.js'
 import type { Viewer } from '../http/viewer.js'
 import { listChecksOfDeposit, type CheckOfDeposit } from './visible-fixity.table.js'
 

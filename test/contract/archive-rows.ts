@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
 import type { Tx } from '../../src/db/database.js'
-import { insertAgreement, insertAgreementVersion } from '../../src/escrow/agreement.table.js'
-import type { NewDeposit } from '../../src/escrow/deposit.table.js'
+import { insertAgreement, insertAgreementVersion } from '../../src/escrow/archive/agreement.table.js'
+import type { NewDeposit } from '../../src/escrow/archive/deposit.table.js'
 import { depositIdOf } from '../../src/format/ids.js'
-import { recordReplica } from '../../src/escrow/copy.table.js'
-import type { NewObject } from '../../src/escrow/object.table.js'
-import { insertSources } from '../../src/escrow/source.table.js'
+import { recordReplica } from '../../src/escrow/archive/copy.table.js'
+import type { NewObject } from '../../src/escrow/archive/object.table.js'
+import { insertSources } from '../../src/escrow/archive/source.table.js'
 
 /** The digest of a word, for rows that need some. */
 export const digestOf = (word: string) => createHash('sha256').update(word).digest('hex')

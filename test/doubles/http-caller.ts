@@ -1,7 +1,7 @@
 import type { INestApplicationContext } from '@nestjs/common'
 import type { NestExpressApplication } from '@nestjs/platform-express'
 import request, { type Response } from 'supertest'
-import { CreateToken } from '../../src/escrow/create-token.js'
+import { CreateToken } from '../../src/escrow/token/create-token.js'
 import type { Party } from '../../src/format/agreement.js'
 import { signedDocumentType } from '../../src/http/media-type.js'
 

@@ -1,6 +1,6 @@
 // The next version of an agreement, as its parties bring it: for stories about amendments.
 import { readFileSync } from 'node:fs'
-import { openPartyFolder } from '../../src/cli/party-folder.js'
+import { openPartyFolder } from '../../src/cli/party/party-folder.js'
 import { SystemEntropy } from '../../src/core/environment.js'
 import { openBytes } from '../../src/crypto/holder/open-envelope.js'
 import { sealBytes } from '../../src/crypto/seal-envelope.js'
@@ -8,7 +8,7 @@ import type { SigningKey } from '../../src/crypto/signature.js'
 import { Agreement, AgreementAnnex } from '../../src/format/agreement.js'
 import { canonicalize } from '../../src/format/canonical-json.js'
 import { countersign, digestOf, signDocument } from '../../src/format/signed-document.js'
-import { AmendAgreement, type AmendmentStanding } from '../../src/release/amend-agreement.js'
+import { AmendAgreement, type AmendmentStanding } from '../../src/release/amendment/amend-agreement.js'
 import type { ReleaseHouse } from './release-house.js'
 
 export interface BroughtVersion {

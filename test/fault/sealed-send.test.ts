@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { isSpent, sendDeposit } from '../../src/cli/holder-send.js'
+import { isSpent, sendDeposit } from '../../src/cli/holder/deposit/holder-send.js'
 
 const attempt = 'a'.repeat(20)
 let folder = ''

@@ -1,7 +1,7 @@
 // Amendments as the service records them: who must agree, what stays as it was, and what an operator or a party cannot slip through.
 import { expect, test } from 'vitest'
 import { digestOf } from '../../src/format/signed-document.js'
-import { AmendAgreement } from '../../src/release/amend-agreement.js'
+import { AmendAgreement } from '../../src/release/amendment/amend-agreement.js'
 import { amend, everybody, nextVersion } from '../doubles/next-version.js'
 import { eachReleaseHouse } from '../doubles/each-release-house.js'
 import { dayMs, refusal, type ReleaseHouse } from '../doubles/release-house.js'

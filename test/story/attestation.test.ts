@@ -1,6 +1,6 @@
 import { renameSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { RecordMissed } from '../../src/escrow/record-missed.js'
+import { RecordMissed } from '../../src/escrow/source/record-missed.js'
 import { encodeBase64 } from '../../src/crypto/base64.js'
 import { attestPeriods } from '../../src/format/attested-periods.js'
 import { multiProofRanges } from '../../src/format/multi-proof.js'

@@ -1,13 +1,13 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { PublishLog } from '../../src/escrow/publish-log.js'
+import { PublishLog } from '../../src/escrow/deposit/publish-log.js'
 import { CheckLog, type CheckedLog } from '../../src/verify/check-log.js'
 import { RepairLog, type LogRepairWish } from '../../src/verify/repair-log.js'
 import { LogStore } from '../../src/log/log-store.js'
 import { dayMs } from '../doubles/service-fixture.js'
 import { deleteFile, flipBit, ServiceLife } from './service-life.js'
-import { RecordMissed } from '../../src/escrow/record-missed.js'
+import { RecordMissed } from '../../src/escrow/source/record-missed.js'
 
 let life: ServiceLife
 beforeEach(async () => {

@@ -1,7 +1,7 @@
 // What goes wrong around an agreement in quiet years: custodians lose shares, nobody proves anything, a quorum becomes impossible.
 import { expect, test } from 'vitest'
 import { Database } from '../../src/db/database.js'
-import { listAlarms } from '../../src/release/custody.table.js'
+import { listAlarms } from '../../src/release/custody/custody.table.js'
 import { eachReleaseHouse } from '../doubles/each-release-house.js'
 import { dayMs, refusal, type ReleaseHouse } from '../doubles/release-house.js'
 

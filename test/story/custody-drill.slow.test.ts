@@ -1,9 +1,9 @@
 // A drill is voted on like a release and can move nothing; what is said in one says nothing in the other.
 import { expect, test } from 'vitest'
 import { Database } from '../../src/db/database.js'
-import { listAlarms } from '../../src/release/custody.table.js'
-import { findDrill } from '../../src/release/drill.table.js'
-import { StartDrill } from '../../src/release/start-drill.js'
+import { listAlarms } from '../../src/release/custody/custody.table.js'
+import { findDrill } from '../../src/release/drill/drill.table.js'
+import { StartDrill } from '../../src/release/drill/start-drill.js'
 import { eachReleaseHouse } from '../doubles/each-release-house.js'
 import { dayMs, hourMs, refusal, type ReleaseHouse } from '../doubles/release-house.js'
 

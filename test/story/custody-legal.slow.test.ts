@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { Database } from '../../src/db/database.js'
 import { LegalCheck, type StatementOf } from '../../src/format/statement.js'
-import { findLegalOrder } from '../../src/release/legal-order.table.js'
-import { listGrants } from '../../src/release/grant.table.js'
-import { peekStatement } from '../../src/release/statement-verifier.js'
+import { findLegalOrder } from '../../src/release/legal/legal-order.table.js'
+import { listGrants } from '../../src/release/grant/grant.table.js'
+import { peekStatement } from '../../src/release/rules/statement-verifier.js'
 import { sourceFiles } from '../architecture/source-files.js'
 import { eachReleaseHouse } from '../doubles/each-release-house.js'
 import { dayMs, refusal, type ReleaseHouse } from '../doubles/release-house.js'
@@ -82,7 +82,7 @@ test('an order in the open is contested, its checks are done, and it is closed; 
 
 test('no file that serves an order against us can reach a share, a grant, a request or an envelope', () => {
   const files = new Map(sourceFiles('src').map((file) => [file.path, file]))
-  const reached = new Set(['src/release/record-legal-order.ts'])
+  const reached = new Set(['src/release/legal/record-legal-order.ts'])
   for (const path of reached) for (const to of files.get(path)?.imports ?? []) reached.add(to)
   const ways = /grant-access|relay-share|submit-request|crypto\/holder|open-envelope|sealed-file|cli\//
   expect([...reached].filter((path) => ways.test(path))).toEqual([])

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { SystemClock } from '../../src/core/environment.js'
 import { Database } from '../../src/db/database.js'
-import { findSilence } from '../../src/release/custody.table.js'
+import { findSilence } from '../../src/release/custody/custody.table.js'
 import { eachReleaseHouse } from '../doubles/each-release-house.js'
 import { dayMs, hourMs, refusal, type ReleaseHouse } from '../doubles/release-house.js'
 import { releaseLines } from '../doubles/release-terms.js'

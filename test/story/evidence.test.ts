@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { openArchive } from '../../src/cli/open-archive.js'
 import { SystemEntropy } from '../../src/core/environment.js'
 import { sha256Hex } from '../../src/crypto/digest.js'
-import { RecordMissed } from '../../src/escrow/record-missed.js'
+import { RecordMissed } from '../../src/escrow/source/record-missed.js'
 import { EvidenceIndex, formatSums } from '../../src/format/evidence.js'
 import { parseNoteKey } from '../../src/format/note.js'
 import { readUnverified, signDocument } from '../../src/format/signed-document.js'

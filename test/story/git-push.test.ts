@@ -2,8 +2,8 @@
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { RevokeToken } from '../../src/escrow/revoke-token.js'
-import { findSource } from '../../src/escrow/source.table.js'
+import { RevokeToken } from '../../src/escrow/token/revoke-token.js'
+import { findSource } from '../../src/escrow/archive/source.table.js'
 import { addEveryKindOfRef, gitEnvironment } from '../doubles/git-fixture.js'
 import { packOf, PushHouse, runGit, tokenOf } from '../doubles/push-client.js'
 

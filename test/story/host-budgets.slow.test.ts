@@ -1,9 +1,9 @@
 // A host that has enough to do is left alone: how many visits at once, and how many a minute, whoever works.
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { hostBusyMs } from '../../src/core/job-limits.js'
-import { HostKeeper } from '../../src/escrow/host-keeper.js'
-import { MirrorDueSource } from '../../src/escrow/mirror-due-source.js'
-import { findSource, type SourceRow } from '../../src/escrow/source.table.js'
+import { HostKeeper } from '../../src/escrow/source/host-keeper.js'
+import { MirrorDueSource } from '../../src/escrow/deposit/mirror-due-source.js'
+import { findSource, type SourceRow } from '../../src/escrow/archive/source.table.js'
 import { ServiceFixture, type AgreedUpon } from '../doubles/service-fixture.js'
 
 const host = 'git.nowhere.example'

@@ -2,9 +2,9 @@
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { EscrowError } from '../../src/core/errors.js'
-import { takeLease } from '../../src/escrow/lease.table.js'
-import { MirrorSource } from '../../src/escrow/mirror-source.js'
-import { findSource } from '../../src/escrow/source.table.js'
+import { takeLease } from '../../src/escrow/archive/lease.table.js'
+import { MirrorSource } from '../../src/escrow/deposit/mirror-source.js'
+import { findSource } from '../../src/escrow/archive/source.table.js'
 import { dayMs, hourMs } from '../doubles/service-fixture.js'
 import { TickingService } from '../doubles/ticking-service.js'
 

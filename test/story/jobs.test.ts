@@ -2,7 +2,7 @@
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { lookAgainMs } from '../../src/core/job-limits.js'
-import { DueSources } from '../../src/escrow/due-sources.js'
+import { DueSources } from '../../src/escrow/source/due-sources.js'
 import { JobQueue } from '../../src/jobs/queue.js'
 import { Ticker } from '../../src/jobs/ticker.js'
 import { dayMs, hourMs } from '../doubles/service-fixture.js'

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { PublishLog } from '../../src/escrow/publish-log.js'
-import { RecordMissed } from '../../src/escrow/record-missed.js'
+import { PublishLog } from '../../src/escrow/deposit/publish-log.js'
+import { RecordMissed } from '../../src/escrow/source/record-missed.js'
 import { CheckFixity } from '../../src/verify/check-fixity.js'
 import { RebuildIndex } from '../../src/verify/rebuild-index.js'
 import { dayMs } from '../doubles/service-fixture.js'

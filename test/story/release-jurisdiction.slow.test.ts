@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { Adapters } from '../../src/adapters.module.js'
 import { Database } from '../../src/db/database.js'
-import { listGrants } from '../../src/release/grant.table.js'
+import { listGrants } from '../../src/release/grant/grant.table.js'
 import { ReplicaSet } from '../../src/store/replica-set.js'
 import { amend, everybody, nextVersion } from '../doubles/next-version.js'
 import { refusal, ReleaseHouse, ReleaseTemplate } from '../doubles/release-house.js'

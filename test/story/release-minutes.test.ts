@@ -4,8 +4,8 @@ import { open } from '../doubles/consortium.js'
 import type { Proceedings } from '../doubles/consortium.js'
 import { RequestAdvanced } from '../../src/format/event.js'
 import { requestFields } from '../../src/release/release-event.js'
-import { replay } from '../../src/release/release-request.js'
-import { isTerminal } from '../../src/release/release-state.js'
+import { replay } from '../../src/release/rules/release-request.js'
+import { isTerminal } from '../../src/release/rules/release-state.js'
 
 /** `from > to (by what)` for every event, alarms marked. */
 function minutes(story: Proceedings): readonly string[] {

@@ -2,7 +2,7 @@ import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } 
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openOwnBytes } from '../../src/crypto/open-own-bytes.js'
-import { openPartyFolder } from '../../src/cli/party-folder.js'
+import { openPartyFolder } from '../../src/cli/party/party-folder.js'
 import { EscrowHome } from '../doubles/escrow-home.js'
 import { addEveryKindOfRef, GitFixture } from '../doubles/git-fixture.js'
 import { describeRepository } from '../doubles/test-archive.js'

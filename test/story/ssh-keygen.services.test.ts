@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { SystemEntropy } from '../../src/core/environment.js'
 import { payloadSignedBy, parseSignedDocument, signDocument, encodeSignedDocument } from '../../src/crypto/dsse.js'
-import { createPartyFolder, openPartyFolder } from '../../src/cli/party-folder.js'
+import { createPartyFolder, openPartyFolder } from '../../src/cli/party/party-folder.js'
 
 const standing = { country: 'CH', control: 'CH', foreignCapitalLargestPercent: 0, foreignCapitalTotalPercent: 0 }
 const anna = { party: 'notary', role: 'custodian', name: 'Anna', organisation: 'Notary', standing } as const

@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { MirrorSource } from '../../src/escrow/mirror-source.js'
+import { MirrorSource } from '../../src/escrow/deposit/mirror-source.js'
 import { GitFixture } from '../doubles/git-fixture.js'
 import { dayMs, ServiceFixture, type AgreedUpon } from '../doubles/service-fixture.js'
 import { deleteFile, flipBit } from './service-life.js'

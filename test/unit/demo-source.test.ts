@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { DemoSource } from '../../src/cli/demo-source.js'
+import { DemoSource } from '../../src/cli/demo/demo-source.js'
 import { GitFixture } from '../doubles/git-fixture.js'
 import { escrow } from '../doubles/escrow-command.js'
 

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { addBusinessDays, addCalendarDays, BusinessCalendar, isBusinessDay, localDateOf } from '../../../src/release/business-days.js'
+import { addBusinessDays, addCalendarDays, BusinessCalendar, isBusinessDay, localDateOf } from '../../../src/release/rules/business-days.js'
 
 const moment = fc.date({ min: new Date('2020-01-01T00:00:00.000Z'), max: new Date('2040-01-01T00:00:00.000Z'), noInvalidDate: true })
 const zones = ['Europe/Zurich', 'America/St_Johns', 'Africa/Cairo', 'Pacific/Kiritimati', 'Asia/Kathmandu', 'America/Santiago', 'UTC']

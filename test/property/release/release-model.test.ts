@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { advance } from '../../../src/release/release-request.js'
+import { advance } from '../../../src/release/rules/release-request.js'
 import { hourMs, later, monday } from '../../doubles/consortium.js'
 import { action, frame, History, lead, other, play, playHistories, verify, vote } from './release-model.js'
 

@@ -3,10 +3,10 @@
 import { isDeepStrictEqual } from 'node:util'
 import * as fc from 'fast-check'
 import { EscrowError } from '../../../src/core/errors.js'
-import { advance, replay, submit, type ReleaseInput } from '../../../src/release/release-request.js'
-import { deadlineOf, dueAt, isTerminal, type ReleaseEvent, type ReleaseProgress } from '../../../src/release/release-state.js'
-import { keepsShares, sortShares } from '../../../src/release/share-relay.js'
-import type { VerifiedStatement } from '../../../src/release/quorum.js'
+import { advance, replay, submit, type ReleaseInput } from '../../../src/release/rules/release-request.js'
+import { deadlineOf, dueAt, isTerminal, type ReleaseEvent, type ReleaseProgress } from '../../../src/release/rules/release-state.js'
+import { keepsShares, sortShares } from '../../../src/release/rules/share-relay.js'
+import type { VerifiedStatement } from '../../../src/release/rules/quorum.js'
 import { Consortium, dayMs, later, monday, open } from '../../doubles/consortium.js'
 
 const house = new Consortium()

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { epochsAtArming, epochToArm } from '../../../src/escrow/amended-rows.js'
+import { epochsAtArming, epochToArm } from '../../../src/escrow/agreement/amended-rows.js'
 
 test('which epoch takes deposits after shares were dealt anew', () => {
   const row = (epoch: number, state: 'armed' | 'reserve' | 'exposed' | 'burned' | 'dealt') => ({ epoch, state })

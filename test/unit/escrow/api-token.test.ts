@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { SystemEntropy } from '../../../src/core/environment.js'
-import { formatToken, parseToken } from '../../../src/escrow/api-token.js'
+import { formatToken, parseToken } from '../../../src/escrow/token/api-token.js'
 import { newId } from '../../../src/format/ids.js'
 
 const entropy = new SystemEntropy()

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { tokenKeptMs, tokensKeptMax } from '../../../src/core/http-limits.js'
-import { KeptTokens } from '../../../src/escrow/kept-tokens.js'
-import type { TokenRow } from '../../../src/escrow/token.table.js'
+import { KeptTokens } from '../../../src/escrow/token/kept-tokens.js'
+import type { TokenRow } from '../../../src/escrow/token/token.table.js'
 
 const row = (tokenId: string) => ({ tokenId }) as TokenRow
 

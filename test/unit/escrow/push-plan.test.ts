@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { markerName, planPush, refsToShow, type PushBasis } from '../../../src/escrow/push-plan.js'
+import { markerName, planPush, refsToShow, type PushBasis } from '../../../src/escrow/push/push-plan.js'
 import type { PushCommand, PushRequest } from '../../../src/git/receive-pack.js'
 
 const id = (digit: string) => digit.repeat(40)

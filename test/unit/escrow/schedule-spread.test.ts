@@ -1,8 +1,8 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { startSpreadMaxMs } from '../../../src/core/job-limits.js'
-import { timingAfter } from '../../../src/escrow/publish-deposit.js'
-import { spreadMs } from '../../../src/escrow/schedule.js'
+import { timingAfter } from '../../../src/escrow/deposit/publish-deposit.js'
+import { spreadMs } from '../../../src/escrow/source/schedule.js'
 import type { AgreementId } from '../../../src/format/ids.js'
 
 const hourMs = 3_600_000

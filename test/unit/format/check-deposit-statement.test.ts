@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { differencesFrom } from '../../../src/format/check-deposit-statement.js'
-import { statementOf } from '../../../src/escrow/push-plan.js'
+import { statementOf } from '../../../src/escrow/push/push-plan.js'
 
 const arrived = { objectFormat: 'sha1' as const, refsDigest: 'a'.repeat(64), refCount: 3, packChecksum: 'b'.repeat(40) }
 

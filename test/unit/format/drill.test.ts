@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { canonicalize, parseCanonical } from '../../../src/format/canonical-json.js'
 import { AnySummons } from '../../../src/format/drill.js'
-import { drillDigest } from '../../../src/release/drill.js'
+import { drillDigest } from '../../../src/release/drill/drill.js'
 import vectors from '../../vectors/drill.json' with { type: 'json' }
 
 test.for(vectors.valid)('vector: $name', ({ text, digest }) => {

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest'
-import { draftedSchedule, parseAgreementDraft } from '../../../src/cli/agreement-draft.js'
+import { draftedSchedule, parseAgreementDraft } from '../../../src/cli/party/agreement-draft.js'
 import { Agreement } from '../../../src/format/agreement.js'
 import { parseCanonical } from '../../../src/format/canonical-json.js'
 import { agreementProblems } from '../../../src/format/check-agreement.js'
 import { parseCron } from '../../../src/format/cron.js'
 import { deadlineOf, dueAfter, dueTimes, Schedule, scheduleWords } from '../../../src/format/schedule.js'
-import { firstPeriod, periodAfter, rhythmOf, scheduleOf } from '../../../src/escrow/schedule.js'
+import { firstPeriod, periodAfter, rhythmOf, scheduleOf } from '../../../src/escrow/source/schedule.js'
 import agreements from '../../vectors/agreement.json' with { type: 'json' }
 import vectors from '../../vectors/schedule.json' with { type: 'json' }
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { sha256Hex } from '../../../src/crypto/digest.js'
 import { canonicalize } from '../../../src/format/canonical-json.js'
 import type { Agreement } from '../../../src/format/agreement.js'
-import { judgeAmendment } from '../../../src/release/amendment.js'
+import { judgeAmendment } from '../../../src/release/rules/amendment.js'
 import { Consortium, dayMs, later, monday, refusal, releasePart, type Circumstances } from '../../doubles/consortium.js'
 
 const house = new Consortium()

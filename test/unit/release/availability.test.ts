@@ -1,8 +1,8 @@
 // Who may say that somebody is unavailable: leaving people out of a quorum could stall a release.
 import { expect, test } from 'vitest'
-import { quorumAlarms, shareAlarms } from '../../../src/release/alarm.js'
-import { unavailableParties } from '../../../src/release/availability.js'
-import { parseReleasePolicy } from '../../../src/release/release-policy.js'
+import { quorumAlarms, shareAlarms } from '../../../src/release/custody/alarm.js'
+import { unavailableParties } from '../../../src/release/request/availability.js'
+import { parseReleasePolicy } from '../../../src/release/rules/release-policy.js'
 import { Consortium, dayMs, later, monday, releasePart } from '../../doubles/consortium.js'
 
 const house = new Consortium()

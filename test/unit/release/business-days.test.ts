@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { addBusinessDays, addCalendarDays, BusinessCalendar, isBusinessDay, localDateOf } from '../../../src/release/business-days.js'
+import { addBusinessDays, addCalendarDays, BusinessCalendar, isBusinessDay, localDateOf } from '../../../src/release/rules/business-days.js'
 import { refusal } from '../../doubles/consortium.js'
 
 const calendar = (timeZone: string, holidays: readonly string[] = [], weekend = [6, 7]): BusinessCalendar =>

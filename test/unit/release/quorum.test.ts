@@ -1,8 +1,8 @@
 // The attackers of a vote, each with a test. Every vote is a signed document, verified again when it is counted.
 import { describe, expect, test } from 'vitest'
 import type { Agreement, Party } from '../../../src/format/agreement.js'
-import { personsOf } from '../../../src/release/electorate.js'
-import { tallyVotes } from '../../../src/release/quorum.js'
+import { personsOf } from '../../../src/release/rules/electorate.js'
+import { tallyVotes } from '../../../src/release/rules/quorum.js'
 import { Consortium, dayMs, later, open, Proceedings, refusal, releasePart, type Circumstances } from '../../doubles/consortium.js'
 
 /** Everything a custodian might be shown instead of the request in front of it. */

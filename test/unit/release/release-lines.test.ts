@@ -1,8 +1,8 @@
 // What people read of the release part before they sign it.
 import { expect, test } from 'vitest'
 import { linesOfRelease, shownRelease } from '../../../src/cli/release-lines.js'
-import { noReleaseWarning } from '../../../src/release/judge-agreement.js'
-import { ConditionKind, custodyWarning } from '../../../src/release/release-policy.js'
+import { noReleaseWarning } from '../../../src/release/amendment/judge-agreement.js'
+import { ConditionKind, custodyWarning } from '../../../src/release/rules/release-policy.js'
 import { Consortium, refusal, releasePart } from '../../doubles/consortium.js'
 
 const show = (release: unknown) => linesOfRelease(new Consortium({ release }).agreement)

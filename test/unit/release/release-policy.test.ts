@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import type { Agreement, Party } from '../../../src/format/agreement.js'
-import { addBusinessDays } from '../../../src/release/business-days.js'
-import { judgeReleasePolicy, requireSatisfiable, type PolicyRule } from '../../../src/release/policy-verdict.js'
-import { custodyWarning, parseReleasePolicy, termsOf } from '../../../src/release/release-policy.js'
-import { judgeNetwork } from '../../../src/release/network-rule.js'
+import { addBusinessDays } from '../../../src/release/rules/business-days.js'
+import { judgeReleasePolicy, requireSatisfiable, type PolicyRule } from '../../../src/release/rules/policy-verdict.js'
+import { custodyWarning, parseReleasePolicy, termsOf } from '../../../src/release/rules/release-policy.js'
+import { judgeNetwork } from '../../../src/release/rules/network-rule.js'
 import { Consortium, refusal, releasePart } from '../../doubles/consortium.js'
 
 interface Vector {

@@ -1,7 +1,7 @@
 // Every transition of DESIGN section 7, and every input in every state: what is not a transition is refused and changes nothing.
 import { describe, expect, test } from 'vitest'
-import { advance } from '../../../src/release/release-request.js'
-import { deadlineOf, dueAt } from '../../../src/release/release-state.js'
+import { advance } from '../../../src/release/rules/release-request.js'
+import { deadlineOf, dueAt } from '../../../src/release/rules/release-state.js'
 import { Consortium, dayMs, evidence, hourMs, later, monday, open, Proceedings, refusal, releasePart } from '../../doubles/consortium.js'
 
 const atState: Readonly<Record<string, (story: Proceedings) => void>> = {

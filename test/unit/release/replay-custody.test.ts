@@ -1,7 +1,7 @@
 // The dead man's switch as the log left it: what a rebuild makes of its events.
 import { expect, test } from 'vitest'
 import { Event, type EventOf } from '../../../src/format/event.js'
-import { ReplayCustody } from '../../../src/release/replay-custody.js'
+import { ReplayCustody } from '../../../src/release/rebuild/replay-custody.js'
 
 const agreement = 'agr_abcdefghij234567abcd'
 type Silence = EventOf<'silence-advanced'>

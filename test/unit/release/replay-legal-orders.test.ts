@@ -1,9 +1,9 @@
 // Orders against the agent, decided again from the log after the index was lost: as they were decided, or not at all.
 import { expect, test } from 'vitest'
-import type { KnownAgreement } from '../../../src/escrow/agreement-shelf.js'
+import type { KnownAgreement } from '../../../src/escrow/archive/agreement-shelf.js'
 import { Event, type EventOf } from '../../../src/format/event.js'
 import type { StatementOf } from '../../../src/format/statement.js'
-import { ReplayLegalOrders, type LegalPaper } from '../../../src/release/replay-legal-orders.js'
+import { ReplayLegalOrders, type LegalPaper } from '../../../src/release/rebuild/replay-legal-orders.js'
 import { parseObjectKey } from '../../../src/store/object-key.js'
 import { EscrowError } from '../../../src/core/errors.js'
 

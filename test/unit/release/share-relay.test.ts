@@ -1,8 +1,8 @@
 // The relay holds, names and passes on; it never opens.
 import { describe, expect, test } from 'vitest'
-import { burnEpoch, planEpochs, type EpochHistory } from '../../../src/release/epoch-change.js'
-import { keepsShares, sortShares, type ShareProblem } from '../../../src/release/share-relay.js'
-import { shareStanding } from '../../../src/release/share-standing.js'
+import { burnEpoch, planEpochs, type EpochHistory } from '../../../src/release/request/epoch-change.js'
+import { keepsShares, sortShares, type ShareProblem } from '../../../src/release/rules/share-relay.js'
+import { shareStanding } from '../../../src/release/custody/share-standing.js'
 import { Consortium, dayMs, later, monday, open, type Proceedings, refusal, sealedShare } from '../../doubles/consortium.js'
 
 function releasing(): Proceedings {

@@ -1,9 +1,9 @@
 // A shutdown order in one agreement: who may register it, how it is contested, and what it submits.
 import { describe, expect, test } from 'vitest'
-import { advanceOrder, effectiveOrder, registerOrder, type OrderInput } from '../../../src/release/shutdown-order.js'
-import { agreementsInScope, judgeRegistration, requestOfOrder } from '../../../src/release/order-registration.js'
-import { orderDeadlineOf, type OrderEvent, type OrderFrame, type OrderProgress } from '../../../src/release/order-state.js'
-import { parseReleasePolicy, termsOf } from '../../../src/release/release-policy.js'
+import { advanceOrder, effectiveOrder, registerOrder, type OrderInput } from '../../../src/release/rules/shutdown-order.js'
+import { agreementsInScope, judgeRegistration, requestOfOrder } from '../../../src/release/rules/order-registration.js'
+import { orderDeadlineOf, type OrderEvent, type OrderFrame, type OrderProgress } from '../../../src/release/rules/order-state.js'
+import { parseReleasePolicy, termsOf } from '../../../src/release/rules/release-policy.js'
 import { Consortium, dayMs, evidence, later, monday, Proceedings, refusal, type Circumstances } from '../../doubles/consortium.js'
 import type { Matter } from '../../doubles/statement-matter.js'
 

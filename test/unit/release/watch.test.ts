@@ -1,8 +1,8 @@
 // The dead man's switch, orders against the agent, and drills: what is decided beside a release.
 import { describe, expect, test } from 'vitest'
-import { silenceCondition, watchSilence, type SilenceWatch, type SignsOfLife } from '../../../src/release/dead-mans-switch.js'
+import { silenceCondition, watchSilence, type SilenceWatch, type SignsOfLife } from '../../../src/release/custody/dead-mans-switch.js'
 import type { DrillSummons } from '../../../src/format/drill.js'
-import { drillDigest, overdueDrills, reportApprovalDrill, reportRestoreDrill } from '../../../src/release/drill.js'
+import { drillDigest, overdueDrills, reportApprovalDrill, reportRestoreDrill } from '../../../src/release/drill/drill.js'
 import type { StatementOf } from '../../../src/format/statement.js'
 import {
   advanceLegalOrder,
@@ -13,9 +13,9 @@ import {
   type LegalAdvance,
   type LegalInput,
   type LegalProgress,
-} from '../../../src/release/legal-order.js'
-import { parseReleasePolicy } from '../../../src/release/release-policy.js'
-import { sortShares } from '../../../src/release/share-relay.js'
+} from '../../../src/release/legal/legal-order.js'
+import { parseReleasePolicy } from '../../../src/release/rules/release-policy.js'
+import { sortShares } from '../../../src/release/rules/share-relay.js'
 import { Consortium, dayMs, hourMs, later, monday, open, refusal, releasePart } from '../../doubles/consortium.js'
 
 const house = new Consortium()

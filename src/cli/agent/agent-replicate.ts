@@ -1,0 +1,37 @@
+import { SystemEntropy } from '../../core/environment.js'
+import { FsArchiveTarget } from '../../store/fs-archive-target.js'
+import { ReplicateArchive } from '../../verify/replicate-archive.js'
+import { withService } from './agent-context.js'
+import { publishLog } from './agent-log.js'
+import { columns, type CommandContext, type CommandResult } from '../command.js'
+import { formatBytes, formatCount } from '../terminal.js'
+
+/** Copy the published archive into a folder. @throws EscrowError `NOT_FOUND`; `OBJECT_*`, `STORE_*` when no replica gives an object */
+export async function replicate(
+  context: CommandContext,
+  options: { readonly to: string; readonly agreement?: string },
+): Promise<CommandResult> {
+  return withService(context, async (app) => {
+    // What waits for its receipt would be an orphan in the copy.
+    await publishLog(app, context.signal)
+    const target = new FsArchiveTarget(options.to, new SystemEntropy())
+    const onObject = ({ objects, bytes }: { readonly objects: number; readonly bytes: number }) =>
+      context.progress({ phase: 'copying', done: objects, unit: 'objects', bytes })
+    const agreement = options.agreement ?? null
+    const done = await app.get(ReplicateArchive).run({ target, agreement, onObject }, context.signal)
+    const { objects, bytes, held, logSize } = done
+    const faults = done.faults.map(({ key, fault }) => ({
+      key,
+      replica: fault.replica,
+      code: fault.error.code,
+      message: fault.error.message,
+    }))
+    const lines = columns([
+      ['copied', `${formatCount(objects)} objects with ${formatBytes(bytes)}, each verified`],
+      ['there already', formatCount(held)],
+      ['log', `${formatCount(logSize)} leaves`],
+      ...faults.map(({ key, replica, message }): [string, string] => ['passed over', `replica ${replica}: ${key}: ${message}`]),
+    ])
+    return { json: { to: options.to, objects, bytes, held, logSize, faults }, lines: [`the archive is in ${options.to}`, ...lines] }
+  })
+}
