@@ -15,7 +15,8 @@ import { decryptFileKey } from './x25519.js'
  * decryption instead of encryption. The same mistake would have to be made twice to pass.
  */
 
-type SealSecrets = Pick<SealedHeader, 'fileKey' | 'ephemeralScalars' | 'recipients'>
+/** Without the header itself for those who never saw it: what a disclosure says. */
+type SealSecrets = Pick<SealedHeader, 'fileKey' | 'ephemeralScalars' | 'recipients'> & Partial<Pick<SealedHeader, 'header'>>
 
 /**
  * State that a header, as read back from the store, is the one sealed to exactly these recipients in this order.
@@ -36,6 +37,7 @@ export function checkSealedHeader(header: Uint8Array, secrets: SealSecrets): voi
   }
   const macKey = hkdf(secrets.fileKey, new Uint8Array(32), 'header')
   if (!hmac(macKey, parsed.macInput).equals(parsed.mac)) throw broken('the header has another MAC')
+  if (secrets.header !== undefined && !Buffer.from(secrets.header).equals(header)) throw broken('the header has other bytes')
 }
 
 function parseOwnHeader(header: Uint8Array): EnvelopeHeader {

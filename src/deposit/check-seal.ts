@@ -1,8 +1,22 @@
-import { EscrowError } from '../core/errors.js'
+import { EscrowError, isEscrowError } from '../core/errors.js'
+import { readBlockBytes } from '../core/limits.js'
 import { AsideDigester } from '../crypto/aside-digester.js'
 import type { StreamDigest } from '../crypto/digest.js'
 import { reopenSealed } from '../crypto/check-sealed-header.js'
 import type { SealedHeader } from '../crypto/seal-envelope.js'
+import type { ExpectedObject } from '../store/expected-object.js'
+import type { ObjectKey } from '../store/object-key.js'
+import type { ReplicaSet } from '../store/replica-set.js'
+import type { Placement } from '../store/replica.js'
+import { inBlocks } from './blocks.js'
+
+/** A sealed file that replicas hold. */
+export interface PlacedSeal {
+  readonly key: ObjectKey
+  readonly envelope: ExpectedObject
+  /** At least one replica holds it. */
+  readonly placement: Placement
+}
 
 /**
  * The check of the seal (DESIGN section 4, step 5): the sealed file, as it comes back from the store, opens to the bundle that was
@@ -23,7 +37,38 @@ export class SealCheck {
   ) {}
 
   /**
-   * Read an envelope back and compare. May be repeated, for example at another replica, until `forget`.
+   * Read an envelope back from a replica that holds it, and compare.
+   *
+   * The first replica is believed nothing and its ciphertext is not hashed: the header is compared byte for byte, every chunk is authentic under the
+   * file key and the nonce that came with it, which nobody else can make, and size and digest of the plaintext are those of the bundle. Cut and
+   * keystream follow from key, nonce and plaintext alone (c2sp.org/age, "Payload"), so bytes that open like this are the bytes that were sealed. That
+   * their recorded digests are right as well is for the fixity checks. On any fault every replica is read by those digests, part for part, which
+   * says what is wrong and where, and opens a good copy if there is one.
+   *
+   * @param onBytes - hears how much has been opened; begins anew after a fault.
+   * @throws EscrowError `SEAL_BROKEN`, `OBJECT_*`, `STORE_*`
+   */
+  async checkStored(
+    replicas: ReplicaSet,
+    { key, envelope, placement }: PlacedSeal,
+    onBytes?: (bytes: number) => void,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const only = placement.stored.map((stored) => stored.replica)
+    const { store } = replicas.named(only[0] ?? '')
+    try {
+      // Sockets give pieces that are too small for a thread that hashes.
+      await this.checkSeal(inBlocks(store.get(key, { transient: true }, signal), readBlockBytes), onBytes)
+      return
+    } catch (error) {
+      signal?.throwIfAborted()
+      if (!isEscrowError(error)) throw error
+    }
+    await this.checkSeal(replicas.readVerifiedStream(key, envelope, { only, transient: true }, signal), onBytes)
+  }
+
+  /**
+   * Open an envelope and compare. May be repeated, for example at another replica, until `forget`.
    *
    * @param readBack - the whole envelope as the store gives it now, not the file on scratch.
    * @throws EscrowError `SEAL_BROKEN`; faults of the store pass through.

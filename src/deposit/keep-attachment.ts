@@ -6,7 +6,7 @@ import type { Entropy } from '../core/environment.js'
 import { EscrowError } from '../core/errors.js'
 import { attachmentBytesMax, readBlockBytes, scratchBytesMin } from '../core/limits.js'
 import type { PartsDigest, StreamDigest } from '../crypto/digest.js'
-import { sealHeader, type SealedHeader } from '../crypto/seal-envelope.js'
+import { sealHeader } from '../crypto/seal-envelope.js'
 import type { AgreementId } from '../format/ids.js'
 import { objectKeys, type ObjectKey } from '../store/object-key.js'
 import type { ReplicaSet } from '../store/replica-set.js'
@@ -90,7 +90,7 @@ export async function keepAttachment(
     const key = objectKeys.attachment(agreement, source, digests.envelope.sha256)
     await tools.beforeComplete({ key, envelope: digests.envelope })
     const placement = await upload.complete(digests.envelope, key)
-    await checkPlaced({ key, digests, sealed, placement }, replicas, signal)
+    await new SealCheck(sealed, digests.bundle).checkStored(replicas, { key, envelope: digests.envelope, placement }, undefined, signal)
     const { sha256, sizeBytes } = digests.envelope
     return { key, sealed: { sha256, sizeBytes }, plain: digests.bundle, placement }
   } catch (error) {
@@ -128,18 +128,6 @@ async function sealTo(out: SealedFile, { bytes, expected }: AttachmentToKeep, si
   } finally {
     await out.close()
   }
-}
-
-/** One of the replicas is read back and opened with the file key of the moment. */
-async function checkPlaced(
-  file: { readonly key: ObjectKey; readonly digests: SealedFileDigests; readonly sealed: SealedHeader; readonly placement: Placement },
-  replicas: ReplicaSet,
-  signal?: AbortSignal,
-): Promise<void> {
-  const { envelope, bundle } = file.digests
-  const only = file.placement.stored.map((stored) => stored.replica)
-  const readBack = replicas.readVerifiedStream(file.key, envelope, { only, transient: true }, signal)
-  await new SealCheck(file.sealed, bundle).checkSeal(readBack)
 }
 
 function tooLarge(sizeBytesMax: number): EscrowError {

@@ -81,9 +81,8 @@ async function placeAndCheck(attempt: Attempt, { taken, upload }: ReadyAttempt, 
   const placement = await upload.complete(envelope)
   const check = new SealCheck(sealed, bundle)
   try {
-    const only = placement.stored.map((stored) => stored.replica)
-    const readBack = tools.replicas.readVerifiedStream(key, envelope, { only, transient: true }, signal)
-    await check.checkSeal(readBack, (bytes) => tools.onProgress?.({ phase: 'checking-seal', bytes, bytesTotal: bundle.sizeBytes }))
+    const onBytes = (bytes: number) => tools.onProgress?.({ phase: 'checking-seal', bytes, bytesTotal: bundle.sizeBytes })
+    await check.checkStored(tools.replicas, { key, envelope, placement }, onBytes, signal)
     return placement
   } finally {
     check.forget()

@@ -66,6 +66,14 @@ test('a header that was sealed to somebody else is found, although the payload o
   await expect(check.checkSeal(inChunks(bytes, 65_536))).rejects.toMatchObject({ code: 'SEAL_BROKEN' })
 })
 
+test('a header that says the same in other bytes than were written is found', async () => {
+  const { sealed, digests, bytes } = await seal(recipient)
+  const header = Uint8Array.from(sealed.header)
+  header[header.length - 2]! ^= 1
+  const check = new SealCheck({ ...sealed, header }, digests.bundle)
+  await expect(check.checkSeal(inChunks(bytes, 65_536))).rejects.toMatchObject({ code: 'SEAL_BROKEN' })
+})
+
 test('a payload that is authentic but not the bundle is found', async () => {
   const { sealed, bytes } = await seal(recipient, bundle.subarray(1))
   const { digests } = await seal(recipient)
