@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
 import { EscrowError, assert } from '../core/errors.js'
 import { envelopeChunkBytes as chunkBytes, readBlockBytes } from '../core/limits.js'
-import { BuffersInTurn } from './thread-memory.js'
+import { BuffersInTurn, giveBack } from './thread-memory.js'
 
 /**
  * The payload of an age v1 file (c2sp.org/age, "Payload"): a 16-byte nonce, then the STREAM construction over 64 KiB chunks with
@@ -38,7 +38,9 @@ class ChunkKey {
   seal(chunk: Uint8Array, out: Uint8Array, last: boolean): void {
     this.#nonce[11] = last ? 1 : 0
     const cipher = createCipheriv(algorithm, this.#key, this.#nonce, cipherOptions)
-    out.set(cipher.update(chunk))
+    const sealed = cipher.update(chunk)
+    out.set(sealed)
+    giveBack(sealed)
     cipher.final()
     out.set(cipher.getAuthTag(), chunk.byteLength)
     this.#advance()
@@ -56,6 +58,7 @@ class ChunkKey {
       return false
     }
     out.set(plain)
+    giveBack(plain)
     this.#advance()
     return true
   }
