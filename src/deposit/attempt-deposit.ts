@@ -13,6 +13,7 @@ import { initRepository } from '../git/scratch-repository.js'
 import { secondOpinion, type Opinion } from '../git/second-opinion.js'
 import { objectKeys } from '../store/object-key.js'
 import type { Attempt, AttemptResult, AttemptWork } from './attempt.js'
+import { both } from './blocks.js'
 import { collectAttachments, type CollectedAttachments } from './collect-attachments.js'
 import { checkFullPack, checkIncrementalPack, type CheckedPack, type NeedsFull } from './check-pack.js'
 import { CommitGraph } from './commit-graph.js'
@@ -86,8 +87,10 @@ async function run(attempt: Attempt, signal?: AbortSignal): Promise<AttemptResul
     if (checked.outcome === 'needs-full') return checked
     const complete = listing.pushed === true ? await completePush(attempt, checked, signal) : { attempt, checked }
     if ('outcome' in complete) return complete
-    const attachments = await collectAttachments(complete.attempt, scan.pointers, signal)
-    const description = await describe(complete.attempt, { taken, checked: complete.checked, attachments }, signal)
+    // HEAD's tree is read while git still lists every object for LFS pointers.
+    const collecting = collectAttachments(complete.attempt, scan.pointers, signal)
+    const describing = describe(complete.attempt, { taken, checked: complete.checked, attachments: collecting }, signal)
+    const [attachments, description] = await both(collecting, describing)
     const ready = { taken, description, attachments, knownObjects, upload, opinion: await opinion }
     return { outcome: 'prepared', deposit: await storeAttempt(complete.attempt, ready, signal) }
   } finally {
@@ -210,7 +213,7 @@ function notAsStated({ request, listing, refsDigest }: Attempt, { pack }: TakenP
 
 function describe(
   attempt: Attempt,
-  found: { taken: TakenPack; checked: CheckedPack; attachments: CollectedAttachments | null },
+  found: { taken: TakenPack; checked: CheckedPack; attachments: Promise<CollectedAttachments | null> },
   signal?: AbortSignal,
 ): Promise<Description> {
   const { request, tools, chain, listing, gitDir, folder, findings, space } = attempt

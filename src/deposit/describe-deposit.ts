@@ -30,8 +30,8 @@ export interface DescriptionSources {
   readonly chainInventory: Inventory | null
   /** Sizes to compare, when both deposits are full. */
   readonly full: { readonly bundleBytes: number; readonly beforeBytes: number } | null
-  /** What travels with the deposit beside git; null when nobody collected it. */
-  readonly attachments: CollectedAttachments | null
+  /** What travels with the deposit beside git, which may still be on its way; null when nobody collected it. */
+  readonly attachments: Promise<CollectedAttachments | null>
   /** Found before the pack was looked at. */
   readonly findings: readonly Finding[]
   readonly scratchOnDisk: boolean
@@ -67,7 +67,8 @@ export async function describeDeposit(sources: DescriptionSources, signal?: Abor
   const found = await inventoryFiles(source, chainInventory, signal)
   const submodules = await matchSubmodules(found.submodules, sources.superproject, sources.siblings)
   const files = { ...found, submodules }
-  ledger.addAll(withLfsFindings(fileFindings(files, sources.attachments?.listed), files, sources.attachments))
+  const attachments = await sources.attachments
+  ledger.addAll(withLfsFindings(fileFindings(files, attachments?.listed), files, attachments))
   return { refs, files, ledger }
 }
 

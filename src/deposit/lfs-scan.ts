@@ -1,5 +1,5 @@
 import { lfsListedMax, lfsPointerBytesMax } from '../core/limits.js'
-import { listBlobs, readObjects } from '../git/cat-file.js'
+import { listBlobs, readManyObjects } from '../git/cat-file.js'
 import { lfsPointerBytesMin, parseLfsPointer } from './lfs-pointer.js'
 
 /** Blobs that are read by one git: enough to make its start not count. */
@@ -15,9 +15,11 @@ const blobsAtOnce = 20_000
 export async function scanLfsPointers(gitDir: string, signal?: AbortSignal): Promise<ReadonlyMap<string, number>> {
   const found = new Map<string, number>()
   const read = async (oids: readonly string[]): Promise<void> => {
-    for await (const blob of readObjects(gitDir, oids, lfsPointerBytesMax, signal)) {
-      const pointer = blob === null ? null : parseLfsPointer(blob.body)
-      if (pointer !== null && found.size < lfsListedMax && !found.has(pointer.oid)) found.set(pointer.oid, pointer.sizeBytes)
+    for await (const some of readManyObjects(gitDir, oids, lfsPointerBytesMax, signal)) {
+      for (const blob of some) {
+        const pointer = blob === null ? null : parseLfsPointer(blob.body)
+        if (pointer !== null && found.size < lfsListedMax && !found.has(pointer.oid)) found.set(pointer.oid, pointer.sizeBytes)
+      }
     }
   }
   let waiting: string[] = []

@@ -4,7 +4,7 @@
 import { join } from 'node:path'
 import { isEscrowError } from '../core/errors.js'
 import { ancestryProofBytesMax, ancestryProofsMax, linkedObjectBytesMax } from '../core/limits.js'
-import { listObjects, readObjects } from '../git/cat-file.js'
+import { listCommits, readManyObjects } from '../git/cat-file.js'
 import type { GitRemote, ObjectFormat } from '../git/git-remote.js'
 import { indexPack } from '../git/index-pack.js'
 import { initRepository } from '../git/scratch-repository.js'
@@ -69,9 +69,10 @@ async function prove(move: RefMove, sources: ProofSources, signal?: AbortSignal)
 export async function readCommits(gitDir: string, objectFormat: ObjectFormat, signal?: AbortSignal): Promise<CommitGraph> {
   const graph = new CommitGraph()
   const oids: string[] = []
-  for await (const head of listObjects(gitDir, signal)) if (head.type === 'commit') oids.push(head.oid)
-  for await (const commit of readObjects(gitDir, oids, linkedObjectBytesMax, signal)) {
-    if (commit !== null) graph.add(commit.oid, parseCommit(commit.body, oidBytesOf(objectFormat)).parents)
+  for await (const some of listCommits(gitDir, signal)) oids.push(...some)
+  const oidBytes = oidBytesOf(objectFormat)
+  for await (const some of readManyObjects(gitDir, oids, linkedObjectBytesMax, signal)) {
+    for (const commit of some) if (commit !== null) graph.add(commit.oid, parseCommit(commit.body, oidBytes).parents)
   }
   return graph
 }

@@ -1,4 +1,5 @@
 // The last steps of an attempt: let the envelope become visible, read it back, and write the documents that name it.
+import { setImmediate as turn } from 'node:timers/promises'
 import { sealBytes } from '../crypto/seal-envelope.js'
 import { canonicalize } from '../format/canonical-json.js'
 import { checkListEdition } from '../format/check-list.js'
@@ -40,6 +41,8 @@ export async function storeAttempt(attempt: Attempt, ready: ReadyAttempt, signal
   const { tools, place, key, refsDigest, listing, request, takenAt } = attempt
   const { taken, description } = ready
   const inventory = sealInventory(attempt, ready)
+  const programs = toolsOf(ready, tools.version)
+  programs.catch(() => undefined)
   await tools.beforeComplete?.({ place, attempt: attempt.attempt, key, envelope: taken.envelope })
   const placement = await placeAndCheck(attempt, ready, signal)
   const knownObjects = await ready.knownObjects
@@ -62,7 +65,7 @@ export async function storeAttempt(attempt: Attempt, ready: ReadyAttempt, signal
     knownObjects: { key: knownObjects.key, ...expectedOf(knownObjects.bytes) },
     attachments: ready.attachments?.sealed ?? [],
     ledger: description.ledger,
-    tools: await toolsOf(ready, tools.version),
+    tools: await programs,
   })
   const findings = description.ledger.listed()
   return { place, attempt: attempt.attempt, manifest, envelope: { key, placement }, inventory, knownObjects, findings }
@@ -111,6 +114,9 @@ function sealInventory(attempt: Attempt, { description, attachments }: ReadyAtte
   return { key: objectKeys.inventory(place, attempt.attempt), bytes, plain }
 }
 
+/** Two milliseconds of HMACs. */
+const idsAtOnce = 1024
+
 /**
  * The known-objects file of a pack, from the index that git made of it.
  *
@@ -121,7 +127,13 @@ export async function listKnownObjects(attempt: Attempt, taken: TakenPack): Prom
   const oidBytes = oidBytesOf(listing.objectFormat)
   const bytes = await encodeKnownObjects(tools.knownObjectsKey, batches())
   async function* batches(): AsyncGenerator<Iterable<Uint8Array>> {
-    for await (const block of readObjectIds(taken.pack.indexPath, listing.objectFormat)) yield idsIn(block, oidBytes)
+    for await (const block of readObjectIds(taken.pack.indexPath, listing.objectFormat)) {
+      for (let at = 0; at < block.length; at += idsAtOnce * oidBytes) {
+        yield idsIn(block.subarray(at, at + idsAtOnce * oidBytes), oidBytes)
+        // Git looks for LFS pointers meanwhile, and waits as soon as nobody takes what it says.
+        await turn()
+      }
+    }
   }
   return { key: objectKeys.knownObjects(place, attempt.attempt), bytes }
 }

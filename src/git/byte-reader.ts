@@ -70,6 +70,13 @@ export class ByteReader {
     return null
   }
 
+  /** The next line without its line feed, if it lies within the first `bytesMax` bytes that have arrived; null otherwise. It stays where it is. */
+  peekLine(bytesMax: number): string | null {
+    const some = this.peek(bytesMax)
+    const end = some.indexOf(0x0a)
+    return end === -1 ? null : Buffer.from(some.buffer, some.byteOffset, end).toString('latin1')
+  }
+
   /** Everything that follows, in the chunks in which it comes. Nothing else may be read afterwards. */
   async *rest(): AsyncGenerator<Uint8Array, void, undefined> {
     if (this.available > 0) yield this.take(this.available)

@@ -62,6 +62,21 @@ export async function* listBlobs(
 }
 
 /**
+ * The ids of the commits of a repository, in the order of its packs, many at once. For their types alone git looks at a third of what it reads for sizes.
+ *
+ * @throws EscrowError `GIT_FAILED`, `GIT_MISSING`
+ */
+export async function* listCommits(gitDir: string, signal?: AbortSignal): AsyncGenerator<readonly string[]> {
+  const format = '--batch-check=%(objecttype) %(objectname)'
+  const run = startGit(['cat-file', format, '--batch-all-objects', '--unordered'], { gitDir }, signal)
+  run.stdin.end()
+  const read = async function* (bytes: ByteReader) {
+    for await (const lines of wholeLinesOf(bytes)) yield commitsIn(lines)
+  }
+  yield* reading(run, read, signal)
+}
+
+/**
  * Type and size of the named objects.
  *
  * @param oids - full ids; each may be missing from the repository.
@@ -94,17 +109,51 @@ export async function* readObjects(
   objectBytesMax = inventoryTreeBytesMax,
   signal?: AbortSignal,
 ): AsyncGenerator<ObjectContent | null> {
+  for await (const some of readManyObjects(gitDir, oids, objectBytesMax, signal)) yield* some
+}
+
+/**
+ * The same, as many answers at once as git has given: of hundred thousand objects none is waited for by itself.
+ *
+ * @returns answers in the order asked. Bodies are valid until the next ones are asked for.
+ * @throws EscrowError as `readObjects`
+ */
+export async function* readManyObjects(
+  gitDir: string,
+  oids: readonly string[],
+  objectBytesMax = inventoryTreeBytesMax,
+  signal?: AbortSignal,
+): AsyncGenerator<readonly (ObjectContent | null)[]> {
   if (oids.length === 0) return
   const run = startGit(['cat-file', '--batch', '--buffer'], { gitDir }, signal)
   feed(run, oids)
   const read = async function* (bytes: ByteReader) {
     for (let line = await readLine(bytes); line !== null; line = await readLine(bytes)) {
-      const head = parseHead(line)
-      if (head !== null && head.sizeBytes > objectBytesMax) throw tooLarge(head, objectBytesMax)
-      yield head === null ? null : { ...head, body: await readBody(bytes, head.sizeBytes) }
+      const head = readableHead(line, objectBytesMax)
+      const first = head === null ? null : { ...head, body: await readBody(bytes, head.sizeBytes) }
+      yield [first, ...arrivedObjects(bytes, objectBytesMax)]
     }
   }
   yield* reading(run, read, signal)
+}
+
+function readableHead(line: string, objectBytesMax: number): ObjectHead | null {
+  const head = parseHead(line)
+  if (head !== null && head.sizeBytes > objectBytesMax) throw tooLarge(head, objectBytesMax)
+  return head
+}
+
+/** The answers that lie there as a whole. */
+function arrivedObjects(bytes: ByteReader, objectBytesMax: number): readonly (ObjectContent | null)[] {
+  const objects: (ObjectContent | null)[] = []
+  for (let line = bytes.peekLine(lineBytesMax); line !== null; line = bytes.peekLine(lineBytesMax)) {
+    const head = readableHead(line, objectBytesMax)
+    const bodyBytes = head === null ? 0 : head.sizeBytes + 1
+    if (bytes.available < line.length + 1 + bodyBytes) break
+    bytes.take(line.length + 1)
+    objects.push(head === null ? null : { ...head, body: takeBody(bytes, head.sizeBytes) })
+  }
+  return objects
 }
 
 /** Whoever stops reading early ends the process too. */
@@ -192,11 +241,23 @@ function blobsIn(lines: Buffer, { atLeast, below }: { readonly atLeast: number; 
   return oids
 }
 
-/** Bytes of git's lines: `\n`, ` `, `0`, and the `b` that only `blob` begins with. */
+/** Ids of the lines `commit <id>`. */
+function commitsIn(lines: Buffer): readonly string[] {
+  const oids: string[] = []
+  for (let at = 0; at < lines.length;) {
+    const end = lines.indexOf(lineFeed, at)
+    if (lines[at] === firstOfCommit) oids.push(lines.toString('latin1', at + 'commit '.length, end))
+    at = end + 1
+  }
+  return oids
+}
+
+/** Bytes of git's lines: `\n`, ` `, `0`, and what only `blob` and only `commit` begin with. */
 const lineFeed = 0x0a
 const space = 0x20
 const digitZero = 0x30
 const firstOfBlob = 0x62
+const firstOfCommit = 0x63
 
 /** The next line of an answer; null at the end. @throws EscrowError `GIT_FAILED` for a longer one than git writes */
 export async function readLine(bytes: ByteReader): Promise<string | null> {
@@ -211,6 +272,10 @@ const longerLine = () => new EscrowError('GIT_FAILED', 'expected a line of git c
 export async function readBody(bytes: ByteReader, sizeBytes: number): Promise<Buffer> {
   if (!(await bytes.need(sizeBytes + 1)))
     throw new EscrowError('GIT_FAILED', `expected an object of ${sizeBytes} bytes from git, got ${bytes.available}`)
+  return takeBody(bytes, sizeBytes)
+}
+
+function takeBody(bytes: ByteReader, sizeBytes: number): Buffer {
   const body = bytes.take(sizeBytes)
   bytes.take(1)
   return Buffer.from(body.buffer, body.byteOffset, body.length)

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { listBlobs, listObjects, readObjects, statObjects } from '../../../src/git/cat-file.js'
+import { listBlobs, listCommits, listObjects, readManyObjects, readObjects, statObjects } from '../../../src/git/cat-file.js'
 import { addEveryKindOfRef, GitFixture } from '../../doubles/git-fixture.js'
 
 describe.each(['sha1', 'sha256'] as const)('objects of a %s repository', (objectFormat) => {
@@ -37,6 +37,35 @@ describe.each(['sha1', 'sha256'] as const)('objects of a %s repository', (object
     else await expect(read()).rejects.toMatchObject({ code: 'DEPOSIT_TOO_LARGE' })
   })
 
+  test('many at once are the same answers, whatever the pipe cuts in two', async () => {
+    const sizes = [0, 65_535, 65_536, 200_000]
+    const few = Array.from({ length: 3 }, (_, index) => fixture.writeRaw('blob', `small ${index}`))
+    const small = Array.from({ length: 2_000 }, (_, index) => few[index % few.length] ?? '')
+    const large = sizes.map((size) => fixture.writeRaw('blob', Buffer.alloc(size, 'm')))
+    const absent = '1'.repeat(objectFormat === 'sha1' ? 40 : 64)
+    const ids = [...large, ...small.slice(0, 1_000), absent, ...large, ...small]
+    const found: (string | null)[] = []
+    let turns = 0
+    for await (const some of readManyObjects(fixture.path, ids)) {
+      turns += 1
+      for (const object of some) {
+        if (object !== null && object.sizeBytes < 20) expect(object.body.toString()).toMatch(/^(?:m*|small \d+)$/)
+        if (object !== null) expect(object.body).toHaveLength(object.sizeBytes)
+        found.push(object === null ? null : object.oid)
+      }
+    }
+    expect(found).toEqual(ids.map((one) => (one === absent ? null : one)))
+    expect(turns).toBeLessThan(ids.length / 2)
+  })
+
+  test('one that is too large is refused among those that arrived with it', async () => {
+    const ids = [50, 100, 101].map((size) => fixture.writeRaw('blob', Buffer.alloc(size, 't')))
+    const read = async () => {
+      for await (const some of readManyObjects(fixture.path, ids, 100)) expect(some).not.toContain(undefined)
+    }
+    await expect(read()).rejects.toMatchObject({ code: 'DEPOSIT_TOO_LARGE' })
+  })
+
   test('types are told of what is there, by id', async () => {
     const absent = 'f'.repeat(objectFormat === 'sha1' ? 40 : 64)
     const heads = await statObjects(fixture.path, [id('main'), absent, id('plain-tree')])
@@ -51,6 +80,15 @@ describe.each(['sha1', 'sha256'] as const)('objects of a %s repository', (object
     for await (const object of listObjects(fixture.path)) listed.push(`${object.oid} ${object.type} ${object.sizeBytes}`)
     const expected = fixture.git(['cat-file', '--batch-all-objects', '--batch-check']).split('\n')
     expect(listed.sort()).toEqual(expected.sort())
+  })
+
+  test('commits are listed, and nothing else is', async () => {
+    const found: string[] = []
+    for await (const oids of listCommits(fixture.path)) found.push(...oids)
+    const expected: string[] = []
+    for await (const { oid, type } of listObjects(fixture.path)) if (type === 'commit') expected.push(oid)
+    expect(expected.length).toBeGreaterThan(1)
+    expect(found).toEqual(expected)
   })
 
   test('blobs are listed by size, and nothing else is', async () => {
