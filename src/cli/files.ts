@@ -16,7 +16,8 @@ const words: Readonly<Record<string, string>> = {
 /** Words for an error of the file system, without the stack of the runtime. */
 export function fileFault(path: string, error: unknown): EscrowError {
   const code = (error as NodeJS.ErrnoException).code ?? ''
-  return new EscrowError('FILE_UNREADABLE', `${path}: ${words[code] ?? (error as Error).message}`, { cause: error })
+  const stable = code === 'EEXIST' ? 'FILE_EXISTS' : 'FILE_UNREADABLE'
+  return new EscrowError(stable, `${path}: ${words[code] ?? (error as Error).message}`, { cause: error })
 }
 
 /**
@@ -40,7 +41,7 @@ export async function readNamedFile(path: string, sizeMax: number): Promise<Buff
  *
  * @param options.secret - readable by the owner alone.
  * @param options.replace - false: refuse to overwrite.
- * @throws EscrowError `FILE_UNREADABLE`
+ * @throws EscrowError `FILE_EXISTS`, `FILE_UNREADABLE`
  */
 export async function writeNamedFile(
   path: string,
@@ -61,7 +62,8 @@ export async function writeNamedFile(
     }
     await rename(fresh, path)
   } catch (error) {
-    await rm(fresh, { force: true })
+    // What cannot be removed either is not the fault that is told.
+    await rm(fresh, { force: true }).catch(() => undefined)
     throw fileFault(path, error)
   }
 }

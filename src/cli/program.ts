@@ -269,7 +269,8 @@ function addEveryonesCommands(program: Command, action: Action): void {
     .action(action(async () => (await import('./demo/demo.js')).demo))
 }
 
-function printError(terminal: Terminal, json: boolean, error: unknown): void {
+/** Say what went wrong, in words or as one line of JSON. */
+export function printError(terminal: Terminal, json: boolean, error: unknown): void {
   const code = isEscrowError(error) ? error.code : 'BUG'
   const message = error instanceof Error ? error.message : String(error)
   if (json) {

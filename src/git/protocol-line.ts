@@ -48,8 +48,14 @@ function decodeUtf8(bytes: Uint8Array): string {
   try {
     return utf8.decode(bytes)
   } catch (cause) {
-    throw new EscrowError('REF_NAME_INVALID', 'expected names in UTF-8, got other bytes', { cause })
+    throw new EscrowError('REF_NAME_INVALID', `expected names in UTF-8, got "${escaped(bytes)}"`, { cause })
   }
+}
+
+/** The beginning of a line as a person can find it again at the remote: what is not printable ASCII as `\xe9`. */
+function escaped(bytes: Uint8Array): string {
+  const text = Buffer.from(bytes.subarray(0, 200)).toString('latin1')
+  return text.replaceAll(/[^ -~]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16).padStart(2, '0')}`)
 }
 
 /** Git's object ids of a format: exactly 40 or 64 lower-case hex digits. */

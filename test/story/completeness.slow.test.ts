@@ -83,7 +83,7 @@ test('the page for people is a file of its own', async () => {
   expect(page).toMatch(/^<!doctype html>/)
   expect(page).toContain('package.json')
   expect((await home.run('completeness', '--source', 'product', ...asParty('partner'), '--format', 'html', '--out', out)).err).toContain(
-    'FILE_UNREADABLE',
+    'FILE_EXISTS',
   )
 })
 

@@ -46,7 +46,7 @@ export interface SshKeyChoice {
  * Make the keys of a party: an age identity, an Ed25519 signing key, a secret for known objects, and the public card that others pin.
  *
  * @param ssh - sign with this SSH key instead; then no signing key is made.
- * @throws EscrowError `FILE_UNREADABLE` when there are keys already: keys are never overwritten; `KEY_INVALID` for an SSH key of another type
+ * @throws EscrowError `FILE_EXISTS` when there are keys already: keys are never overwritten; `KEY_INVALID` for an SSH key of another type
  */
 export async function createPartyFolder(
   path: string,

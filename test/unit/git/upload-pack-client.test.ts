@@ -119,8 +119,11 @@ test.each([
 })
 
 test('a name that is not UTF-8 is refused', async () => {
-  const line = Buffer.concat([Buffer.from(`003f${a} refs/heads/caf`), Buffer.from([0xe9]), Buffer.from('..0000')])
-  await expect(readRefListing(new PacketReader(inChunks(line, 9)), 'sha1')).rejects.toMatchObject({ code: 'REF_NAME_INVALID' })
+  const line = Buffer.concat([Buffer.from(`003e${a} refs/heads/caf`), Buffer.from([0xe9]), Buffer.from('..0000')])
+  await expect(readRefListing(new PacketReader(inChunks(line, 9)), 'sha1')).rejects.toMatchObject({
+    code: 'REF_NAME_INVALID',
+    message: `expected names in UTF-8, got "${a} refs/heads/caf\\xe9.."`,
+  })
 })
 
 test('the pack is band 1, whatever sections come before it', async () => {

@@ -32,6 +32,8 @@ export async function dealVault(
   const cards = await Promise.all(options.custodian.map((path) => readPartyCard(path)))
   if (new Set(cards.map((card) => card.party)).size !== cards.length)
     throw new EscrowError('ARGUMENT_INVALID', 'expected each custodian once')
+  const other = cards.find((card) => card.role !== 'custodian')
+  if (other !== undefined) throw new EscrowError('ARGUMENT_INVALID', `expected cards of custodians, got ${other.party}, a ${other.role}`)
   await freshFolder(folder)
   const epochs: VaultEpoch[] = []
   for (const epoch of [options.epoch, options.epoch + 1]) epochs.push(await dealOne(folder, { epoch, threshold: options.threshold, cards }))
