@@ -26,6 +26,11 @@ export type RowOutcome =
   | { readonly outcome: 'measured'; readonly ratios: readonly Ratio[]; readonly measured: readonly Measured[]; readonly bound: string }
   | { readonly outcome: 'skipped'; readonly why: string }
 
+/** Without the repository of the table as files. */
+export const noRemote: RowOutcome = { outcome: 'skipped', why: 'the remote is not on this machine' }
+/** Without the program that makes throw-away databases. */
+export const noPostgres: RowOutcome = { outcome: 'skipped', why: 'PostgreSQL is not installed' }
+
 /** One row of the table. */
 export interface BenchRow {
   readonly name: string

@@ -1,5 +1,5 @@
 // Row 8: finding and taking what is due among 100,000 sources.
-import type { BenchRow } from './bench-row.js'
+import { noPostgres, type BenchRow } from './bench-row.js'
 import { SystemClock, monotonicMs } from '../src/core/environment.js'
 import { dueSweepMax } from '../src/core/job-limits.js'
 import { PostgresDatabase } from '../src/db/postgres-database.js'
@@ -18,7 +18,7 @@ export const row: BenchRow = {
   title: `due sweep over ${sources.toLocaleString('en')} sources`,
   async run(bench) {
     const databaseUrl = await postgres(bench)
-    if (databaseUrl === null) return { outcome: 'skipped', why: 'PostgreSQL is not installed' }
+    if (databaseUrl === null) return noPostgres
     bench.say('due sweep')
     await measure(['psql', '--quiet', databaseUrl, '-c', 'create database due_sweep'])
     const url = databaseUrl.replace(/\/[^/]*$/, '/due_sweep')

@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Bench } from './bench.js'
-import type { BenchRow, Ratio } from './bench-row.js'
+import { noPostgres, type BenchRow, type Ratio } from './bench-row.js'
 import type { Loaded, LoadWish } from './child/http-load.js'
 import { BenchHome } from './home.js'
 import { measure, measureChild, type Cost } from './measure.js'
@@ -24,7 +24,7 @@ export const row: BenchRow = {
   title: `reads over HTTP with ${clients} clients`,
   async run(bench) {
     const databaseUrl = await postgres(bench)
-    if (databaseUrl === null) return { outcome: 'skipped', why: 'PostgreSQL is not installed' }
+    if (databaseUrl === null) return noPostgres
     bench.say('reads over HTTP')
     const home = await prepared(bench, databaseUrl)
     const one = await measured(home, 1)

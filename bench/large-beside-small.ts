@@ -3,7 +3,7 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Bench } from './bench.js'
-import type { Measured, RowOutcome } from './bench-row.js'
+import { noPostgres, type Measured, type RowOutcome } from './bench-row.js'
 import type { Cost } from './measure.js'
 import { makeSyntheticRemote } from './synthetic-remote.js'
 import { freshDatabase } from './tools.js'
@@ -35,7 +35,7 @@ export async function largeBesideSmall(
   for (const [size, sizeMiB] of [['small', smallMiB] as const, ['large', largeMiB] as const]) {
     bench.say(`${what.name}: a repository of ${sizeMiB} MiB`)
     const postgresUrl = await freshDatabase(bench, `${what.name}_${size}`)
-    if (postgresUrl === null) return { outcome: 'skipped', why: 'PostgreSQL is not installed' }
+    if (postgresUrl === null) return noPostgres
     const folder = await bench.folder('sized')
     const repository = join(folder, 'repository.git')
     await makeSyntheticRemote(repository, sizeMiB)

@@ -2,7 +2,7 @@
 import { rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { Bench } from './bench.js'
-import type { BenchRow } from './bench-row.js'
+import { noPostgres, noRemote, type BenchRow } from './bench-row.js'
 import { measuredOf, medianRatio } from './first-deposit.js'
 import { BenchHome } from './home.js'
 import { largeBesideSmall, largeMiB, smallMiB } from './large-beside-small.js'
@@ -56,13 +56,13 @@ export const gitPush: BenchRow = {
   title: 'git push --mirror to the service ÷ the same to a bare repository behind git http-backend',
   async run(bench) {
     const repository = bench.remotePath
-    if (repository === null) return { outcome: 'skipped', why: 'the remote is not on this machine' }
+    if (repository === null) return noRemote
     const [theirs, ours, peaks]: [Cost[], Cost[], number[]] = [[], [], []]
     for (let round = 1; round <= bench.rounds; round += 1) {
       bench.say(`git push, round ${round} of ${bench.rounds}`)
       theirs.push(await pushToGit(bench, repository))
       const postgresUrl = await freshDatabase(bench, `git_push_${round}`)
-      if (postgresUrl === null) return { outcome: 'skipped', why: 'PostgreSQL is not installed' }
+      if (postgresUrl === null) return noPostgres
       await withService(bench, postgresUrl, async ({ home, tokenFile, served }) => {
         ours.push(await push(repository, await home.pushAddress(served.url, tokenFile), () => served.cpuMs()))
         peaks.push(await served.peakRssBytes())

@@ -6,7 +6,7 @@ import { SystemEntropy } from '../src/core/environment.js'
 import { encodeIdentity, identityToRecipient } from '../src/crypto/recipient.js'
 import { demotableFsckIds, strictOption } from '../src/git/fsck-ids.js'
 import type { Bench } from './bench.js'
-import type { BenchRow, Measured, Ratio } from './bench-row.js'
+import { noPostgres, noRemote, type BenchRow, type Measured, type Ratio } from './bench-row.js'
 import { measuredOf, medianRatio } from './first-deposit.js'
 import type { EscrowCost } from './home.js'
 import { measure, type Cost } from './measure.js'
@@ -49,7 +49,7 @@ export const row: BenchRow = {
   title: 'escrow deposit --sealed --url ÷ (git bundle create | age, then curl)',
   async run(bench) {
     const repository = bench.remotePath
-    if (repository === null) return { outcome: 'skipped', why: 'the remote is not on this machine' }
+    if (repository === null) return noRemote
     for (const program of ['age', 'curl']) {
       if (!(await installed(program, '--version'))) return { outcome: 'skipped', why: `${program} is not installed` }
     }
@@ -58,7 +58,7 @@ export const row: BenchRow = {
     for (let round = 1; round <= bench.rounds; round += 1) {
       bench.say(`sealed push, round ${round} of ${bench.rounds}`)
       const [first, second] = [await freshDatabase(bench, `copied_${round}`), await freshDatabase(bench, `strict_${round}`)]
-      if (first === null || second === null) return { outcome: 'skipped', why: 'PostgreSQL is not installed' }
+      if (first === null || second === null) return noPostgres
       plain.push(await bundleByHand(bench, byHand, repository))
       copied.push(await sealOnce(bench, { repository, postgresUrl: first }, '--no-fsck'))
       checked.push(await bundleByHand(bench, checkedByHand, repository))

@@ -132,6 +132,12 @@ export class EscrowHome {
     return ['open', '--as', this.party('partner'), '--agreement', this.agreement, '--from', from, '--source', source]
   }
 
+  /** A command line with which the vendor seals its repository; where it goes is left out. */
+  sealing(repository: string, source = 'product'): readonly string[] {
+    const whose = ['--as', this.party('vendor'), '--agreement', this.agreement, '--source', source, '--state', this.at('state')]
+    return ['deposit', repository, '--sealed', ...whose]
+  }
+
   /** The objects of a replica. */
   objects(replica: 'a' | 'b'): string {
     return join(this.home, 'replicas', replica, 'objects')

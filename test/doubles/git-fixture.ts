@@ -20,6 +20,13 @@ export class GitFixture {
     })
   }
 
+  /** A repository that `addEveryKindOfRef` has filled. */
+  static withEveryKindOfRef(): GitFixture {
+    const made = new GitFixture()
+    addEveryKindOfRef(made)
+    return made
+  }
+
   /** Run git in the repository; returns stdout without its last line feed. */
   git(args: readonly string[], input: string | Uint8Array = ''): string {
     const output = execFileSync('git', ['--git-dir', this.path, ...args], {

@@ -4,13 +4,12 @@ import { randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { Agent, get } from 'node:http'
 import { join } from 'node:path'
-import { Redis } from 'ioredis'
-import { Client } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { BuiltEscrow, type RunningEscrow } from '../doubles/built-escrow.js'
 import { EscrowHome } from '../doubles/escrow-home.js'
 import { GitFixture } from '../doubles/git-fixture.js'
 import { serviceAddress } from '../services/addresses.js'
+import { databaseUrl, emptyRedis, onServer, serverConfiguration } from '../services/on-servers.js'
 
 const names = ['one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight']
 const databaseName = `escrow_fleet_${randomBytes(5).toString('hex')}`
@@ -21,18 +20,9 @@ let repository: GitFixture
 let home: EscrowHome
 let token: string
 
-async function onServer(statement: string): Promise<void> {
-  const client = new Client({ connectionString: serviceAddress('postgres') })
-  await client.connect()
-  await client.query(statement)
-  await client.end()
-}
-
 /** Folders for replicas: what is tried here is who works, not where it is stored. One deposit at a time, so that both workers get some. */
 function configuration(folder: string): string {
   for (const name of ['a', 'b']) mkdirSync(join(folder, 'replicas', name), { recursive: true })
-  const url = new URL(serviceAddress('postgres'))
-  url.pathname = `/${databaseName}`
   const secret = (name: string, text: string) => {
     writeFileSync(join(folder, name), text, { mode: 0o600 })
     return join(folder, name)
@@ -44,28 +34,12 @@ function configuration(folder: string): string {
     '    country: CH',
     '    control: CH',
   ]
-  return [
-    'origin: test.example/1',
-    'database:',
-    '  kind: postgres',
-    `  urlFile: ${secret('database', url.href)}`,
-    'queue:',
-    '  kind: redis',
-    `  urlFile: ${secret('redis', serviceAddress('redis'))}`,
-    'replicas:',
-    ...replica('a'),
-    ...replica('b'),
-    'jobs:',
-    '  depositsAtOnce: 1',
-    'remotes:',
-    '  allowLocalPaths: true',
-    'log:',
-    '  witnessQuorum: 0',
-    'jurisdiction:',
-    '  storeCountries: [CH]',
-    '  storeControlExcluded: [US]',
-    '',
-  ].join('\n')
+  return serverConfiguration({
+    databaseUrlFile: secret('database', databaseUrl(databaseName)),
+    redisUrlFile: secret('redis', serviceAddress('redis')),
+    replicas: [...replica('a'), ...replica('b')],
+    more: ['jobs:', '  depositsAtOnce: 1'],
+  })
 }
 
 beforeAll(async () => {
@@ -73,13 +47,10 @@ beforeAll(async () => {
   repository = new GitFixture()
   repository.addCommits('refs/heads/main', 2)
   await onServer(`create database ${databaseName}`)
-  const redis = new Redis(serviceAddress('redis'))
-  await redis.flushall()
-  await redis.quit()
+  await emptyRedis()
   const sources = names.flatMap((name) => [`  - source: ${name}`, `    url: ${repository.path}`, '    everyHours: 24'])
   home = await EscrowHome.make(sources, { configuration })
-  await home.must('token', 'create', join(home.party('partner'), 'party.json'), '--out', home.at('token'))
-  token = readFileSync(home.at('token'), 'utf8').trim()
+  token = readFileSync(await home.token('partner'), 'utf8').trim()
 }, 300_000)
 afterAll(async () => {
   await Promise.all(running.map((one) => one.end('SIGKILL')))

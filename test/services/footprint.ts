@@ -6,9 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { Redis } from 'ioredis'
 import { Client as S3Client } from 'minio'
-import { Client } from 'pg'
 import { parseConfig } from '../../config/load.js'
 import type { ReplicaConfig } from '../../config/schema.js'
 import { makeReplicas } from '../../src/adapters.module.js'
@@ -16,6 +14,7 @@ import { PostgresDatabase } from '../../src/db/postgres-database.js'
 import { postgresQueue, redisQueue, type QueueConnection } from '../../src/jobs/queue-connection.js'
 import { TcpGate } from '../doubles/tcp-gate.js'
 import { serviceAddress } from './addresses.js'
+import { databaseUrl, emptyRedis, onServer, serverConfiguration } from './on-servers.js'
 
 export const footprints = {
   'PGlite and folders': { servers: false, redis: false },
@@ -67,24 +66,11 @@ export class Footprint {
 
   /** The text of `escrow.yaml` for the servers. */
   get configuration(): string {
-    return [
-      'origin: test.example/1',
-      'database:',
-      '  kind: postgres',
-      `  urlFile: ${this.secret('database', this.databaseUrl)}`,
-      ...(this.redis ? ['queue:', '  kind: redis', `  urlFile: ${this.secret('redis', serviceAddress('redis'))}`] : []),
-      'replicas:',
-      ...this.replicaLines('a'),
-      ...this.replicaLines('b'),
-      'remotes:',
-      '  allowLocalPaths: true',
-      'log:',
-      '  witnessQuorum: 0',
-      'jurisdiction:',
-      '  storeCountries: [CH]',
-      '  storeControlExcluded: [US]',
-      '',
-    ].join('\n')
+    return serverConfiguration({
+      databaseUrlFile: this.secret('database', this.databaseUrl),
+      redisUrlFile: this.redis ? this.secret('redis', serviceAddress('redis')) : null,
+      replicas: [...this.replicaLines('a'), ...this.replicaLines('b')],
+    })
   }
 
   /** The stores, with buckets made for them; a fixture without servers makes its own. */
@@ -106,9 +92,7 @@ export class Footprint {
 
   /** Lose everything that Redis holds. */
   async emptyRedis(): Promise<void> {
-    const redis = new Redis(serviceAddress('redis'))
-    await redis.flushall()
-    await redis.quit()
+    await emptyRedis()
   }
 
   /** Throw everybody out of the present database. */
@@ -183,9 +167,7 @@ export class Footprint {
   }
 
   private get databaseUrl(): string {
-    const url = new URL(serviceAddress('postgres'))
-    url.pathname = `/${this.databaseName()}`
-    return url.href
+    return databaseUrl(this.databaseName())
   }
 
   private secret(name: string, text: string): string {
@@ -200,14 +182,4 @@ function keysOf(name: 'a' | 'b'): { readonly accessKey: string; readonly secretK
   const { ESCROW_TEST_S3_OTHER_ACCESS_KEY: accessKey, ESCROW_TEST_S3_OTHER_SECRET_KEY: secretKey } = process.env
   if (name === 'b' && accessKey !== undefined && secretKey !== undefined) return { accessKey, secretKey }
   return { accessKey: serviceAddress('s3AccessKey'), secretKey: serviceAddress('s3SecretKey') }
-}
-
-async function onServer(statement: string): Promise<void> {
-  const client = new Client({ connectionString: serviceAddress('postgres') })
-  await client.connect()
-  try {
-    await client.query(statement)
-  } finally {
-    await client.end()
-  }
 }

@@ -1,11 +1,11 @@
 // What a soak stands on: nothing but npm packages, or the servers that the environment names.
 import { randomBytes } from 'node:crypto'
 import { Redis } from 'ioredis'
-import { Client } from 'pg'
 import type { Database } from '../../src/db/database.js'
 import { PostgresDatabase } from '../../src/db/postgres-database.js'
 import { postgresQueue, redisQueue, type QueueConnection } from '../../src/jobs/queue-connection.js'
 import { freshDatabase, type TestDatabase } from '../doubles/test-database.js'
+import { onServer } from '../services/on-servers.js'
 
 /** Database and queue, and what can be done to them from outside. */
 export interface Footing {
@@ -35,7 +35,7 @@ export async function openFooting(): Promise<Footing> {
 async function withServers(postgres: string, redis: string | undefined): Promise<Footing> {
   const name = `escrow_soak_${randomBytes(5).toString('hex')}`
   const url = new URL(postgres)
-  await onServer(postgres, `create database ${name}`)
+  await onServer(`create database ${name}`, postgres)
   url.pathname = `/${name}`
   const database = await PostgresDatabase.open({ url: url.href, poolMax: 8 })
   const client = redis === undefined ? null : new Redis(redis)
@@ -44,12 +44,12 @@ async function withServers(postgres: string, redis: string | undefined): Promise
     words: `PostgreSQL, ${client === null ? '' : 'Redis '}and folders`,
     database: keptOpen(database),
     openQueue: () => (redis === undefined ? postgresQueue(url.href) : Promise.resolve(redisQueue(redis))),
-    cutDatabase: () => onServer(postgres, `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}'`),
+    cutDatabase: () => onServer(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}'`, postgres),
     ...(client === null ? {} : { emptyQueue: async () => void (await client.flushall()) }),
     close: async () => {
       await database.close()
       await client?.quit()
-      await onServer(postgres, `drop database if exists ${name} with (force)`)
+      await onServer(`drop database if exists ${name} with (force)`, postgres)
     },
   }
 }
@@ -62,11 +62,4 @@ function keptOpen(database: Database): Database {
     transaction: (run) => database.transaction(run),
     close: async () => undefined,
   }
-}
-
-async function onServer(connectionString: string, statement: string): Promise<void> {
-  const client = new Client({ connectionString })
-  await client.connect()
-  await client.query(statement)
-  await client.end()
 }

@@ -95,8 +95,7 @@ test('without keys only the operator asks, and of one place at a time', async ()
 })
 
 test('in sealed mode the depositor matches submodules by the annex, and the operator sees levels and counts alone', async () => {
-  const how = ['--sealed', '--as', home.party('vendor'), '--agreement', home.agreement, '--source', 'sealed', '--state', home.at('state')]
-  await home.must('deposit', product.path, ...how, '--out', home.at('out'), '--annex', home.at('agreement', 'annex.age'))
+  await home.must(...home.sealing(product.path, 'sealed'), '--out', home.at('out'), '--annex', home.at('agreement', 'annex.age'))
   await home.must('receive', home.at('out'))
   await home.must('log')
   const own = await home.json<Completeness>('completeness', '--source', 'sealed', ...asParty('vendor'))

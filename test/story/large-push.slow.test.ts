@@ -3,11 +3,10 @@
 import { spawn } from 'node:child_process'
 import { createCipheriv, createHash, type Hash } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync, statSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, statfsSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { openAgreement } from '../../src/format/signed-agreement.js'
 import { EscrowHome } from '../doubles/escrow-home.js'
 import { gitEnvironment } from '../doubles/git-fixture.js'
 import { run } from '../doubles/push-client.js'
@@ -29,17 +28,7 @@ describe.runIf(bavail * bsize >= roomBytes)('where a disk has room for 12 GiB', 
     repository = join(folder, 'product.git')
     pushed = await makeRepository()
     home = await EscrowHome.make(['  - source: product', '    mode: push'])
-    await home.must(
-      'token',
-      'create',
-      join(home.party('vendor'), 'party.json'),
-      '--label',
-      'ci',
-      '--days',
-      '30',
-      '--out',
-      home.at('ci.token'),
-    )
+    await home.token()
   }, 600_000)
   afterAll(async () => {
     await home.remove()
@@ -47,10 +36,8 @@ describe.runIf(bavail * bsize >= roomBytes)('where a disk has room for 12 GiB', 
   })
 
   test('a push of more than 2 GiB is one deposit, and is restored', async () => {
-    const { agreement } = openAgreement(readFileSync(home.agreement)).body
     await serving(home.home, async (url) => {
-      const token = readFileSync(home.at('ci.token'), 'utf8').trim()
-      const to = `${url.replace('//', `//ci:${token}@`)}/git/${agreement}/product.git`
+      const to = home.pushAddress(url)
       const ran = await run('git', ['--git-dir', repository, 'push', '--mirror', to], gitEnvironment)
       expect([ran.exitCode, /deposit 1 \(full\).*: 1 refs, 4 objects, 2048\.\d MiB/.test(ran.text)], ran.text).toEqual([0, true])
       const again = await run('git', ['--git-dir', repository, 'push', '--mirror', to], gitEnvironment)

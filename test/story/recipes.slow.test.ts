@@ -21,18 +21,7 @@ beforeAll(async () => {
   built = BuiltEscrow.build()
   vendor.addCommits('refs/heads/main', 2)
   home = await EscrowHome.make(['  - source: product', '    mode: push'])
-  await home.must(
-    'token',
-    'create',
-    join(home.party('vendor'), 'party.json'),
-    '--label',
-    'ci',
-    '--days',
-    '30',
-    '--out',
-    home.at('ci.token'),
-  )
-  token = readFileSync(home.at('ci.token'), 'utf8').trim()
+  token = readFileSync(await home.token(), 'utf8').trim()
   mkdirSync(home.at('bin'))
   writeFileSync(home.at('bin', 'escrow'), `#!/bin/sh\nexec "${process.execPath}" "${built.dist}/src/cli/main.js" "$@"\n`)
   chmodSync(home.at('bin', 'escrow'), 0o755)

@@ -53,10 +53,7 @@ const attaching = () => [
   '--attach',
   `build-secrets:the compartment=${home.at('release-key.pem')}`,
 ]
-const sealing = (...more: readonly string[]) => {
-  const how = ['--sealed', '--as', home.party('vendor'), '--agreement', home.agreement, '--source', 'product', '--state', home.at('state')]
-  return home.run('--json', 'deposit', vendor.path, ...how, ...more)
-}
+const sealing = (...more: readonly string[]) => home.run('--json', ...home.sealing(vendor.path), ...more)
 const send = async (url: string, ...more: readonly string[]): Promise<Sealed> => {
   const ran = await sealing('--url', url, '--token-file', home.at('vendor.token'), ...more)
   expect(ran.exitCode, ran.err).toBe(0)

@@ -4,15 +4,13 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openOwnBytes } from '../../src/crypto/open-own-bytes.js'
 import { openPartyFolder } from '../../src/cli/party/party-folder.js'
 import { EscrowHome } from '../doubles/escrow-home.js'
-import { addEveryKindOfRef, GitFixture } from '../doubles/git-fixture.js'
+import { GitFixture } from '../doubles/git-fixture.js'
 import { describeRepository } from '../doubles/test-archive.js'
 
 /** One sealed source; the tests are one story, in order. */
-let fixture: GitFixture
+const fixture = GitFixture.withEveryKindOfRef()
 let home: EscrowHome
 beforeAll(async () => {
-  fixture = new GitFixture()
-  addEveryKindOfRef(fixture)
   home = await EscrowHome.make(['  - source: product', '    mode: sealed'])
 }, 120_000)
 afterAll(async () => {
@@ -20,10 +18,8 @@ afterAll(async () => {
   fixture.remove()
 })
 
-const seal = (out: string, ...options: readonly string[]) => {
-  const how = ['--sealed', '--as', home.party('vendor'), '--agreement', home.agreement, '--source', 'product']
-  return home.run('--json', 'deposit', fixture.path, ...how, '--state', home.at('state'), '--out', home.at(out), ...options)
-}
+const seal = (out: string, ...options: readonly string[]) =>
+  home.run('--json', ...home.sealing(fixture.path), '--out', home.at(out), ...options)
 interface Sealed {
   readonly outcome: string
   readonly sequence: number

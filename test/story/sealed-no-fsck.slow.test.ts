@@ -6,14 +6,13 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Completeness } from '../../src/format/completeness.js'
 import type { Manifest } from '../../src/format/manifest.js'
 import { EscrowHome } from '../doubles/escrow-home.js'
-import { addEveryKindOfRef, GitFixture } from '../doubles/git-fixture.js'
+import { GitFixture } from '../doubles/git-fixture.js'
 import { describeRepository } from '../doubles/test-archive.js'
 
 /** One sealed source; the tests are one story, in order. */
-const vendor = new GitFixture()
+const vendor = GitFixture.withEveryKindOfRef()
 let home: EscrowHome
 beforeAll(async () => {
-  addEveryKindOfRef(vendor)
   home = await EscrowHome.make(['  - source: product', '    mode: sealed'])
 }, 120_000)
 afterAll(async () => {
@@ -24,8 +23,7 @@ afterAll(async () => {
 let runs = 0
 async function seal(...options: readonly string[]) {
   const out = home.at(`out-${(runs += 1)}`)
-  const how = ['--sealed', '--as', home.party('vendor'), '--agreement', home.agreement, '--source', 'product']
-  const ran = await home.run('--json', 'deposit', vendor.path, ...how, '--state', home.at('state'), '--out', out, ...options)
+  const ran = await home.run('--json', ...home.sealing(vendor.path), '--out', out, ...options)
   return { ...ran, out, said: ran.out }
 }
 /** Seal, and let the operator receive it. @returns findings of what is trusted, as the manifest has them, and as the depositor reads them. */
@@ -57,22 +55,8 @@ async function open(name: string) {
 }
 
 test('a deposit that git did not look at again says so to depositor and beneficiary, and comes no further than L0', async () => {
-  const { exitCode, err } = await home.run(
-    'deposit',
-    'https://forge.example/product.git',
-    '--no-fsck',
-    '--sealed',
-    '--as',
-    home.party('vendor'),
-    '--agreement',
-    home.agreement,
-    '--source',
-    'product',
-    '--state',
-    home.at('state'),
-    '--out',
-    home.at('never'),
-  )
+  const remote = home.sealing('https://forge.example/product.git')
+  const { exitCode, err } = await home.run(...remote, '--no-fsck', '--out', home.at('never'))
   expect([exitCode, err]).toEqual([2, expect.stringContaining('expected a repository on this machine with --no-fsck')])
   vendor.writeRaw('commit', 'not one')
   const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${'a'.repeat(64)}\nsize 5\n`

@@ -5,17 +5,16 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openAgreement } from '../../src/format/signed-agreement.js'
 import { EscrowHome } from '../doubles/escrow-home.js'
-import { addEveryKindOfRef, GitFixture } from '../doubles/git-fixture.js'
+import { GitFixture } from '../doubles/git-fixture.js'
 import { runGit } from '../doubles/push-client.js'
 import { serving } from '../doubles/serving.js'
 import { describeRepository } from '../doubles/test-archive.js'
 
-const vendor = new GitFixture()
+const vendor = GitFixture.withEveryKindOfRef()
 let home: EscrowHome
 let agreement = ''
 let token = ''
 beforeAll(async () => {
-  addEveryKindOfRef(vendor)
   home = await EscrowHome.make(['  - source: product', '    mode: sealed', '  - source: pushed', '    mode: push'])
   agreement = openAgreement(readFileSync(home.agreement)).body.agreement
   token = await home.token()
@@ -27,20 +26,14 @@ afterAll(async () => {
 })
 
 const send = (url: string, ...options: readonly string[]) =>
-  home.run('--json', ...sealing(), '--url', url, ...(options.includes('--token-file') ? [] : ['--token-file', token]), ...options)
-const sealing = (): readonly string[] => [
-  'deposit',
-  vendor.path,
-  '--sealed',
-  '--as',
-  home.party('vendor'),
-  '--agreement',
-  home.agreement,
-  '--source',
-  'product',
-  '--state',
-  home.at('state'),
-]
+  home.run(
+    '--json',
+    ...home.sealing(vendor.path),
+    '--url',
+    url,
+    ...(options.includes('--token-file') ? [] : ['--token-file', token]),
+    ...options,
+  )
 interface Sent {
   readonly outcome: string
   readonly sequence: number
