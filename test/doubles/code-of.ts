@@ -1,4 +1,4 @@
-import { isEscrowError } from '../../src/core/errors.js'
+import { EscrowError, isEscrowError } from '../../src/core/errors.js'
 
 /** What becomes of it: the code of the `EscrowError` that is thrown, `accepted`, or words about whatever else is thrown. */
 export function codeOf(run: () => unknown): string {
@@ -7,5 +7,16 @@ export function codeOf(run: () => unknown): string {
     return 'accepted'
   } catch (error) {
     return isEscrowError(error) ? error.code : `not ours: ${String(error)}`
+  }
+}
+
+/** The code with which an action is refused; null when it is not. */
+export function refusal(action: () => unknown): string | null {
+  try {
+    action()
+    return null
+  } catch (error) {
+    if (error instanceof EscrowError) return error.code
+    throw error
   }
 }

@@ -11,7 +11,9 @@ import { SweepReleases } from '../../src/release/sweep/sweep-releases.js'
 import { GitFixture } from './git-fixture.js'
 import { HttpCaller } from './http-caller.js'
 import { insolvency, type Matter, type StatementName } from './statement-matter.js'
-import { dayMs, ServiceFixture, type AgreedUpon, type ServiceWish, type SourceWish, type TermsWish } from './service-fixture.js'
+import { ServiceFixture, type AgreedUpon, type ServiceWish } from './service-fixture.js'
+import { type SourceWish, type TermsWish } from './service-agreement.js'
+import { dayMs } from './moments.js'
 
 const noWindows = { formalCheckBusinessDays: 0, noticeServedBusinessDays: 0, objectionBusinessDays: 0, coolingOffHours: 0 }
 /** A release policy as an agreement holds it. */

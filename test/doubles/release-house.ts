@@ -29,15 +29,13 @@ import type { Outcome } from '../../src/release/order/register-order.js'
 import { listHeldShares, listRequests, type RequestRow } from '../../src/release/release.table.js'
 import { SignAsAgent } from '../../src/release/sweep/sign-as-agent.js'
 import { SweepReleases } from '../../src/release/sweep/sweep-releases.js'
+import { dayMs, hourMs } from './moments.js'
 import { EscrowHome } from './escrow-home.js'
 import { copyDatabase, dropDatabase } from './interpose.js'
 import { GitFixture } from './git-fixture.js'
 import { ManualClock } from './manual-clock.js'
 import { releaseLines, releaseParties } from './release-terms.js'
 import { insolvency, type Matter, type StatementName } from './statement-matter.js'
-
-export const hourMs = 3_600_000
-export const dayMs = 24 * hourMs
 
 /** Everything of one agreement on disk, with one deposit; copied for each story. */
 export class ReleaseTemplate {

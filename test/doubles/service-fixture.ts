@@ -11,8 +11,7 @@ import { makeServer, type ServerWish } from '../../src/http-app.module.js'
 import { pgliteQueue, type QueueConnection } from '../../src/jobs/queue-connection.js'
 import { createPartyFolder, type PartyFolder } from '../../src/cli/party/party-folder.js'
 import { SystemEntropy } from '../../src/core/environment.js'
-import { sha256Hex } from '../../src/crypto/digest.js'
-import { dealVault, type DealtVault } from '../../src/crypto/holder/vault-shares.js'
+import type { DealtVault } from '../../src/crypto/holder/vault-shares.js'
 import { sealBytes } from '../../src/crypto/seal-envelope.js'
 import { generateSigningSeed, signingKeyFromSeed } from '../../src/crypto/signature.js'
 import { ArmVault } from '../../src/escrow/agreement/arm-vault.js'
@@ -22,44 +21,20 @@ import { PublishLog } from '../../src/escrow/deposit/publish-log.js'
 import { RegisterAgreement } from '../../src/escrow/agreement/register-agreement.js'
 import { StoreReadme } from '../../src/escrow/archive/store-readme.js'
 import { Agreement, type AgreementAnnex, type Party, type Role } from '../../src/format/agreement.js'
-import { remoteDigest } from '../../src/format/agreement-annex.js'
 import { canonicalize } from '../../src/format/canonical-json.js'
-import { newId, type AgreementId } from '../../src/format/ids.js'
+import type { AgreementId } from '../../src/format/ids.js'
 import { encodeSigningKeyFile, keyFileNames } from '../../src/format/key-file.js'
 import { formatNoteKey, noteKey, signatureType } from '../../src/format/note.js'
-import type { CalendarSchedule, IntervalSchedule } from '../../src/format/schedule.js'
 import type { SignedAgreement } from '../../src/format/signed-agreement.js'
 import { countersign, signDocument } from '../../src/format/signed-document.js'
-import { ShareAccept } from '../../src/format/statement.js'
 import { writeNamedFile } from '../../src/cli/files.js'
 import type { WitnessAddress } from '../../src/log/witness-client.js'
+import { acceptancesOf, composeAgreement, custodians, origin, type SourceWish, type TermsWish } from './service-agreement.js'
 import type { TestDatabase } from './test-database.js'
 import { testDatabase } from './test-database.js'
 import { TickingClock } from './ticking-clock.js'
 
-export const hourMs = 3_600_000
-export const dayMs = 24 * hourMs
-const custodians = ['notary', 'university', 'chamber', 'auditor', 'foundation'] as const
 const countries = ['CH', 'DE', 'FR', 'NL', 'AT'] as const
-const origin = 'service.example/1'
-
-/** A source of an agreement under test. */
-export interface SourceWish {
-  readonly source: string
-  /** Left out for one that its depositor pushes. */
-  readonly url?: string
-  /** Daily with half a day of grace when left out. */
-  readonly schedule?: Partial<IntervalSchedule> | Omit<CalendarSchedule, 'startsAt'>
-  readonly fullEveryDays?: number
-}
-
-/** Terms of an agreement beside its sources. */
-export interface TermsWish {
-  /** The release policy; none when left out. */
-  readonly release?: Readonly<Record<string, unknown>>
-  /** Where the policy is another than the everyday one. */
-  readonly jurisdiction?: Partial<Agreement['jurisdiction']>
-}
 
 /** What a fixture is made of beside its defaults. */
 export interface ServiceWish {
@@ -174,14 +149,17 @@ export class ServiceFixture {
 
   /** Register and arm an agreement over sources. */
   async agree(sources: readonly SourceWish[], terms: TermsWish = {}): Promise<AgreedUpon> {
-    const { agreement, annex } = await this.compose(sources, terms)
+    const cards = [...this.parties.values()].map(({ card }) => card)
+    const service = { now: this.clock.now(), cards, logKey: await this.logKey, log: this.config.log }
+    const { agreement, annex, dealt } = composeAgreement(service, sources, terms)
+    for (const vault of dealt) this.vaults.set(vault.recipient, vault)
     const [vendor, partner] = [this.party('vendor'), this.party('partner')]
     const first = signDocument({ body: agreement, schema: Agreement, key: vendor.signingKey })
     const document = countersign(first, partner.signingKey)
     const recipients = agreement.parties.flatMap((party) => (party.recipient === null ? [] : [party.recipient]))
     const sealed = sealBytes(canonicalize(annex), recipients, new SystemEntropy())
     const signed = await this.get(RegisterAgreement).run({ document, annex: sealed, credentialFiles: new Map() })
-    await this.get(ArmVault).run(this.acceptances(signed))
+    await this.get(ArmVault).run(acceptancesOf(signed, this.clock.now(), (party) => this.party(party).signingKey))
     return { signed, annex, id: agreement.agreement }
   }
 
@@ -228,83 +206,6 @@ export class ServiceFixture {
     await writeNamedFile(
       join(this.home, 'log.vkey'),
       formatNoteKey(noteKey(origin, signatureType.ed25519, signingKeyFromSeed(seed).publicKey)),
-    )
-  }
-
-  private async compose(
-    sources: readonly SourceWish[],
-    terms: TermsWish,
-  ): Promise<{ readonly agreement: Agreement; readonly annex: AgreementAnnex }> {
-    const entropy = new SystemEntropy()
-    const secret = Buffer.from(entropy.bytes(32))
-    const id = newId('agr', entropy)
-    const salt = () => Buffer.from(entropy.bytes(32)).toString('hex')
-    const remotes = sources.flatMap(({ source, url }) => (url === undefined ? [] : [{ source, url, salt: salt() }]))
-    const createdAt = this.clock.now()
-    const epochs = [1, 2].map((epoch) => {
-      const dealt = dealVault({ threshold: 3, custodians: 5 }, entropy)
-      const { recipient, commitments } = dealt
-      this.vaults.set(recipient, dealt)
-      return { epoch, recipient, commitments: [...commitments] }
-    })
-    const startsAt = new Date(Math.ceil(createdAt.getTime() / 1000) * 1000).toISOString()
-    const agreement = Agreement.parse({
-      type: 'escrow/agreement/v1',
-      agreement: id,
-      version: 1,
-      previous: null,
-      title: 'Continuity of the test product',
-      origin,
-      createdAt: createdAt.toISOString(),
-      endsAt: '2099-01-01T00:00:00.000Z',
-      retentionDays: 30,
-      parties: [...this.parties.values()].map(({ card }) => card),
-      vault: { suite: 'x25519-rfc9591', threshold: 3, custodians: custodians.map((party, place) => ({ index: place + 1, party })), epochs },
-      sources: sources.map(({ source, url, schedule, fullEveryDays }) => ({
-        source,
-        mode: url === undefined ? 'push' : 'pull',
-        remoteDigest: url === undefined ? null : remoteDigest(remotes.find((remote) => remote.source === source)),
-        schedule: { startsAt, ...(schedule !== undefined && 'cron' in schedule ? {} : { everyHours: 24, graceHours: 12 }), ...schedule },
-        fullEveryDays: fullEveryDays ?? 30,
-        chainLengthMax: 120,
-      })),
-      jurisdiction: {
-        storeCountries: ['CH'],
-        storeControlExcluded: ['US'],
-        custodianCountriesMin: 3,
-        custodianOrganisationsMin: 3,
-        approverCountries: ['CH', 'DE', 'FR', 'NL', 'AT'],
-        ...terms.jurisdiction,
-      },
-      log: {
-        origin,
-        key: await this.logKey,
-        witnessQuorum: this.config.log.witnessQuorum,
-        witnesses: this.config.log.witnesses.map((witness) => witness.key),
-      },
-      tagSecretDigest: sha256Hex(secret),
-      release: terms.release ?? {},
-    })
-    const annex: AgreementAnnex = {
-      type: 'escrow/agreement-annex/v1',
-      agreement: id,
-      version: 1,
-      tagSecret: secret.toString('hex'),
-      remotes,
-    }
-    return { agreement, annex }
-  }
-
-  private acceptances({ body, digest }: SignedAgreement): readonly Uint8Array[] {
-    const issuedAt = this.clock.now()
-    const expiresAt = new Date(issuedAt.getTime() + 30 * dayMs).toISOString()
-    return body.vault.custodians.flatMap(({ index, party }) =>
-      body.vault.epochs.map(({ epoch, recipient }) => {
-        const nonce = Buffer.from(new SystemEntropy().bytes(16)).toString('hex')
-        const first = { origin, agreement: digest, epoch, party, nonce, issuedAt: issuedAt.toISOString(), expiresAt }
-        const statement = { type: 'escrow/statement/share-accept/v1' as const, ...first, index, recipient }
-        return signDocument({ body: statement, schema: ShareAccept, key: this.party(party).signingKey })
-      }),
     )
   }
 }

@@ -15,7 +15,8 @@ import { CheckFixity } from '../../src/verify/check-fixity.js'
 import { CheckLog } from '../../src/verify/check-log.js'
 import { countCopies } from '../../src/verify/verify.table.js'
 import { GitFixture } from '../doubles/git-fixture.js'
-import { dayMs, hourMs, ServiceFixture, type AgreedUpon } from '../doubles/service-fixture.js'
+import { ServiceFixture, type AgreedUpon } from '../doubles/service-fixture.js'
+import { dayMs, hourMs } from '../doubles/moments.js'
 import { Footprint, footprints, type FootprintName } from '../services/footprint.js'
 
 const names = ['one', 'two', 'three', 'four']

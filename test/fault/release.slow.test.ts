@@ -12,7 +12,8 @@ import { ServeDownload } from '../../src/release/grant/serve-download.js'
 import { findRequestByDigest, listHeldShares, listStatements, type RequestRow } from '../../src/release/release.table.js'
 import { peekStatement } from '../../src/release/rules/statement-verifier.js'
 import { failingAdapters, FailingWrites, type WriteFault } from '../doubles/failing-writes.js'
-import { dayMs, hourMs, ReleaseHouse, ReleaseTemplate } from '../doubles/release-house.js'
+import { ReleaseHouse, ReleaseTemplate } from '../doubles/release-house.js'
+import { dayMs, hourMs } from '../doubles/moments.js'
 
 const writes = new FailingWrites()
 let template: ReleaseTemplate

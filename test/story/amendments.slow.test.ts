@@ -4,7 +4,8 @@ import { digestOf } from '../../src/format/signed-document.js'
 import { AmendAgreement } from '../../src/release/amendment/amend-agreement.js'
 import { amend, everybody, nextVersion } from '../doubles/next-version.js'
 import { eachReleaseHouse } from '../doubles/each-release-house.js'
-import { dayMs, refusal, type ReleaseHouse } from '../doubles/release-house.js'
+import { refusal, type ReleaseHouse } from '../doubles/release-house.js'
+import { dayMs } from '../doubles/moments.js'
 
 let house: ReleaseHouse
 eachReleaseHouse((opened) => {

@@ -11,7 +11,8 @@ import { objectKeys } from '../../src/store/object-key.js'
 import { ReplicaSet } from '../../src/store/replica-set.js'
 import { RebuildIndex } from '../../src/verify/rebuild-index.js'
 import { GitFixture } from '../doubles/git-fixture.js'
-import { dayMs, ServiceFixture, type AgreedUpon } from '../doubles/service-fixture.js'
+import { ServiceFixture, type AgreedUpon } from '../doubles/service-fixture.js'
+import { dayMs } from '../doubles/moments.js'
 import { dumpIndex } from './service-life.js'
 
 const vendor = new GitFixture()

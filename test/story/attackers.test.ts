@@ -16,7 +16,8 @@ import { ExportCase } from '../../src/release/case/export-case.js'
 import { listHeldShares } from '../../src/release/release.table.js'
 import { peekStatement } from '../../src/release/rules/statement-verifier.js'
 import { projectTables } from '../contract/project-tables.js'
-import { dayMs, hourMs, refusal, ReleaseHouse, ReleaseTemplate } from '../doubles/release-house.js'
+import { refusal, ReleaseHouse, ReleaseTemplate } from '../doubles/release-house.js'
+import { dayMs, hourMs } from '../doubles/moments.js'
 
 const three = ['notary', 'university', 'chamber'] as const
 const agentKeys = '../service/keys'

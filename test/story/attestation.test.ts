@@ -11,7 +11,8 @@ import { signDocument } from '../../src/format/signed-document.js'
 import { verifyAttestation, type VerifiedAttestation } from '../../src/format/verify-attestation.js'
 import { AttestSource, type AttestedSource } from '../../src/verify/attest-source.js'
 import { GitFixture } from '../doubles/git-fixture.js'
-import { dayMs, hourMs, ServiceFixture, type AgreedUpon } from '../doubles/service-fixture.js'
+import { ServiceFixture, type AgreedUpon } from '../doubles/service-fixture.js'
+import { dayMs, hourMs } from '../doubles/moments.js'
 
 let service: ServiceFixture
 let repository: GitFixture

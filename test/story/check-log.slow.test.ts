@@ -5,7 +5,7 @@ import { PublishLog } from '../../src/escrow/deposit/publish-log.js'
 import { CheckLog, type CheckedLog } from '../../src/verify/check-log.js'
 import { RepairLog, type LogRepairWish } from '../../src/verify/repair-log.js'
 import { LogStore } from '../../src/log/log-store.js'
-import { dayMs } from '../doubles/service-fixture.js'
+import { dayMs } from '../doubles/moments.js'
 import { deleteFile, flipBit, ServiceLife } from './service-life.js'
 import { RecordMissed } from '../../src/escrow/source/record-missed.js'
 

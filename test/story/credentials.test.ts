@@ -9,7 +9,8 @@ import { AnnounceEvents } from '../../src/notice/announce-events.js'
 import { GitFixture } from '../doubles/git-fixture.js'
 import { GitHttpServer } from '../doubles/git-http-server.js'
 import { HttpCaller } from '../doubles/http-caller.js'
-import { hourMs, ServiceFixture, type AgreedUpon } from '../doubles/service-fixture.js'
+import { ServiceFixture, type AgreedUpon } from '../doubles/service-fixture.js'
+import { hourMs } from '../doubles/moments.js'
 
 let service: ServiceFixture
 let repository: GitFixture

@@ -5,7 +5,8 @@ import { listAlarms } from '../../src/release/custody/custody.table.js'
 import { findDrill } from '../../src/release/drill/drill.table.js'
 import { StartDrill } from '../../src/release/drill/start-drill.js'
 import { eachReleaseHouse } from '../doubles/each-release-house.js'
-import { dayMs, hourMs, refusal, type ReleaseHouse } from '../doubles/release-house.js'
+import { refusal, type ReleaseHouse } from '../doubles/release-house.js'
+import { dayMs, hourMs } from '../doubles/moments.js'
 
 let house: ReleaseHouse
 eachReleaseHouse((opened) => {

@@ -3,7 +3,8 @@ import { expect, test } from 'vitest'
 import { Database } from '../../src/db/database.js'
 import { listUnstoredShares } from '../../src/release/release.table.js'
 import { eachReleaseHouse } from '../doubles/each-release-house.js'
-import { dayMs, hourMs, refusal, type ReleaseHouse } from '../doubles/release-house.js'
+import { refusal, type ReleaseHouse } from '../doubles/release-house.js'
+import { dayMs, hourMs } from '../doubles/moments.js'
 
 let house: ReleaseHouse
 eachReleaseHouse((opened) => {

@@ -9,7 +9,8 @@ import { listGrants } from '../../src/release/grant/grant.table.js'
 import { peekStatement } from '../../src/release/rules/statement-verifier.js'
 import { sourceFiles } from '../architecture/source-files.js'
 import { eachReleaseHouse } from '../doubles/each-release-house.js'
-import { dayMs, refusal, type ReleaseHouse } from '../doubles/release-house.js'
+import { refusal, type ReleaseHouse } from '../doubles/release-house.js'
+import { dayMs } from '../doubles/moments.js'
 
 let house: ReleaseHouse
 eachReleaseHouse((opened) => {

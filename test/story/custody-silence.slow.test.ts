@@ -4,7 +4,8 @@ import { SystemClock } from '../../src/core/environment.js'
 import { Database } from '../../src/db/database.js'
 import { findSilence } from '../../src/release/custody/custody.table.js'
 import { eachReleaseHouse } from '../doubles/each-release-house.js'
-import { dayMs, hourMs, refusal, type ReleaseHouse } from '../doubles/release-house.js'
+import { refusal, type ReleaseHouse } from '../doubles/release-house.js'
+import { dayMs, hourMs } from '../doubles/moments.js'
 import { releaseLines } from '../doubles/release-terms.js'
 
 let house: ReleaseHouse

@@ -10,7 +10,8 @@ import { findGrant, listAccesses, type AccessRow, type GrantRow } from '../../sr
 import { ListDownload } from '../../src/release/grant/list-download.js'
 import { ServeDownload, type Download, type DownloadWish } from '../../src/release/grant/serve-download.js'
 import { PublishLog } from '../../src/escrow/deposit/publish-log.js'
-import { dayMs, refusal, ReleaseHouse, ReleaseTemplate } from '../doubles/release-house.js'
+import { refusal, ReleaseHouse, ReleaseTemplate } from '../doubles/release-house.js'
+import { dayMs } from '../doubles/moments.js'
 import { describeRepository } from '../doubles/test-archive.js'
 
 const release = [

@@ -16,7 +16,8 @@ import { escrow } from '../doubles/escrow-command.js'
 import { GitFixture } from '../doubles/git-fixture.js'
 import { honestWitness, type TestWitness } from '../doubles/log-witness.js'
 import { ManualClock } from '../doubles/manual-clock.js'
-import { dayMs, hourMs, ServiceFixture, type AgreedUpon } from '../doubles/service-fixture.js'
+import { ServiceFixture, type AgreedUpon } from '../doubles/service-fixture.js'
+import { dayMs, hourMs } from '../doubles/moments.js'
 import { deleteFile, flipBit } from './service-life.js'
 
 let service: ServiceFixture

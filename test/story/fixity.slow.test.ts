@@ -14,7 +14,8 @@ import { RepairObject } from '../../src/verify/repair-object.js'
 import { SpotCheck } from '../../src/verify/spot-check.js'
 import { countCopies } from '../../src/verify/verify.table.js'
 import { GitFixture } from '../doubles/git-fixture.js'
-import { dayMs, ServiceFixture } from '../doubles/service-fixture.js'
+import { ServiceFixture } from '../doubles/service-fixture.js'
+import { dayMs } from '../doubles/moments.js'
 import { flipBit } from './service-life.js'
 
 let service: ServiceFixture

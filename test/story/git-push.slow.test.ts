@@ -5,7 +5,7 @@ import { addEveryKindOfRef, gitEnvironment } from '../doubles/git-fixture.js'
 import { packOf, PushHouse, run, runGit } from '../doubles/push-client.js'
 import { digestRefs } from '../../src/format/refs-digest.js'
 import { listLocalRefs, readHead } from '../../src/git/restore-repository.js'
-import { dayMs } from '../doubles/service-fixture.js'
+import { dayMs } from '../doubles/moments.js'
 
 let house: PushHouse
 beforeAll(async () => {

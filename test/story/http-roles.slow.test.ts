@@ -5,7 +5,7 @@ import { AnnounceEvents } from '../../src/notice/announce-events.js'
 import { CheckFixity } from '../../src/verify/check-fixity.js'
 import type { HttpCaller, ProblemBody } from '../doubles/http-caller.js'
 import { HttpHouse } from '../doubles/http-house.js'
-import { dayMs } from '../doubles/service-fixture.js'
+import { dayMs } from '../doubles/moments.js'
 
 interface Listed<T> {
   readonly items: readonly T[]

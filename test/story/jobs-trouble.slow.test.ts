@@ -5,7 +5,7 @@ import { EscrowError } from '../../src/core/errors.js'
 import { takeLease } from '../../src/escrow/archive/lease.table.js'
 import { MirrorSource } from '../../src/escrow/deposit/mirror-source.js'
 import { findSource } from '../../src/escrow/archive/source.table.js'
-import { dayMs, hourMs } from '../doubles/service-fixture.js'
+import { dayMs, hourMs } from '../doubles/moments.js'
 import { TickingService } from '../doubles/ticking-service.js'
 
 let house: TickingService

@@ -5,7 +5,7 @@ import { lookAgainMs } from '../../src/core/job-limits.js'
 import { DueSources } from '../../src/escrow/source/due-sources.js'
 import { JobQueue } from '../../src/jobs/queue.js'
 import { Ticker } from '../../src/jobs/ticker.js'
-import { dayMs, hourMs } from '../doubles/service-fixture.js'
+import { dayMs, hourMs } from '../doubles/moments.js'
 import { TickingService } from '../doubles/ticking-service.js'
 
 let house: TickingService

@@ -8,7 +8,8 @@ import { CreateToken } from '../../src/escrow/token/create-token.js'
 import { Ticker } from '../../src/jobs/ticker.js'
 import { JobQueue } from '../../src/jobs/queue.js'
 import { GitFixture } from '../doubles/git-fixture.js'
-import { dayMs, ServiceFixture, type AgreedUpon } from '../doubles/service-fixture.js'
+import { ServiceFixture, type AgreedUpon } from '../doubles/service-fixture.js'
+import { dayMs } from '../doubles/moments.js'
 
 let service: ServiceFixture
 let repository: GitFixture

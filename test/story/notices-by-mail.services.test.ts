@@ -9,7 +9,8 @@ import { DeliverNotices } from '../../src/notice/deliver-notices.js'
 import { sendMail } from '../../src/notice/mail.js'
 import { GitFixture } from '../doubles/git-fixture.js'
 import { HttpCaller } from '../doubles/http-caller.js'
-import { dayMs, ServiceFixture, type AgreedUpon } from '../doubles/service-fixture.js'
+import { ServiceFixture, type AgreedUpon } from '../doubles/service-fixture.js'
+import { dayMs } from '../doubles/moments.js'
 import { serviceAddress } from '../services/addresses.js'
 
 /** A message as `test/services/mail.py` took it. */

@@ -11,7 +11,8 @@ import { AnnounceEvents } from '../../src/notice/announce-events.js'
 import { DeliverNotices } from '../../src/notice/deliver-notices.js'
 import { WarnLate } from '../../src/notice/warn-late.js'
 import { GitFixture } from '../doubles/git-fixture.js'
-import { dayMs, hourMs, ServiceFixture, type AgreedUpon } from '../doubles/service-fixture.js'
+import { ServiceFixture, type AgreedUpon } from '../doubles/service-fixture.js'
+import { dayMs, hourMs } from '../doubles/moments.js'
 
 interface Listed {
   readonly items: readonly {

@@ -9,7 +9,8 @@ import { EscrowError } from '../../src/core/errors.js'
 import { PublishLog } from '../../src/escrow/deposit/publish-log.js'
 import type { LoggedEvent } from '../../src/format/event.js'
 import { ExportCase } from '../../src/release/case/export-case.js'
-import { hourMs, ReleaseHouse, ReleaseTemplate } from '../doubles/release-house.js'
+import { ReleaseHouse, ReleaseTemplate } from '../doubles/release-house.js'
+import { hourMs } from '../doubles/moments.js'
 
 let template: ReleaseTemplate
 let house: ReleaseHouse

@@ -3,7 +3,7 @@ import { PublishLog } from '../../src/escrow/deposit/publish-log.js'
 import { RecordMissed } from '../../src/escrow/source/record-missed.js'
 import { CheckFixity } from '../../src/verify/check-fixity.js'
 import { RebuildIndex } from '../../src/verify/rebuild-index.js'
-import { dayMs } from '../doubles/service-fixture.js'
+import { dayMs } from '../doubles/moments.js'
 import { deleteFile, dumpIndex, flipBit, overwrite, ServiceLife } from './service-life.js'
 
 let life: ServiceLife

@@ -1,7 +1,7 @@
 // Stories of releases, told as the minutes of the event would: who did what, and where the request stood afterwards.
 import { expect, test } from 'vitest'
-import { open } from '../doubles/consortium.js'
-import type { Proceedings } from '../doubles/consortium.js'
+import { open } from '../doubles/proceedings.js'
+import type { Proceedings } from '../doubles/proceedings.js'
 import { RequestAdvanced } from '../../src/format/event.js'
 import { requestFields } from '../../src/release/release-event.js'
 import { replay } from '../../src/release/rules/release-request.js'

@@ -8,7 +8,8 @@ import { listGrants } from '../../src/release/grant/grant.table.js'
 import { findOrder } from '../../src/release/release.table.js'
 import { peekStatement } from '../../src/release/rules/statement-verifier.js'
 import { eachReleaseHouse } from '../doubles/each-release-house.js'
-import { dayMs, hourMs, refusal, type ReleaseHouse } from '../doubles/release-house.js'
+import { refusal, type ReleaseHouse } from '../doubles/release-house.js'
+import { dayMs, hourMs } from '../doubles/moments.js'
 
 let house: ReleaseHouse
 eachReleaseHouse((opened) => {

@@ -15,7 +15,8 @@ import { CheckFixity } from '../../src/verify/check-fixity.js'
 import { RepairObject } from '../../src/verify/repair-object.js'
 import { projectTables } from '../contract/project-tables.js'
 import { GitFixture } from '../doubles/git-fixture.js'
-import { dayMs, hourMs, ServiceFixture, type AgreedUpon, type ServiceWish } from '../doubles/service-fixture.js'
+import { ServiceFixture, type AgreedUpon, type ServiceWish } from '../doubles/service-fixture.js'
+import { dayMs, hourMs } from '../doubles/moments.js'
 
 /** Two agreements over three repositories, on a service of their own, with all that happens to them. */
 export class ServiceLife {

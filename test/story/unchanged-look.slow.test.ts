@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { MirrorSource } from '../../src/escrow/deposit/mirror-source.js'
 import { GitFixture } from '../doubles/git-fixture.js'
-import { dayMs, ServiceFixture, type AgreedUpon } from '../doubles/service-fixture.js'
+import { ServiceFixture, type AgreedUpon } from '../doubles/service-fixture.js'
+import { dayMs } from '../doubles/moments.js'
 import { deleteFile, flipBit } from './service-life.js'
 
 let service: ServiceFixture

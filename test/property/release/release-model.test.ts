@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { advance } from '../../../src/release/rules/release-request.js'
-import { hourMs, later, monday } from '../../doubles/consortium.js'
+import { hourMs, later, monday } from '../../doubles/moments.js'
 import { action, frame, History, lead, other, play, playHistories, verify, vote } from './release-model.js'
 
 test('no history breaks an invariant, and every history ends', () => {

@@ -7,7 +7,9 @@ import { advance, replay, submit, type ReleaseInput } from '../../../src/release
 import { deadlineOf, dueAt, isTerminal, type ReleaseEvent, type ReleaseProgress } from '../../../src/release/rules/release-state.js'
 import { keepsShares, sortShares } from '../../../src/release/rules/share-relay.js'
 import type { VerifiedStatement } from '../../../src/release/rules/quorum.js'
-import { Consortium, dayMs, later, monday, open } from '../../doubles/consortium.js'
+import { Consortium } from '../../doubles/consortium.js'
+import { dayMs, later, monday } from '../../doubles/moments.js'
+import { open } from '../../doubles/proceedings.js'
 
 const house = new Consortium()
 const main = open(house)

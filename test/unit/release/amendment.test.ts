@@ -4,7 +4,10 @@ import { sha256Hex } from '../../../src/crypto/digest.js'
 import { canonicalize } from '../../../src/format/canonical-json.js'
 import type { Agreement } from '../../../src/format/agreement.js'
 import { judgeAmendment } from '../../../src/release/rules/amendment.js'
-import { Consortium, dayMs, later, monday, refusal, releasePart, type Circumstances } from '../../doubles/consortium.js'
+import { Consortium, type Circumstances } from '../../doubles/consortium.js'
+import { dayMs, later, monday } from '../../doubles/moments.js'
+import { refusal } from '../../doubles/code-of.js'
+import { releasePart } from '../../doubles/consortium-agreement.js'
 
 const house = new Consortium()
 const old = { agreement: house.agreement, digest: house.digest }

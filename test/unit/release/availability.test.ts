@@ -3,7 +3,9 @@ import { expect, test } from 'vitest'
 import { quorumAlarms, shareAlarms } from '../../../src/release/custody/alarm.js'
 import { unavailableParties } from '../../../src/release/request/availability.js'
 import { parseReleasePolicy } from '../../../src/release/rules/release-policy.js'
-import { Consortium, dayMs, later, monday, releasePart } from '../../doubles/consortium.js'
+import { Consortium } from '../../doubles/consortium.js'
+import { dayMs, later, monday } from '../../doubles/moments.js'
+import { releasePart } from '../../doubles/consortium-agreement.js'
 
 const house = new Consortium()
 const twin = new Consortium({

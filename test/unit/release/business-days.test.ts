@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { addBusinessDays, addCalendarDays, BusinessCalendar, isBusinessDay, localDateOf } from '../../../src/release/rules/business-days.js'
-import { refusal } from '../../doubles/consortium.js'
+import { refusal } from '../../doubles/code-of.js'
 
 const calendar = (timeZone: string, holidays: readonly string[] = [], weekend = [6, 7]): BusinessCalendar =>
   BusinessCalendar.parse({ calendar: 'test', timeZone, holidays, weekend })

@@ -3,7 +3,11 @@ import { describe, expect, test } from 'vitest'
 import type { Agreement, Party } from '../../../src/format/agreement.js'
 import { personsOf } from '../../../src/release/rules/electorate.js'
 import { tallyVotes } from '../../../src/release/rules/quorum.js'
-import { Consortium, dayMs, later, open, Proceedings, refusal, releasePart, type Circumstances } from '../../doubles/consortium.js'
+import { Consortium, type Circumstances } from '../../doubles/consortium.js'
+import { dayMs, later } from '../../doubles/moments.js'
+import { open, Proceedings } from '../../doubles/proceedings.js'
+import { refusal } from '../../doubles/code-of.js'
+import { releasePart } from '../../doubles/consortium-agreement.js'
 
 /** Everything a custodian might be shown instead of the request in front of it. */
 const substitutions: readonly (readonly [string, (story: Proceedings) => Partial<ReturnType<Proceedings['cover']>>])[] = [

@@ -3,7 +3,9 @@ import { expect, test } from 'vitest'
 import { linesOfRelease, shownRelease } from '../../../src/cli/release-lines.js'
 import { noReleaseWarning } from '../../../src/release/amendment/judge-agreement.js'
 import { ConditionKind, custodyWarning } from '../../../src/release/rules/release-policy.js'
-import { Consortium, refusal, releasePart } from '../../doubles/consortium.js'
+import { Consortium } from '../../doubles/consortium.js'
+import { refusal } from '../../doubles/code-of.js'
+import { releasePart } from '../../doubles/consortium-agreement.js'
 
 const show = (release: unknown) => linesOfRelease(new Consortium({ release }).agreement)
 

@@ -5,7 +5,9 @@ import { addBusinessDays } from '../../../src/release/rules/business-days.js'
 import { judgeReleasePolicy, requireSatisfiable, type PolicyRule } from '../../../src/release/rules/policy-verdict.js'
 import { custodyWarning, parseReleasePolicy, termsOf } from '../../../src/release/rules/release-policy.js'
 import { judgeNetwork } from '../../../src/release/rules/network-rule.js'
-import { Consortium, refusal, releasePart } from '../../doubles/consortium.js'
+import { Consortium } from '../../doubles/consortium.js'
+import { refusal } from '../../doubles/code-of.js'
+import { releasePart } from '../../doubles/consortium-agreement.js'
 
 interface Vector {
   readonly policy: unknown

@@ -2,7 +2,11 @@
 import { describe, expect, test } from 'vitest'
 import { advance } from '../../../src/release/rules/release-request.js'
 import { deadlineOf, dueAt } from '../../../src/release/rules/release-state.js'
-import { Consortium, dayMs, evidence, hourMs, later, monday, open, Proceedings, refusal, releasePart } from '../../doubles/consortium.js'
+import { Consortium, evidence } from '../../doubles/consortium.js'
+import { dayMs, hourMs, later, monday } from '../../doubles/moments.js'
+import { open, Proceedings } from '../../doubles/proceedings.js'
+import { refusal } from '../../doubles/code-of.js'
+import { releasePart } from '../../doubles/consortium-agreement.js'
 
 const atState: Readonly<Record<string, (story: Proceedings) => void>> = {
   submitted: () => undefined,

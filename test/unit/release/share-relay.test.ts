@@ -3,7 +3,10 @@ import { describe, expect, test } from 'vitest'
 import { burnEpoch, planEpochs, type EpochHistory } from '../../../src/release/request/epoch-change.js'
 import { keepsShares, sortShares, type ShareProblem } from '../../../src/release/rules/share-relay.js'
 import { shareStanding } from '../../../src/release/custody/share-standing.js'
-import { Consortium, dayMs, later, monday, open, type Proceedings, refusal, sealedShare } from '../../doubles/consortium.js'
+import { Consortium } from '../../doubles/consortium.js'
+import { dayMs, later, monday } from '../../doubles/moments.js'
+import { open, type Proceedings, sealedShare } from '../../doubles/proceedings.js'
+import { refusal } from '../../doubles/code-of.js'
 
 function releasing(): Proceedings {
   const story = open()

@@ -4,7 +4,10 @@ import { advanceOrder, effectiveOrder, registerOrder, type OrderInput } from '..
 import { agreementsInScope, judgeRegistration, requestOfOrder } from '../../../src/release/rules/order-registration.js'
 import { orderDeadlineOf, type OrderEvent, type OrderFrame, type OrderProgress } from '../../../src/release/rules/order-state.js'
 import { parseReleasePolicy, termsOf } from '../../../src/release/rules/release-policy.js'
-import { Consortium, dayMs, evidence, later, monday, Proceedings, refusal, type Circumstances } from '../../doubles/consortium.js'
+import { Consortium, evidence, type Circumstances } from '../../doubles/consortium.js'
+import { dayMs, later, monday } from '../../doubles/moments.js'
+import { Proceedings } from '../../doubles/proceedings.js'
+import { refusal } from '../../doubles/code-of.js'
 import type { Matter } from '../../doubles/statement-matter.js'
 
 const house = new Consortium()

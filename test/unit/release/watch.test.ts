@@ -16,7 +16,11 @@ import {
 } from '../../../src/release/legal/legal-order.js'
 import { parseReleasePolicy } from '../../../src/release/rules/release-policy.js'
 import { sortShares } from '../../../src/release/rules/share-relay.js'
-import { Consortium, dayMs, hourMs, later, monday, open, refusal, releasePart } from '../../doubles/consortium.js'
+import { Consortium } from '../../doubles/consortium.js'
+import { dayMs, hourMs, later, monday } from '../../doubles/moments.js'
+import { open } from '../../doubles/proceedings.js'
+import { refusal } from '../../doubles/code-of.js'
+import { releasePart } from '../../doubles/consortium-agreement.js'
 
 const house = new Consortium()
 const policy = parseReleasePolicy(releasePart)

@@ -8,7 +8,8 @@ import { Receipt } from '../../../src/format/receipt.js'
 import { signDocument } from '../../../src/format/signed-document.js'
 import { objectKeys } from '../../../src/store/object-key.js'
 import { GitFixture } from '../../doubles/git-fixture.js'
-import { dayMs, ServiceFixture, type AgreedUpon } from '../../doubles/service-fixture.js'
+import { ServiceFixture, type AgreedUpon } from '../../doubles/service-fixture.js'
+import { dayMs } from '../../doubles/moments.js'
 
 const page = readFileSync(new URL('../../../src/evidence/static-verifier.html', import.meta.url), 'utf8')
 let folder: string
