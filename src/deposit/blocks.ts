@@ -51,6 +51,35 @@ async function* cut(source: AsyncIterable<Uint8Array>, blockBytes: number): Asyn
   return undefined
 }
 
+/**
+ * The same bytes in blocks that are worth a turn of another thread: large pieces are passed on where they lie, small ones gathered.
+ *
+ * @param blockBytes - the size of gathered blocks; pieces from half of it on are large.
+ * @returns blocks; none for no bytes. Each is valid until the next one is asked for, as long as the source's own are.
+ */
+export async function* gathered(source: AsyncIterable<Uint8Array>, blockBytes: number): AsyncGenerator<Uint8Array> {
+  assert(blockBytes > 0, 'a block has a byte')
+  let buffer = new Uint8Array(0)
+  let used = 0
+  for await (const bytes of source) {
+    if (used === 0 && bytes.byteLength >= blockBytes / 2) {
+      yield bytes
+      continue
+    }
+    if (buffer.byteLength === 0) buffer = new Uint8Array(blockBytes)
+    for (let offset = 0; offset < bytes.byteLength;) {
+      const piece = bytes.subarray(offset, offset + blockBytes - used)
+      buffer.set(piece, used)
+      used += piece.byteLength
+      offset += piece.byteLength
+      if (used < blockBytes) continue
+      yield buffer
+      used = 0
+    }
+  }
+  if (used > 0) yield buffer.subarray(0, used)
+}
+
 /** Wait for both, also when one fails: a file must not be closed under a write. */
 export async function both<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
   await Promise.allSettled([first, second])

@@ -8,7 +8,7 @@ import type { ExpectedObject } from '../store/expected-object.js'
 import type { ObjectKey } from '../store/object-key.js'
 import type { ReplicaSet } from '../store/replica-set.js'
 import type { Placement } from '../store/replica.js'
-import { inBlocks } from './blocks.js'
+import { gathered } from './blocks.js'
 
 /** A sealed file that replicas hold. */
 export interface PlacedSeal {
@@ -58,7 +58,7 @@ export class SealCheck {
     const { store } = replicas.named(only[0] ?? '')
     try {
       // Sockets give pieces that are too small for a thread that hashes.
-      await this.checkSeal(inBlocks(store.get(key, { transient: true }, signal), readBlockBytes), onBytes)
+      await this.checkSeal(gathered(store.get(key, { transient: true }, signal), readBlockBytes), onBytes)
       return
     } catch (error) {
       signal?.throwIfAborted()

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { encodeIdentity, identityToRecipient } from '../../../src/crypto/recipient.js'
 import { sealHeader } from '../../../src/crypto/seal-envelope.js'
-import { inBlocks } from '../../../src/deposit/blocks.js'
+import { gathered, inBlocks } from '../../../src/deposit/blocks.js'
 import { SealedFile } from '../../../src/deposit/sealed-file.js'
 import { collect, inChunks } from '../../doubles/git-fixture.js'
 import { SeededEntropy } from '../../doubles/seeded-entropy.js'
@@ -60,6 +60,21 @@ test.for([0, 1, 9, 10, 11, 20, 25])('%i bytes come in blocks of ten', async (siz
   expect(Buffer.concat(seen)).toEqual(Buffer.from(bytes))
   expect(sizes.slice(0, -1).every((size) => size === 10)).toBe(true)
   expect(await collect(inBlocks(inChunks(bytes, 30), 10))).toHaveLength(sizeBytes)
+})
+
+test('large pieces are passed on where they lie, small ones gathered, and nothing is lost or moved', async () => {
+  const pieces = [1, 4, 5, 9, 10, 30, 3, 3, 3, 3, 5, 0, 8, 2].map((sizeBytes) => entropy.bytes(sizeBytes))
+  async function* source(): AsyncGenerator<Uint8Array> {
+    yield* pieces
+  }
+  const [seen, sizes]: [Buffer[], number[]] = [[], []]
+  for await (const block of gathered(source(), 10)) {
+    seen.push(Buffer.from(block))
+    sizes.push(block.length)
+  }
+  expect(Buffer.concat(seen)).toEqual(Buffer.concat(pieces))
+  expect(sizes).toEqual([10, 9, 10, 30, 10, 10, 7])
+  expect(await collect(gathered(inChunks(new Uint8Array(0), 3), 10))).toHaveLength(0)
 })
 
 test('a source that fails or is left early is ended', async () => {
