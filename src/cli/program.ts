@@ -269,16 +269,25 @@ function addEveryonesCommands(program: Command, action: Action): void {
     .action(action(async () => (await import('./demo/demo.js')).demo))
 }
 
+const interruptedAdvice = 'run it again: what was begun is finished or swept, and nothing half-done is visible'
+
 /** Say what went wrong, in words or as one line of JSON. */
 export function printError(terminal: Terminal, json: boolean, error: unknown): void {
-  const code = isEscrowError(error) ? error.code : 'BUG'
-  const message = error instanceof Error ? error.message : String(error)
+  const { code, message, advice } = wordsFor(error)
   if (json) {
-    const details = isEscrowError(error) ? { advice: error.advice, details: error.details } : {}
-    terminal.err(JSON.stringify({ error: { code, message, ...details } }))
+    const details = isEscrowError(error) ? { details: error.details } : {}
+    terminal.err(JSON.stringify({ error: { code, message, ...(advice === null ? {} : { advice }), ...details } }))
     return
   }
   terminal.err(`escrow: ${message} [${code}]`)
-  if (isEscrowError(error)) terminal.err(`        ${error.advice}`)
+  if (advice !== null) terminal.err(`        ${advice}`)
   else if (error instanceof Error && error.stack !== undefined) terminal.err(error.stack)
+}
+
+function wordsFor(error: unknown): { readonly code: string; readonly message: string; readonly advice: string | null } {
+  if (isEscrowError(error)) return { code: error.code, message: error.message, advice: error.advice }
+  const message = error instanceof Error ? error.message : String(error)
+  // Whoever interrupts a run has seen no fault of ours.
+  if (error instanceof Error && error.name === 'AbortError') return { code: 'INTERRUPTED', message, advice: interruptedAdvice }
+  return { code: 'BUG', message, advice: null }
 }

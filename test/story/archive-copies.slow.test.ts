@@ -138,7 +138,7 @@ describe('open', () => {
       '--to',
       home.at('stopped', 'x.git'),
     ])
-    expect(ran.exitCode).toBe(130)
+    expect([ran.exitCode, ran.err]).toEqual([130, expect.stringMatching(/^escrow: .*\[INTERRUPTED\]\n +run it again[^\n]*$/)])
     expect(existsSync(home.at('stopped')) ? readdirSync(home.at('stopped')) : []).toEqual([])
   })
 
