@@ -1,5 +1,6 @@
 // What people read of the release part before they sign it.
 import { expect, test } from 'vitest'
+import type { Agreement } from '../../../src/format/agreement.js'
 import { linesOfRelease, shownRelease } from '../../../src/cli/release-lines.js'
 import { noReleaseWarning } from '../../../src/release/amendment/judge-agreement.js'
 import { ConditionKind, custodyWarning } from '../../../src/release/rules/release-policy.js'
@@ -40,6 +41,20 @@ test('custody warns of bankruptcy in the words that the parties sign, fiduciary 
     expect.stringContaining('fiduciary ownership'),
     expect.not.arrayContaining([custodyWarning]),
   ])
+})
+
+test('whoever has more capital from outside than the limits allow is named, with and without a release part', () => {
+  const standing = { country: 'CH', control: 'CH', foreignCapitalLargestPercent: 25, foreignCapitalTotalPercent: 39 }
+  const named = 'c2: foreignCapitalLargestPercent: expected at most 24, got 25'
+  for (const release of [releasePart, {}]) {
+    const change = (made: Agreement) => ({
+      ...made,
+      parties: made.parties.map((party) => (party.party === 'c2' ? { ...party, standing } : party)),
+    })
+    const { lines, warnings } = linesOfRelease(new Consortium({ release, change }).agreement)
+    expect(warnings.filter((warning) => warning.includes('oreignCapital'))).toEqual([named])
+    expect(lines.join('\n')).toContain(`WARNING  ${named}`)
+  }
 })
 
 test('a release part that is malformed or that nobody could satisfy is refused, and none at all is warned of', () => {
