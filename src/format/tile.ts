@@ -22,8 +22,6 @@ export interface Tile {
 const levelMax = 63
 /** An entry's length is a uint16. */
 export const entryBytesMax = 65_535
-/** The largest entry bundle: 256 entries with their length prefixes. */
-export const entryBundleBytesMax = tileWidth * (2 + entryBytesMax)
 const pathBytesMax = 100
 
 const pathPattern = /^tile\/(entries|0|[1-9]\d?)\/((?:x\d{3}\/)*\d{3})(?:\.p\/([1-9]\d{0,2}))?$/

@@ -3,7 +3,7 @@
  * place beside it. Writing goes to all replicas, reading from one, and nothing read here is verified yet.
  */
 import { EscrowError, isEscrowError } from '../core/errors.js'
-import { logHeadBytesMax, noteBytesMax, tileWidth } from '../core/limits.js'
+import { logHeadBytesMax, tileWidth } from '../core/limits.js'
 import { tilePath, type Tile } from '../format/tile.js'
 import { someAtOnce } from '../store/at-once.js'
 import { parseObjectKey } from '../store/object-key.js'
@@ -127,11 +127,4 @@ async function readObject(replica: Replica, path: string, signal?: AbortSignal):
     throw new EscrowError('TILE_INVALID', `expected a tile at ${path}, found none`, { cause: error })
   }
   return Buffer.concat(blocks)
-}
-
-/** Read a checkpoint's text. @throws EscrowError `CHECKPOINT_INVALID` when it is longer than any. */
-export function checkpointText(bytes: Uint8Array): string {
-  if (bytes.length > noteBytesMax)
-    throw new EscrowError('CHECKPOINT_INVALID', `expected at most ${noteBytesMax} bytes, got ${bytes.length}`)
-  return new TextDecoder().decode(bytes)
 }

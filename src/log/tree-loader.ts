@@ -3,7 +3,7 @@
  * of the head; a lost partial tile is made again from the full tiles below it.
  */
 import { EscrowError, isEscrowError } from '../core/errors.js'
-import { sequenceBatchMax, tileWidth } from '../core/limits.js'
+import { tileWidth } from '../core/limits.js'
 import { formatLogEntry } from '../format/log-entry.js'
 import { leafHash, perfectRoot, sameHash } from '../format/merkle.js'
 import { parseHashTile, partialTiles, type Tile } from '../format/tile.js'
@@ -84,6 +84,3 @@ async function levelsOf(size: number, lastLeaves: readonly Uint8Array[], readUpp
   for (const tile of partialTiles(size)) levels[tile.level] = tile.level === 0 ? lastLeaves : await readUpper(tile)
   return levels
 }
-
-/** Leaves that one step may have to read: a batch, and the entry bundle that it begins in. */
-export const leavesReadMax = sequenceBatchMax + tileWidth

@@ -156,24 +156,6 @@ export async function listAgreements(db: Db, after: string, limit: number): Prom
     .limit(page(limit))
 }
 
-/** The keys of an agreement's parties, by party. */
-export async function listParties(db: Db, agreementId: string): Promise<readonly PartyRow[]> {
-  return db
-    .select()
-    .from(partyTable)
-    .where(eq(partyTable.agreementId, agreementId))
-    .orderBy(asc(partyTable.party), asc(partyTable.fingerprint))
-}
-
-/** In which agreements a key may speak, and as whom; empty for a stranger. */
-export async function listPartiesOfKey(db: Db, fingerprint: string): Promise<readonly PartyRow[]> {
-  return db
-    .select()
-    .from(partyTable)
-    .where(eq(partyTable.fingerprint, fingerprint))
-    .orderBy(asc(partyTable.agreementId), asc(partyTable.party))
-}
-
 /** Move an agreement to its next state. @throws EscrowError `AGREEMENT_STATE` when it is not in the state `from`. */
 export async function moveAgreement(
   tx: Tx,

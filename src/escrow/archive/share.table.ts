@@ -1,4 +1,4 @@
-import { and, asc, count as countRows, eq, gt, sql } from 'drizzle-orm'
+import { and, asc, eq, sql } from 'drizzle-orm'
 import { foreignKey, integer, pgTable, primaryKey, text } from 'drizzle-orm/pg-core'
 import { digest, instant } from '../../db/columns.js'
 import type { Db, Tx } from '../../db/database.js'
@@ -64,18 +64,4 @@ export async function recordShareHealth(tx: Tx, row: ShareHealthRow): Promise<vo
       set: { statementDigest: row.statementDigest, provedAt: row.provedAt },
       setWhere: sql`${shareHealthTable.provedAt} < excluded.proved_at`,
     })
-}
-
-/** How many shares of an epoch were proved since a moment; 0 when none. */
-export async function countHealthyShares(
-  db: Db,
-  asked: { readonly agreementId: string; readonly epoch: number; readonly since: Date },
-): Promise<number> {
-  const rule = and(
-    eq(shareHealthTable.agreementId, asked.agreementId),
-    eq(shareHealthTable.epoch, asked.epoch),
-    gt(shareHealthTable.provedAt, asked.since),
-  )
-  const rows = await db.select({ shares: countRows() }).from(shareHealthTable).where(rule)
-  return rows[0]?.shares ?? 0
 }

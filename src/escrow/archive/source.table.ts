@@ -150,16 +150,6 @@ export async function moveSources(tx: Tx, agreementId: string, from: SourceState
   return moved.length
 }
 
-/** Move one source to another state. @returns false when there is no such source in the state `from`. */
-export async function moveSource(tx: Tx, key: SourceKey, from: SourceState, to: SourceState): Promise<boolean> {
-  const moved = await tx
-    .update(sourceTable)
-    .set({ state: to })
-    .where(and(isSource(key), eq(sourceTable.state, from)))
-    .returning({ source: sourceTable.source })
-  return moved.length === 1
-}
-
 /** Point a source at its remote. Both are references: the credential stays in its file. */
 export async function setRemote(
   tx: Tx,

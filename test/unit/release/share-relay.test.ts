@@ -2,9 +2,8 @@
 import { describe, expect, test } from 'vitest'
 import { burnEpoch, planEpochs, type EpochHistory } from '../../../src/release/request/epoch-change.js'
 import { keepsShares, sortShares, type ShareProblem } from '../../../src/release/rules/share-relay.js'
-import { shareStanding } from '../../../src/release/custody/share-standing.js'
 import { Consortium } from '../../doubles/consortium.js'
-import { dayMs, later, monday } from '../../doubles/moments.js'
+import { monday } from '../../doubles/moments.js'
 import { open, type Proceedings, sealedShare } from '../../doubles/proceedings.js'
 import { refusal } from '../../doubles/code-of.js'
 
@@ -130,33 +129,5 @@ describe('epochs', () => {
     const after = burnEpoch(none, agreement, burned)
     expect(burnEpoch(after, agreement, { ...burned, reason: 'shares-lost' })).toBe(after)
     expect(refusal(() => burnEpoch(none, agreement, { ...burned, epoch: 9 }))).toBe('NOT_FOUND')
-  })
-})
-
-describe('share-health', () => {
-  const house = new Consortium()
-  const health = (party: string, index: number, at: Date, epoch = 1): string =>
-    house.sign(
-      'share-health',
-      party,
-      { index, recipient: house.agreement.vault.epochs[0]?.recipient ?? '', proof: `${'A'.repeat(86)}==` },
-      { at, epoch },
-    )
-  const standing = (statements: readonly string[]) =>
-    shareStanding(house.agreement, statements, { epoch: 1, intervalDays: 91, now: monday, verify: house.verify })
-
-  test('the alarm rings when fewer than t + 1 people have proven their share', () => {
-    const proofs = [1, 2, 3, 4].map((index) => health(`c${index}`, index, later(monday, -dayMs)))
-    expect(standing(proofs)).toMatchObject({ healthy: ['c1', 'c2', 'c3', 'c4'], unproven: ['c5'], alarm: false })
-    expect(standing(proofs.slice(1))).toMatchObject({ alarm: true })
-  })
-
-  test.for([
-    ['too old', () => health('c5', 5, later(monday, -92 * dayMs))],
-    ['from the future', () => health('c5', 5, later(monday, dayMs))],
-    ['of another epoch', () => health('c5', 5, later(monday, -dayMs), 2)],
-    ['of another’s index', () => health('c5', 4, later(monday, -dayMs))],
-  ] as const)('a proof that is %s proves nothing', ([, make]) => {
-    expect(standing([make()]).healthy).toEqual([])
   })
 })
