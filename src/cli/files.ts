@@ -1,6 +1,6 @@
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { EscrowError } from '../core/errors.js'
+import { EscrowError, isEscrowError } from '../core/errors.js'
 
 /** Codes of the operating system that a person can do something about. */
 const words: Readonly<Record<string, string>> = {
@@ -33,6 +33,20 @@ export async function readNamedFile(path: string, sizeMax: number): Promise<Buff
     return await readFile(path)
   } catch (error) {
     throw error instanceof EscrowError ? error : fileFault(path, error)
+  }
+}
+
+/**
+ * What a step makes of a file; when it refuses, the file's name stands before its words.
+ *
+ * @throws EscrowError of the step
+ */
+export function ofFile<Result>(path: string, step: () => Result): Result {
+  try {
+    return step()
+  } catch (error) {
+    if (!isEscrowError(error) || error.message.startsWith(path)) throw error
+    throw new EscrowError(error.code, `${path}: ${error.message}`, { cause: error, details: error.details })
   }
 }
 

@@ -97,4 +97,7 @@ test('an age header without an end is given up: as a share, and as an annex', as
   await must('agreement', 'register', agreement, '--annex', at('agreement', 'annex.age'))
   const accept = ['vault', 'accept', '--as', party('notary'), '--agreement', agreement, '--share', at('endless.age'), '--out', at('none')]
   expectRefused(await run(...accept), /\[(?:ENVELOPE_HEADER|FORMAT_INVALID)\]/)
+  const shareOf = (name: string) => at('vault', 'shares', `${name}-epoch-1.age`)
+  const strange = accept.map((word) => (word === at('endless.age') ? shareOf(custodians.find((name) => name !== 'notary') ?? '') : word))
+  expectRefused(await run(...strange), /-epoch-1\.age: expected .*\[ENVELOPE_RECIPIENT\]/)
 })

@@ -38,3 +38,11 @@ test('shares are dealt to custodians only', async () => {
   expect([ended.exitCode, ended.err]).toEqual([2, expect.stringContaining('expected cards of custodians, got vendor, a depositor')])
   expect(readdirSync(folder)).not.toContain('vault')
 })
+
+test.for([
+  ['vault', 'arm'],
+  ['agreement', 'show'],
+])('of the files of %s %s the one that is none is named', async ([group, command]) => {
+  const ended = await escrow([group ?? '', command ?? '', at('two', 'party.json')])
+  expect([ended.exitCode, ended.err]).toEqual([2, expect.stringMatching(/^escrow: .*two\/party\.json: expected .*\[FORMAT_INVALID\]/)])
+})

@@ -1,8 +1,8 @@
 import { signedDocumentBytesMax } from '../../core/limits.js'
-import { keyidOf } from '../../crypto/dsse.js'
+import { keyidOf, parseSignedDocument } from '../../crypto/dsse.js'
 import { openAgreement, type SignedAgreement } from '../../format/signed-agreement.js'
 import { columns, type CommandContext, type CommandResult } from '../command.js'
-import { exists, readNamedFile } from '../files.js'
+import { exists, ofFile, readNamedFile } from '../files.js'
 import { shownRelease } from '../release-lines.js'
 import { withDoor } from './open-door.js'
 import type { ShownAgreement } from '../service/service-door.js'
@@ -10,6 +10,8 @@ import type { ShownAgreement } from '../service/service-door.js'
 /** Record custodians' acceptances. */
 export async function armVault(context: CommandContext, _options: unknown, ...paths: string[]): Promise<CommandResult> {
   const documents = await Promise.all(paths.map((path) => readNamedFile(path, signedDocumentBytesMax)))
+  // Of ten files a person must learn which one is none.
+  for (const [place, path] of paths.entries()) ofFile(path, () => parseSignedDocument(documents[place] ?? new Uint8Array()))
   return withDoor(context, async (door) => {
     const arming = await door.acceptances(documents)
     const state = arming.armed
@@ -28,7 +30,8 @@ export async function armVault(context: CommandContext, _options: unknown, ...pa
 /** Show agreements of a service, or one file. */
 export async function showAgreement(context: CommandContext, _options: unknown, which?: string): Promise<CommandResult> {
   if (which !== undefined && (await exists(which))) {
-    const signed = openAgreement(await readNamedFile(which, signedDocumentBytesMax))
+    const bytes = await readNamedFile(which, signedDocumentBytesMax)
+    const signed = ofFile(which, () => openAgreement(bytes))
     return { json: { digest: signed.digest, signedBy: signed.signedBy, agreement: signed.body }, lines: linesOfAgreement(signed) }
   }
   return withDoor(context, async (door) => {

@@ -14,7 +14,7 @@ import { signDocument } from '../../../format/signed-document.js'
 import { ShareAccept, ShareHealth } from '../../../format/statement.js'
 import { shareHealthText } from '../../../format/check-statement.js'
 import { columns, required, type CommandContext, type CommandResult } from '../../command.js'
-import { freshFolder, readNamedFile, writeNamedFile } from '../../files.js'
+import { freshFolder, ofFile, readNamedFile, writeNamedFile } from '../../files.js'
 import { openPartyFolder, readPartyCard, type PartyFolder } from '../../party/party-folder.js'
 import { pinAgreement } from '../../party/pinned-agreements.js'
 import { firstFieldsOf } from '../../party/statement-fields.js'
@@ -139,12 +139,13 @@ export async function openShares(
   if (index === undefined) throw new EscrowError('SHARE_INVALID', `${party.card.party} is no custodian of this agreement`)
   const opened: OpenedShare[] = []
   for (const path of paths) {
-    const text = parseShare(openBytes(await readNamedFile(path, shareFileBytesMax), party.identity))
+    const sealed = await readNamedFile(path, shareFileBytesMax)
+    const text = ofFile(path, () => parseShare(openBytes(sealed, party.identity)))
     const epoch = vault.epochs.find((candidate) => candidate.recipient === text.vault)
     if (epoch === undefined)
       throw new EscrowError('SHARE_INVALID', `${path}: expected a share of this agreement's vault, got one of ${text.vault}`)
     if (text.index !== index) throw new EscrowError('SHARE_INVALID', `${path}: expected share ${index}, got share ${text.index}`)
-    checkShare(checkVault(epoch, vault.threshold), text)
+    ofFile(path, () => checkShare(checkVault(epoch, vault.threshold), text))
     opened.push({ epoch, text })
   }
   return opened
