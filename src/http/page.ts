@@ -31,6 +31,11 @@ export function afterOf({ cursor }: PageQuery): string {
   return cursor === undefined ? '' : Buffer.from(cursor, 'base64url').toString('utf8').slice(0, 200)
 }
 
+/** The cursor of the page that begins behind a key. */
+export function cursorAfter(key: string): string {
+  return Buffer.from(key).toString('base64url')
+}
+
 /**
  * A page of rows.
  *
@@ -43,5 +48,5 @@ export function pageFrom<Row, Entry>(
   how: { readonly keyOf: (row: Row) => string; readonly show: (row: Row) => Entry },
 ): Page<Entry> {
   const last = rows.length < query.limit ? undefined : rows.at(-1)
-  return { items: rows.map(how.show), next: last === undefined ? null : Buffer.from(how.keyOf(last)).toString('base64url') }
+  return { items: rows.map(how.show), next: last === undefined ? null : cursorAfter(how.keyOf(last)) }
 }
