@@ -1,5 +1,5 @@
 import { EscrowError, isEscrowError } from '../core/errors.js'
-import { pushOptionsMax, refsMax } from '../core/limits.js'
+import { bundleHeaderBytesMax, pushOptionsMax, refsMax } from '../core/limits.js'
 import type { ObjectFormat } from './git-remote.js'
 import { encodePacket, flushPacket, type PacketReader } from './pkt-line.js'
 import { refNameProblem } from './ref-name.js'
@@ -86,7 +86,7 @@ export function* advertiseRefs(advertisement: Advertisement): Generator<Uint8Arr
 /**
  * Read what a client asks for. Behind it, in the same stream, comes its pack, unless it only deletes.
  *
- * @throws EscrowError `BODY_INVALID` for what is no push; `REFS_TOO_MANY`
+ * @throws EscrowError `BODY_INVALID` for what is no push; `REFS_TOO_MANY` for more refs, or longer names, than one deposit can have
  */
 export async function readPushRequest(reader: PacketReader, objectFormat: ObjectFormat): Promise<PushRequest> {
   try {
@@ -119,7 +119,12 @@ async function read(reader: PacketReader, objectFormat: ObjectFormat): Promise<P
   const commands: PushCommand[] = []
   let capabilities: ReadonlySet<string> | null = null
   let shallow = false
+  let sizeBytes = 0
   for (let line = await readLine(reader); line !== null; line = await readLine(reader)) {
+    sizeBytes += line.length
+    // Names are kept in memory until the end, and lines about what is shallow would come for ever.
+    if (sizeBytes > bundleHeaderBytesMax)
+      throw new EscrowError('REFS_TOO_MANY', `expected at most ${bundleHeaderBytesMax} bytes of refs in one push, got more`)
     if (line.startsWith('shallow ')) {
       shallow = true
       continue

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { bundleHeaderBytesMax } from '../../../src/core/limits.js'
 import { encodeBand, encodePacket, PacketReader } from '../../../src/git/pkt-line.js'
 import { advertiseRefs, encodeReport, readPushRequest } from '../../../src/git/receive-pack.js'
 import { inChunks } from '../../doubles/git-fixture.js'
@@ -93,4 +94,12 @@ test.for([0, 1, 65_515, 65_516, 200_000])('%i bytes on a side band are read as t
   const reader = new PacketReader(inChunks(Buffer.concat([encodeBand(2, bytes), Buffer.from('0000')]), 1000))
   for await (const piece of reader.bands()) found.push(Buffer.from(piece.bytes))
   expect(Buffer.concat(found).equals(bytes)).toBe(true)
+})
+
+test('lines that never end are refused, and with them names that would fill memory', async () => {
+  const endless = async function* () {
+    const packet = Buffer.concat(Array.from({ length: 100 }, () => encodePacket(`shallow ${a}${' '.repeat(60_000)}`)))
+    for (let sent = 0; sent < 2 * bundleHeaderBytesMax; sent += packet.length) yield packet
+  }
+  await expect(readPushRequest(new PacketReader(endless()), 'sha1')).rejects.toMatchObject({ code: 'REFS_TOO_MANY' })
 })
