@@ -205,6 +205,11 @@ test('a push says what it brings; what is not so blocks', async () => {
     ] as const)
       expect(await push(...options)).toMatch(new RegExp(`nothing was stored: .*(?:${words})`))
     expect(await push(...(await signed()))).toMatch(/deposit 3 \(incremental\)/)
+    const asking = ['completeness', '--agreement', home.agreement, '--source', 'pushed', '--as', home.party('partner'), '--url', url]
+    for (const asked of ['1', '2', '3'])
+      expect(await home.json(...asking, '--token-file', home.at('partner.token'), '--sequence', asked)).toMatchObject({
+        sequence: Number(asked),
+      })
   })
   expect(await home.must('verify', home.replica, '--agreement', home.agreement)).toContain('everything that was looked at holds')
 })
@@ -226,4 +231,26 @@ test('each deposit is opened as it was sealed, and nothing is left of what was o
     expect(describeRepository(target)).toEqual(state)
     rmSync(target, { recursive: true })
   }
+})
+
+test('a CI that keeps no state goes on behind the newest deposit; who has an old state stops nobody', async () => {
+  await serving(home.home, async (url) => {
+    rmSync(join(home.home, 'inbox'), { recursive: true })
+    const newest = sent(await send(url)).sequence
+    for (const sequence of [newest, newest + 1]) {
+      const state = home.at(`fresh-${sequence}`)
+      expect(sent(await send(url, '--state', state))).toMatchObject({ outcome: 'unchanged', sequence })
+      rmSync(state, { recursive: true })
+      vendor.addCommits('refs/heads/main', 1, { label: `fresh ${sequence}` })
+      const ran = await send(url, '--state', state)
+      expect(sent(ran), ran.err).toMatchObject({ outcome: 'received', sequence: sequence + 1, kind: 'full' })
+    }
+    for (let run = 0; run < 5; run += 1) {
+      const late = await send(url)
+      expect([late.exitCode, late.err]).toEqual([4, expect.stringContaining(`a deposit that follows deposit ${newest + 2}`) as string])
+    }
+    rmSync(home.at('state'), { recursive: true })
+    expect(sent(await send(url))).toMatchObject({ outcome: 'unchanged', sequence: newest + 2 })
+    expect(readdirSync(join(home.home, 'inbox')).length).toBe(1)
+  })
 })

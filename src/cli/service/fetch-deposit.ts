@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { EscrowError, isEscrowError, type ErrorCode } from '../../core/errors.js'
 import { DepositView, FindingView } from '../../escrow/visible/escrow.views.js'
 import { FindingCode } from '../../format/manifest.js'
-import { pageOf } from '../../http/page.js'
+import { cursorAfter, pageOf } from '../../http/page.js'
 import { ServiceHttp, type ServiceAddress } from './service-http.js'
 
 /** The documents of a deposit as a service gives them; nothing of it is verified yet. */
@@ -30,12 +30,9 @@ export async function fetchDeposit(
   signal: AbortSignal,
 ): Promise<GivenDeposit> {
   const http = new ServiceHttp(service, signal)
-  const path = `/v1/agreements/${wish.agreement}/sources/${wish.source}/deposits`
-  // A page begins below its cursor.
-  const from = wish.sequence === null ? '' : `&cursor=${wish.sequence + 1}`
-  const [found] = (await http.get(`${path}?limit=1${from}`, pageOf(DepositView))).items
+  const found = await find(http, wish)
   if (found === undefined || (wish.sequence !== null && found.sequence !== wish.sequence))
-    throw new EscrowError('NOT_FOUND', `the service has no deposit ${wish.sequence ?? ''} of ${wish.source}`)
+    throw new EscrowError('NOT_FOUND', `the service has no deposit ${wish.sequence === null ? '' : `${wish.sequence} `}of ${wish.source}`)
   const of = `/v1/deposits/${found.deposit}`
   const { items } = await http.get(`${of}/findings`, z.object({ items: z.array(FindingView) }))
   return {
@@ -46,6 +43,32 @@ export async function fetchDeposit(
     inventory: await orNull('ROLE_REFUSED', http.document(`${of}/inventory`)),
     explained: items.filter(({ code, explanation }) => explanation !== null && FindingCode.safeParse(code).success).map(({ code }) => code),
   }
+}
+
+/**
+ * Ask a service for the manifest of the newest deposit, as it was countersigned.
+ *
+ * @returns null when there is no deposit; nothing of it is verified yet.
+ * @throws EscrowError `SERVICE_*`; what the service refuses with
+ */
+export async function fetchNewestManifest(
+  service: ServiceAddress,
+  wish: { readonly agreement: string; readonly source: string },
+  signal: AbortSignal,
+): Promise<Uint8Array | null> {
+  const http = new ServiceHttp(service, signal)
+  const found = await find(http, { ...wish, sequence: null })
+  return found === undefined ? null : http.document(`/v1/deposits/${found.deposit}/manifest`)
+}
+
+async function find(
+  http: ServiceHttp,
+  wish: { readonly agreement: string; readonly source: string; readonly sequence: number | null },
+): Promise<z.infer<typeof DepositView> | undefined> {
+  const path = `/v1/agreements/${wish.agreement}/sources/${wish.source}/deposits`
+  // A page begins below its cursor.
+  const from = wish.sequence === null ? '' : `&cursor=${cursorAfter(String(wish.sequence + 1))}`
+  return (await http.get(`${path}?limit=1${from}`, pageOf(DepositView))).items[0]
 }
 
 async function orNull(code: ErrorCode, document: Promise<Uint8Array>): Promise<Uint8Array | null> {

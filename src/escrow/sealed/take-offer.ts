@@ -90,7 +90,10 @@ export class TakeOffer {
       // The offer stays until it is swept: the answer may be lost, and then this is asked again.
       return { depositId, sequence: place.sequence, accepted: received.accepted, receipt: await this.finish.receiptOf(depositId) }
     } catch (error) {
-      if (isEscrowError(error) && /^(?:FORMAT|SIGNATURE|STATEMENT|OBJECT_CORRUPT|AGREEMENT_DIGEST|RECIPIENT)/.test(error.code)) {
+      if (
+        isEscrowError(error) &&
+        /^(?:FORMAT|SIGNATURE|STATEMENT|OBJECT_CORRUPT|AGREEMENT_DIGEST|RECIPIENT|DEPOSIT_STATE)/.test(error.code)
+      ) {
         await this.inbox.remove(offer)
       }
       throw error

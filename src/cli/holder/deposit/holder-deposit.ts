@@ -12,6 +12,8 @@ import { freshFolder, readNamedFile, writeNamedFile } from '../../files.js'
 import { seal, type SealedOrNot, type Sealing, type SealOptions } from './holder-seal.js'
 import { isSpent, sendDeposit, type SentDeposit } from './holder-send.js'
 import { acceptedName, DepositorState } from './holder-state.js'
+import { fetchNewestManifest } from '../../service/fetch-deposit.js'
+import type { ServiceAddress } from '../../service/service-http.js'
 import { sendStatement } from '../../service/http-door.js'
 import { openPartyFolder } from '../../party/party-folder.js'
 import { signStated } from './holder-stated.js'
@@ -27,7 +29,7 @@ type GivenOptions = Omit<SealOptions, 'out'> & {
 type DepositOptions = GivenOptions & {
   readonly out: string
   readonly isOwnOut: boolean
-  readonly service: { readonly url: string; readonly tokenFile: string } | null
+  readonly service: ServiceAddress | null
 }
 
 /** What one run works with. */
@@ -70,7 +72,7 @@ async function sealNext(
   await state.settle(options.receipt)
   const { service } = options
   if (service !== null) await sendPending(context, state, service)
-  const previous = await state.previous()
+  const previous = (await state.previous()) ?? (service === null ? null : await goOn(context, sealing, { state, service }))
   // Below the state it is ours, and whatever lies there was accepted or is nothing.
   if (options.isOwnOut) await rm(options.out, { recursive: true, force: true })
   await freshFolder(options.out)
@@ -80,7 +82,21 @@ async function sealNext(
     return unchanged(options.source, previous, noted)
   }
   // If we stop after this, the next run sends it.
-  return present(options, result.deposit, service === null ? null : await send(context, state, { ...service, folder: options.out }))
+  return present(options, result.deposit, service === null ? null : await sendNew(context, state, { ...service, folder: options.out }))
+}
+
+/** What the service will never take is not sent again by the next run. */
+async function sendNew(
+  context: CommandContext,
+  state: DepositorState,
+  to: ServiceAddress & { readonly folder: string },
+): Promise<SentDeposit> {
+  try {
+    return await send(context, state, to)
+  } catch (error) {
+    if (isSpent(error)) await state.forgetOffered()
+    throw error
+  }
 }
 
 /** `--out` is gone when nothing is new, and when this fails. */
@@ -103,11 +119,7 @@ function whereTo(given: GivenOptions, service: CommandContext['service']): Depos
 }
 
 /** What was sealed before and never accepted goes first; what the service does not want never happened. */
-async function sendPending(
-  context: CommandContext,
-  state: DepositorState,
-  to: { readonly url: string; readonly tokenFile: string },
-): Promise<void> {
+async function sendPending(context: CommandContext, state: DepositorState, to: ServiceAddress): Promise<void> {
   const folder = await state.pending()
   if (folder === null) return
   try {
@@ -118,6 +130,26 @@ async function sendPending(
     await state.forgetOffered()
   }
   await rm(folder, { recursive: true, force: true })
+}
+
+/**
+ * We remember nothing: this is the first deposit, or the state is lost, as in a CI that keeps no folder from one run to the next. Then the newest
+ * deposit is what the service says it is, if the agent has signed it: a depositor that forgets cannot know better.
+ */
+async function goOn(
+  context: CommandContext,
+  { agreement, options }: Omit<Depositing, 'state' | 'previous'>,
+  { state, service }: { readonly state: DepositorState; readonly service: ServiceAddress },
+): Promise<PreviousDeposit | null> {
+  const wish = { agreement: agreement.body.agreement, source: options.source }
+  // While the service is away the deposit is sealed as a first one, and waits.
+  const accepted = await fetchNewestManifest(service, wish, context.signal).catch((error: unknown) => {
+    if (isEscrowError(error, 'SERVICE_UNREACHABLE')) return null
+    throw error
+  })
+  if (accepted === null) return null
+  await state.goOnBehind(accepted)
+  return state.previous()
 }
 
 /** Nothing is new, and the service learns it from the depositor alone: it cannot look. @returns true */
@@ -137,7 +169,7 @@ async function sayUnchanged(context: CommandContext, sealing: Depositing, { list
 async function send(
   context: CommandContext,
   state: DepositorState,
-  to: { readonly url: string; readonly tokenFile: string; readonly folder: string },
+  to: ServiceAddress & { readonly folder: string },
 ): Promise<SentDeposit> {
   const onBytes = (done: number, total: number) => context.progress({ phase: 'sending', done, total, unit: 'bytes' })
   const sent = await sendDeposit({ ...to, onBytes }, context.signal)

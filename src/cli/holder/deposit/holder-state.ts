@@ -59,6 +59,16 @@ export class DepositorState {
   }
 
   /**
+   * Go on behind a deposit that we do not remember: the next one follows it, and is a full one.
+   *
+   * @param accepted - the manifest as the agent has countersigned it; attacker-controlled.
+   * @throws EscrowError as `settle`
+   */
+  async goOnBehind(accepted: Uint8Array): Promise<void> {
+    await this.adopt(accepted, null)
+  }
+
+  /**
    * The newest accepted deposit, as the next one rests on it.
    *
    * @returns null before the first.
@@ -159,7 +169,9 @@ export class DepositorState {
     const keys = keysOf(agreement.body, 'agent')
     const { body: manifest, digest } = openDocument(bytes, { schema: Manifest, keys, what: 'accepted manifest' })
     checkManifest(manifest)
-    if (manifest.agreement === agreement.digest && manifest.source === source) return { digest, manifest }
+    // The newest deposit may be from before the newest version of the agreement.
+    const isOurs = manifest.agreement === agreement.digest || manifest.agreement === agreement.body.previous
+    if (isOurs && manifest.source === source) return { digest, manifest }
     throw new EscrowError('AGREEMENT_DIGEST', `expected a manifest of ${source} under ${agreement.digest}, got one of ${manifest.source}`)
   }
 
