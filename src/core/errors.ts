@@ -43,7 +43,7 @@ export const ERROR_ADVICE = {
   QUOTA_EXCEEDED: 'wait until older deposits are a day old, or ask the operator to raise `deposit.bytesPerDayMax`; nothing was stored',
   PUSH_REFUSED: 'the message says why, and what to push instead; nothing was stored',
   PUSH_STALE: 'push again: another deposit of this source was made since this push began',
-  REF_NAME_INVALID: 'a deposit carries ref names in UTF-8 that git allows, each once; rename it at the remote',
+  REF_NAME_INVALID: 'a deposit carries ref names in UTF-8 that git allows, each once; rename or delete it where it comes from',
   REF_TARGET_INVALID: 'a branch must lead to a commit; correct the ref and push again',
   REFS_TOO_MANY: 'raise `refsMax` or set a ref filter for the source',
   SCRATCH_FULL: 'free or add space at the scratch folder; nothing was stored',

@@ -80,7 +80,8 @@ export function withLfsFindings(
   return [...findings.filter((finding) => finding.code !== 'LFS_POINTER'), ...missing]
 }
 
-const notPushed = 'it was not pushed: run `git lfs push --all` with the address of this push, then push again'
+const notPushed =
+  'it was not pushed: run `git lfs push --all <address of this push>` (with `git -c lfs.url=<address>/info/lfs` where an lfs.url is set), then push again'
 const notAsked = 'LFS objects are fetched over http(s) and from local paths only'
 
 class LfsCollection {

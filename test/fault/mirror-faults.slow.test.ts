@@ -174,7 +174,7 @@ test('a redirect to an address inside', async () => {
 test.for(['--upload-pack=touch', 'refs/heads/../../config', 'refs/heads/a~1', 'refs/heads/x.lock'])('a ref named %s', async (name) => {
   const tip = fixture.git(['rev-parse', 'refs/heads/main'])
   server.faults.answer = (request, response) => request.method === 'POST' && answerRefs(response, `${tip} ${name}\n`)
-  expectRefused(await mirror('product'), 'product', { code: 'REF_NAME_INVALID', exitCode: 4, words: /rename it at the remote/ })
+  expectRefused(await mirror('product'), 'product', { code: 'REF_NAME_INVALID', exitCode: 4, words: /rename or delete it/ })
 })
 
 function answerRefs(response: ServerResponse, line: string): boolean {

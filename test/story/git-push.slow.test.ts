@@ -70,6 +70,10 @@ test('HEAD is what -o head= says, and stays', async () => {
   await house.pushed(vendor, 'head', ['--mirror', '-o', 'head=refs/heads/trunk'])
   vendor.addCommits('refs/heads/trunk', 1, { label: 'next' })
   expect(await house.pushed(vendor, 'head')).not.toContain('HEAD_CHANGED')
+  const moved = await house.pushed(vendor, 'head', ['--mirror', '-o', 'head=refs/heads/main'])
+  expect(moved).toContain('HEAD_CHANGED')
+  expect(await house.pushed(vendor, 'head', ['--mirror', '-o', 'head=refs/heads/main'])).toContain('nothing is new')
+  await house.pushed(vendor, 'head', ['--mirror', '-o', 'head=refs/heads/trunk'])
   expect(await house.pushed(vendor, 'head', ['-o', 'head=refs/heads/main', '--delete', 'refs/heads/trunk'])).toContain('HEAD_CHANGED')
 })
 
@@ -117,6 +121,33 @@ test.for([
   vendor.addCommits('refs/heads/main', 1, { label: name })
   const ran = await runGit(['-c', option, '--git-dir', vendor.path, 'push', house.address('raw'), `refs/heads/main:refs/heads/${name}`])
   expect(ran.exitCode, ran.text).toBe(0)
+})
+
+test('a token comes as a bearer too, and an address without its .git', async () => {
+  const vendor = house.repository()
+  vendor.addCommits('refs/heads/main', 1, { label: 'bearer' })
+  const header = ['-c', `http.extraHeader=Authorization: Bearer ${house.token}`, '--git-dir', vendor.path]
+  const address = house.bareAddress('raw').replace(/\.git$/, '')
+  const ran = await runGit([...header, 'push', address, 'refs/heads/main:refs/heads/bearer'])
+  expect(ran.exitCode, ran.text).toBe(0)
+  const wrong = await runGit([
+    ...header,
+    '-c',
+    'http.extraHeader=',
+    '-c',
+    'http.extraHeader=Authorization: Bearer x',
+    'push',
+    address,
+    'main',
+  ])
+  expect(wrong.exitCode).toBe(128)
+})
+
+test('an option that nobody knows is refused, and names those that there are', async () => {
+  const vendor = house.repository()
+  vendor.addCommits('refs/heads/main', 1, { label: 'option' })
+  const text = await house.refused(vendor.path, house.address('raw'), ['-o', 'ci.skip', 'refs/heads/main:refs/heads/option'])
+  expect(text).toContain('expected no push options but -o head= and -o statement=, got "ci.skip"')
 })
 
 test.for(['0', '1', '2'])('a client of protocol version %s is understood', async (version) => {

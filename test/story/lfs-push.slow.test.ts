@@ -70,6 +70,12 @@ test.for<[string, unknown, string]>([
   expect([answer.status >= 400 && answer.status < 500, answer.body.message]).toEqual([true, expect.stringContaining(`[${code}]`)])
 })
 
+test.for(['locks', 'locks/verify', 'locks/12/unlock'])('%s is answered in words: there are no locks', async (path) => {
+  const answer = await fetch(`${house.bareAddress('product')}/info/lfs/${path}`, { method: 'POST', headers: house.basic, body: '{}' })
+  expect([answer.status, answer.headers.get('content-type')]).toEqual([404, expect.stringContaining('git-lfs+json') as string])
+  expect(await answer.json()).toMatchObject({ message: expect.stringContaining('has no locks') as string })
+})
+
 test('without a token nobody is told anything', async () => {
   const answer = await batch(wanted, {})
   expect([answer.status, answer.body.message?.includes('TOKEN_INVALID')]).toEqual([401, true])
@@ -90,4 +96,13 @@ test('one that was forgotten is told with the push, by name', async () => {
   commitFile(vendor, 'refs/heads/main', 'song.ogg', pointerOf(Buffer.from('a song')))
   const pushed = await house.git(vendor.path, 'push', '--mirror', house.address())
   expect(pushed.text).toMatch(/LFS_OBJECT_MISSING \(1\) song\.ogg: .*git lfs push --all/)
+
+  const again = () => house.git(vendor.path, 'push', '--mirror', house.address())
+  expect((await again()).text).toContain('nothing is new')
+  const song = Buffer.from('a song')
+  expect((await put(song, sha256Hex(song))).status).toBe(200)
+  const brought = await again()
+  expect(brought.text).toMatch(/deposit \d+ \(incremental\)/)
+  expect(brought.text).not.toContain('LFS_OBJECT_MISSING')
+  expect((await again()).text).toContain('nothing is new')
 })

@@ -1,5 +1,5 @@
 // The server of git LFS beside `git push`: objects come before the push whose pointers name them, and never leave by this way again.
-import { Controller, HttpCode, Inject, Param, Post, Put, Req, Res, UseFilters } from '@nestjs/common'
+import { All, Controller, HttpCode, Inject, Param, Post, Put, Req, Res, UseFilters } from '@nestjs/common'
 import { ApiExcludeController } from '@nestjs/swagger'
 import type { Request, Response } from 'express'
 import { EscrowError } from '../../core/errors.js'
@@ -57,6 +57,14 @@ export class LfsController {
     await this.lfs.receive(key, { sha256: oid, sizeBytes }, bodyOf(request), stop.signal)
     response.status(200).setHeader('cache-control', 'no-store')
     response.end()
+  }
+
+  /** With this status git-lfs asks once, and shows the words to who wants a lock. */
+  @All(['locks', 'locks/*path'])
+  @Only('depositor')
+  @ByPassword()
+  locks(): never {
+    throw new EscrowError('NOT_FOUND', 'this address takes LFS objects and has no locks')
   }
 }
 

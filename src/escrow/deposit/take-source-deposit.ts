@@ -27,6 +27,8 @@ export interface StatedDeposit {
 export interface TakeWish {
   /** A full deposit even where an incremental would do. */
   readonly full: boolean
+  /** Something beside the repository is a reason for a deposit, as far as the caller knows. */
+  readonly attachmentsWait?: boolean
   readonly onProgress?: ReportProgress
   /** What was pushed; the source's own URL when left out. */
   readonly remote?: GitRemote
@@ -50,7 +52,7 @@ export class TakeSourceDeposit {
     requireJurisdiction(work.known.signed.body, this.replicas.replicas)
     const basis = await this.basis.run(work, signal)
     const { stated } = wish
-    const request = { ...this.request(work, basis, wish.full), ...(stated === undefined ? {} : { stated: stated.said }) }
+    const request = { ...this.request(work, basis, wish), ...(stated === undefined ? {} : { stated: stated.said }) }
     const result = await prepareDeposit(request, this.tools(lease, work, { request, basis, wish }), signal)
     if (result.outcome === 'unchanged') {
       return { outcome: 'unchanged', source: work.key, sequence: basis.previous?.manifest.sequence ?? 0 }
@@ -67,7 +69,7 @@ export class TakeSourceDeposit {
     return { outcome: 'deposited', source: work.key, depositId, manifest, manifestDigest, findings: deposit.findings, resumed: false, late }
   }
 
-  private request(work: SourceAtWork, basis: DepositBasis, full: boolean): DepositRequest {
+  private request(work: SourceAtWork, basis: DepositBasis, { full, attachmentsWait = false }: TakeWish): DepositRequest {
     const { body, digest } = work.known.signed
     const now = this.agent.clock.now()
     const { epoch, previous } = basis
@@ -89,6 +91,7 @@ export class TakeSourceDeposit {
       packBytesMax: this.agent.options.packBytesMax,
       secondOpinionBytesMax: this.agent.options.secondOpinionBytesMax,
       ...basis.beside,
+      attachmentsWait: attachmentsWait || basis.beside.attachmentsWait,
     }
   }
 

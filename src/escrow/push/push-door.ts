@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common'
-import { EscrowError } from '../../core/errors.js'
+import { EscrowError, unreachable } from '../../core/errors.js'
+import { attachmentsMax } from '../../core/limits.js'
 import { sha256Hex } from '../../crypto/digest.js'
 import { keyidOf } from '../../crypto/dsse.js'
 import { Database } from '../../db/database.js'
@@ -13,7 +14,7 @@ import type { Viewer } from '../../http/viewer.js'
 import { Agent } from '../agent.js'
 import { AgreementShelf, type KnownAgreement } from '../archive/agreement-shelf.js'
 import { findCurrentEpoch, type VaultEpochRow } from '../archive/agreement.table.js'
-import { AttachmentKeeper } from '../basis/attachment-keeper.js'
+import { AttachmentKeeper, type AttachmentPlace } from '../basis/attachment-keeper.js'
 import type { SourceKey } from '../archive/lease.table.js'
 import { ReadPreviousDeposit } from '../basis/previous-deposit.js'
 import type { PushBasis } from './push-plan.js'
@@ -23,7 +24,7 @@ import { findSource, type SourceRow } from '../archive/source.table.js'
 /** What the address of a push names: `/git/<agreement>/<source>.git`. */
 export interface PushAddress {
   readonly agreement: string
-  /** With its `.git`. */
+  /** With its `.git`, or without: forges take both. */
   readonly repository: string
 }
 
@@ -54,7 +55,7 @@ export class PushDoor {
    * @throws EscrowError `NOT_FOUND`, also for what is not this depositor's; `VAULT_NOT_ARMED`; `PUSH_REFUSED` for a source that is not pushed
    */
   async open(viewer: Viewer, address: PushAddress): Promise<PushSource> {
-    const [, source = '', format] = /^([^.]+)(?:\.(sha1|sha256))?\.git$/.exec(address.repository) ?? []
+    const [, source = '', format] = /^([^.]+)(?:\.(sha1|sha256))?(?:\.git)?$/.exec(address.repository) ?? []
     const found = await this.find(viewer, { agreement: address.agreement, source }, 'push')
     return { ...found, objectFormat: format === 'sha1' || format === 'sha256' ? format : null }
   }
@@ -88,7 +89,7 @@ export class PushDoor {
     if (known === null || row === null)
       throw new EscrowError('NOT_FOUND', `no source of yours is at ${agreement.slice(0, 100)}/${source.slice(0, 100)}`)
     if (mode !== null && row.mode !== mode)
-      throw new EscrowError('PUSH_REFUSED', `source ${source} takes no such deposit: the agreement says ${row.mode}`)
+      throw new EscrowError('PUSH_REFUSED', `source ${source} takes no such deposit: the agreement says ${row.mode}, ${howOf(row.mode)}`)
     if (known.row.state !== 'armed')
       throw new EscrowError('VAULT_NOT_ARMED', `expected the vault of ${agreement} to be armed, it is ${known.row.state}`)
     if (row.state !== 'active') throw new EscrowError('PUSH_REFUSED', `source ${source} takes no deposits: it is ${row.state}`)
@@ -120,8 +121,23 @@ export class PushDoor {
       head: inventory?.head ?? { kind: 'none' },
       manifestDigest: previous?.manifestDigest ?? null,
       fullReason: fullReason({ row, previous, inventory, recipient: epoch.recipient, objectFormat, now: this.agent.clock.now() }),
-      attachmentsWait: (await this.attachments.waiting({ key, vault: epoch })).length > 0,
+      attachmentsWait:
+        (await this.attachments.waiting({ key, vault: epoch })).length > 0 ||
+        (previous !== null && (await this.lfsCame({ known, key, vault: epoch }, { previous, inventory }, signal))),
     }
+  }
+
+  /** An LFS object that the newest deposit lacks was sent since. What has no room in a deposit is no reason for another one. */
+  private async lfsCame(
+    place: AttachmentPlace,
+    { previous, inventory }: { readonly previous: PreviousDeposit; readonly inventory: Inventory | null },
+    signal?: AbortSignal,
+  ): Promise<boolean> {
+    const missing = inventory?.lfsMissing ?? []
+    if (previous.manifest.attachments.length >= attachmentsMax) return false
+    const oids = missing.map(({ oid }) => oid)
+    const held = await this.attachments.find(place, oids, signal)
+    return missing.some(({ oid, sizeBytes }) => held.get(oid)?.plain.sizeBytes === sizeBytes)
   }
 
   private async vaultOf({ agreementId }: SourceKey): Promise<VaultEpochRow> {
@@ -141,6 +157,20 @@ export class PushDoor {
       if (error instanceof EscrowError && error.code === 'NOT_FOUND') return null
       throw error
     }
+  }
+}
+
+/** For who came to the wrong door. */
+function howOf(mode: DepositMode): string {
+  switch (mode) {
+    case 'push':
+      return 'so run git push'
+    case 'sealed':
+      return 'so run `escrow deposit --sealed --url`'
+    case 'pull':
+      return 'so the service fetches it'
+    default:
+      return unreachable(mode)
   }
 }
 

@@ -22,7 +22,7 @@ export interface PushBasis {
   readonly manifestDigest: string | null
   /** Why the next deposit must be a full one; null when an incremental will do. */
   readonly fullReason: string | null
-  /** Files were attached since: they are a reason for a deposit although nothing is new in the repository. */
+  /** Files were attached since, or LFS objects sent that the newest deposit lacks: they are a reason for a deposit although nothing is new in the repository. */
   readonly attachmentsWait: boolean
 }
 
@@ -50,16 +50,19 @@ export function refsToShow(basis: PushBasis): readonly { readonly name: string; 
  * What the commands of a push come to, if they fit what the archive holds now.
  *
  * @param push - with at least one command; attacker-controlled.
- * @throws EscrowError `PUSH_REFUSED`, `PUSH_STALE`, `REF_NAME_INVALID`; then nothing of it is taken. Where one ref is to
+ * @throws EscrowError `PUSH_REFUSED`, also for a push option that is none of ours, `PUSH_STALE`, `REF_NAME_INVALID`; then nothing of it is taken. Where one ref is to
  *   blame, `details.ref` is its name.
  */
 export function planPush(push: PushRequest, basis: PushBasis): PushPlan {
   if (push.shallow) throw new EscrowError('PUSH_REFUSED', 'expected a complete repository: run `git fetch --unshallow` and push again')
   requireNames(push.commands)
+  requireOptions(push.options)
   const marker = push.commands.find((command) => command.name === markerName)
   const commands = push.commands.filter((command) => command !== marker)
   const leansOn = shownTo(commands, marker, basis)
-  if (leansOn === 'archive' && commands.length === 0 && !basis.attachmentsWait) return { kind: 'unchanged' }
+  const asked = headAsked(push.options)
+  const asksNothing = commands.length === 0 && (asked === undefined || (basis.head.kind === 'branch' && basis.head.ref === asked))
+  if (leansOn === 'archive' && asksNothing && !basis.attachmentsWait) return { kind: 'unchanged' }
   const refs = leansOn === 'nothing' ? created(commands) : applied(commands, basis.refs ?? [])
   checkRefNamesTogether(refs.map((ref) => ref.name))
   const listing = { objectFormat: basis.objectFormat, head: headOf(refs, basis.head, push.options), refs, pushed: true as const }
@@ -83,6 +86,18 @@ function requireNames(commands: readonly PushCommand[]): void {
   checkRefNamesTogether(commands.filter((command) => command.to !== null).map((command) => command.name))
   const names = new Set(commands.map((command) => command.name))
   if (names.size !== commands.length) throw new EscrowError('PUSH_REFUSED', 'expected every ref once in a push')
+}
+
+/** What is misspelt would be passed by: a statement that nobody compares, a HEAD that nobody sets. */
+function requireOptions(options: readonly string[]): void {
+  const known = [headOption, statementOption]
+  const strange = options.find((option) => !known.some((name) => option.startsWith(name)))
+  if (strange !== undefined)
+    throw new EscrowError(
+      'PUSH_REFUSED',
+      `expected no push options but -o head= and -o statement=, got ${JSON.stringify(strange.slice(0, 100))}`,
+    )
+  if (options.filter((option) => option.startsWith(headOption)).length > 1) throw new EscrowError('PUSH_REFUSED', 'expected one -o head=')
 }
 
 /** Whether the client saw the refs of the newest deposit, or nothing. */
@@ -127,10 +142,13 @@ function applied(commands: readonly PushCommand[], before: readonly InventoryRef
 
 const sorted = (refs: readonly RemoteRef[]): readonly RemoteRef[] => [...refs].sort((left, right) => compareRefNames(left.name, right.name))
 
+const headAsked = (options: readonly string[]): string | undefined =>
+  options.find((option) => option.startsWith(headOption))?.slice(headOption.length)
+
 /** What a push does not say: the option, or as before, or the usual names, or the first branch. */
 function headOf(refs: readonly RemoteRef[], before: Inventory['head'], options: readonly string[]): RemoteHead {
   const branches = new Map(refs.filter((ref) => ref.name.startsWith('refs/heads/')).map((ref) => [ref.name, ref.oid]))
-  const asked = options.find((option) => option.startsWith(headOption))?.slice(headOption.length)
+  const asked = headAsked(options)
   if (asked !== undefined && !branches.has(asked)) {
     throw new EscrowError('PUSH_REFUSED', 'expected -o head= to name a branch of this repository, as refs/heads/main')
   }

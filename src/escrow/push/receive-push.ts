@@ -51,7 +51,8 @@ export class ReceivePush {
     // What an earlier run had stored comes first; then this client has seen refs that are not the newest, and is told so.
     await this.steps.resume.run(lease, known, signal)
     const stated = this.stated(push)
-    const plan = planPush(push.request, await this.door.basis(push.source, signal))
+    const basis = await this.door.basis(push.source, signal)
+    const plan = planPush(push.request, basis)
     const work = await this.work(push.source)
     if (plan.kind === 'unchanged') {
       const sequence = work.row.nextSequence - 1
@@ -63,9 +64,18 @@ export class ReceivePush {
     const { listing, leansOn } = plan
     const remote = new PushedRemote({ listing, leansOn, pack: push.pack })
     try {
-      const wish = { remote, full: leansOn === 'nothing', onProgress: push.onProgress, ...(stated === null ? {} : { stated }) }
+      const { attachmentsWait } = basis
+      const wish = {
+        remote,
+        full: leansOn === 'nothing',
+        attachmentsWait,
+        onProgress: push.onProgress,
+        ...(stated === null ? {} : { stated }),
+      }
       const taken = await this.take.run(lease, work, wish, signal)
-      if (taken.outcome === 'unchanged') await this.requireAsStated(lease, work, { stated, signal })
+      if (taken.outcome !== 'unchanged') return taken
+      await this.requireAsStated(lease, work, { stated, signal })
+      await this.steps.outcomes.unchanged(lease, work, { sequence: taken.sequence })
       return taken
     } catch (error) {
       // A client that is gone says why in the signal; it is recorded all the same.

@@ -44,7 +44,9 @@ function bearerOf(header: string | undefined): string {
   return token
 }
 
+/** Some give git a header instead: `http.extraHeader=Authorization: Bearer ...`. */
 function passwordOf(header: string | undefined): string {
+  if (/^Bearer /i.test(header ?? '')) return bearerOf(header)
   const credentials = /^Basic ([A-Za-z0-9+/]{1,400}={0,2})$/i.exec(header ?? '')?.[1] ?? ''
   const [, token] = /^[^:]*:(.{1,200})$/.exec(Buffer.from(credentials, 'base64').toString('utf8')) ?? []
   if (token === undefined) throw new EscrowError('TOKEN_INVALID', 'expected a token of this service as the password, under any name')

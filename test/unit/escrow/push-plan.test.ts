@@ -38,6 +38,13 @@ test('a mirror with nothing new says that nothing is new', () => {
   expect(planPush(push([mirror(basis)]), basis)).toEqual({ kind: 'unchanged' })
 })
 
+test('a mirror with nothing new that sets HEAD is a deposit, unless HEAD is there already', () => {
+  const two = { ...basis, refs: [{ name: 'refs/heads/a', oid: id('a'), type: 'commit' as const }, ...(basis.refs ?? [])] }
+  const plan = (ref: string) => planPush(push([mirror(two)], { options: [`head=${ref}`] }), two)
+  expect(plan('refs/heads/a')).toMatchObject({ kind: 'deposit', hasPack: false, listing: { head: { ref: 'refs/heads/a' } } })
+  expect(plan('refs/heads/main')).toEqual({ kind: 'unchanged' })
+})
+
 test('a mirror with nothing new is a deposit when files were attached since', () => {
   const now = { ...basis, attachmentsWait: true }
   expect(planPush(push([mirror(now)]), now)).toMatchObject({
@@ -109,6 +116,8 @@ test.for<[string, readonly PushCommand[], Partial<PushRequest>, PushBasis, strin
   ['a shallow repository', [command('refs/heads/x', null, id('d'))], { shallow: true }, basis, 'PUSH_REFUSED'],
   ['a ref twice', [command('refs/heads/x', null, id('d')), command('refs/heads/x', null, null)], {}, basis, 'PUSH_REFUSED'],
   ['a head that is no branch', [command('refs/heads/x', null, id('d'))], { options: ['head=refs/tags/v1'] }, basis, 'PUSH_REFUSED'],
+  ['a misspelt option', [mirror(basis)], { options: ['statment=e30'] }, basis, 'PUSH_REFUSED'],
+  ['two heads', [mirror(basis)], { options: ['head=refs/heads/main', 'head=refs/heads/x'] }, basis, 'PUSH_REFUSED'],
   ['a folder where a ref is', [command('refs/heads/main/x', null, id('d'))], {}, basis, 'REF_NAME_INVALID'],
   ['a bad name', [{ ...command('', null, id('d')), problem: 'is odd' }], {}, basis, 'REF_NAME_INVALID'],
 ])('%s is refused', ([, commands, more, on, code]) => {
