@@ -1,4 +1,5 @@
 import { createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { EscrowError } from '../core/errors.js'
 import { readBlockBytes } from '../core/limits.js'
@@ -47,7 +48,7 @@ export function requireLabel(kind: AttachedKind, label: string | undefined): voi
   )
 }
 
-/** Read a file that is to be attached, once. @throws EscrowError `FILE_UNREADABLE` */
+/** Read a file that is to be attached, once. @throws EscrowError `FILE_UNREADABLE`, also for what is no file: a pipe would be waited for, and cannot be read twice */
 export async function fileToAttach(
   context: CommandContext,
   { path, kind, name }: { readonly path: string; readonly kind: AttachedKind; readonly name: string },
@@ -55,6 +56,8 @@ export async function fileToAttach(
   const bytes = () => createReadStream(path, { highWaterMark: readBlockBytes }) as AsyncIterable<Uint8Array>
   const digester = new Digester()
   try {
+    const found = await stat(path)
+    if (!found.isFile() && !found.isDirectory()) throw new EscrowError('FILE_UNREADABLE', `${path}: it is no file: write it into one first`)
     let done = 0
     for await (const block of bytes()) {
       context.signal.throwIfAborted()
