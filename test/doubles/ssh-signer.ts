@@ -13,7 +13,7 @@ export interface SshSignOptions {
   readonly magic?: string
 }
 
-/** A key that makes SSHSIG blobs; `ssh-keygen -Y verify` accepts them (crypto.services.test.ts). */
+/** A key that makes SSHSIG blobs; `ssh-keygen -Y verify` accepts them (other-tools.services.test.ts). */
 export interface SshSigner {
   /** Type and base64, as an agreement pins it. */
   readonly publicKey: string
