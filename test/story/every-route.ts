@@ -84,6 +84,7 @@ async function findValues(request: string): Promise<void> {
     folder: '0000000001-full',
     name: 'manifest.json',
     oid: '0a'.repeat(32),
+    lock: '12',
   }
   const { size } = await partner.json<{ size: number }>('/v1/log')
   Object.assign(values, found, { version: '1', key: manifest.key, size: '1', path: `entries/000.p/${size}` })
@@ -99,7 +100,10 @@ async function findValues(request: string): Promise<void> {
   for (const service of ['git-receive-pack', 'git-upload-pack'])
     bodies[`/git/:agreement/:repository/${service}`] = (caller, path) =>
       caller.bytes(path, 'application/x-git-receive-pack-request', Buffer.from('0000'))
-  const lfsObjects = '/git/:agreement/:repository/info/lfs/objects'
+  const lfs = '/git/:agreement/:repository/info/lfs'
+  for (const path of ['locks', 'locks/verify', 'locks/:lock/unlock'])
+    bodies[`${lfs}/${path}`] = (caller, filled) => caller.bytes(filled, 'application/vnd.git-lfs+json', Buffer.from('{}'))
+  const lfsObjects = `${lfs}/objects`
   bodies[`${lfsObjects}/batch`] = (caller, path) =>
     caller.bytes(path, 'application/vnd.git-lfs+json', Buffer.from('{"operation":"upload","objects":[]}'))
   bodies[`${lfsObjects}/:oid`] = (caller, path) => caller.bytes(path, 'application/octet-stream', Buffer.from('x'), undefined, 'put')

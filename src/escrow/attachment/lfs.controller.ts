@@ -1,5 +1,5 @@
 // The server of git LFS beside `git push`: objects come before the push whose pointers name them, and never leave by this way again.
-import { All, Controller, HttpCode, Inject, Param, Post, Put, Req, Res, UseFilters } from '@nestjs/common'
+import { Controller, Get, HttpCode, Inject, Param, Post, Put, Req, Res, UseFilters } from '@nestjs/common'
 import { ApiExcludeController } from '@nestjs/swagger'
 import type { Request, Response } from 'express'
 import { EscrowError } from '../../core/errors.js'
@@ -59,11 +59,23 @@ export class LfsController {
     response.end()
   }
 
-  /** With this status git-lfs asks once, and shows the words to who wants a lock. */
-  @All(['locks', 'locks/*path'])
+  @Get('locks')
   @Only('depositor')
   @ByPassword()
-  locks(): never {
+  locks(@Asking() viewer: Viewer, @Param() address: PushAddress): Promise<never> {
+    return this.refuseLocks(viewer, address)
+  }
+
+  @Post(['locks', 'locks/verify', 'locks/:lock/unlock'])
+  @Only('depositor')
+  @ByPassword()
+  lock(@Asking() viewer: Viewer, @Param() address: PushAddress): Promise<never> {
+    return this.refuseLocks(viewer, address)
+  }
+
+  /** With this status git-lfs asks once, and shows the words to who wants a lock (git-lfs docs/api/locking.md). */
+  private async refuseLocks(viewer: Viewer, { agreement, repository }: PushAddress): Promise<never> {
+    await this.door.open(viewer, { agreement, repository })
     throw new EscrowError('NOT_FOUND', 'this address takes LFS objects and has no locks')
   }
 }
