@@ -169,12 +169,6 @@ export class EscrowHome {
     return agreement
   }
 
-  /** Write another agreement of the same parties and vault, let them sign it, and try to register it. */
-  async registerAnother(sources: readonly string[]): Promise<Ended> {
-    const own = { ...papers, agreement: mkdtempSync(this.at('another-')).slice(this.folder.length + 1) }
-    return this.run('agreement', 'register', await this.sign(sources, own), ...this.annex(own))
-  }
-
   async remove(): Promise<void> {
     await this.#undo()
     rmSync(this.folder, { recursive: true, force: true })

@@ -19,9 +19,9 @@ async function must(...argv: readonly string[]): Promise<void> {
   if (ended.exitCode !== 0) throw new Error(`escrow ${argv.join(' ')}: ${ended.text}`)
 }
 
-const agreeOn = (vault: string, out: string) => {
+const agreeOn = (vault: string, out: string, draftPath = at('draft.yaml')) => {
   const cards = [at('service', 'keys'), ...['vendor', 'partner', ...custodians].map(party)].flatMap((card) => ['--party', card])
-  const draft = ['--draft', at('draft.yaml'), '--service', at('service', 'service.json')]
+  const draft = ['--draft', draftPath, '--service', at('service', 'service.json')]
   return ['agreement', 'create', ...draft, '--vault', vault, ...cards, '--out', out]
 }
 
@@ -100,4 +100,17 @@ test('an age header without an end is given up: as a share, and as an annex', as
   const shareOf = (name: string) => at('vault', 'shares', `${name}-epoch-1.age`)
   const strange = accept.map((word) => (word === at('endless.age') ? shareOf(custodians.find((name) => name !== 'notary') ?? '') : word))
   expectRefused(await run(...strange), /-epoch-1\.age: expected .*\[ENVELOPE_RECIPIENT\]/)
+})
+
+test.for([
+  'https://ci:hunter2@git.example/product.git',
+  'https://git.example/product.git?token=hunter2',
+  'ext::sh -c hunter2',
+  '--upload-pack=hunter2',
+])('a draft with %s is refused before anything is sealed, and not quoted', async (url) => {
+  const draft = readFileSync(at('draft.yaml'), 'utf8').replace('https://git.example/product.git', url)
+  writeFileSync(at('secret.yaml'), draft)
+  const ended = await run(...agreeOn(at('vault', 'vault.json'), at('none'), at('secret.yaml')))
+  expectRefused(ended, /the URL of product: expected.*AGREEMENT_INVALID/)
+  expect(ended.text).not.toContain('hunter2')
 })

@@ -183,15 +183,6 @@ function answerRefs(response: ServerResponse, line: string): boolean {
   return true
 }
 
-test.for(['--upload-pack=touch pwned', 'ext::touch pwned', 'ssh://-oProxyCommand=touch/x', 'http://169.254.169.254/x.git'])(
-  'an agreement with the URL %s is not registered',
-  async (url) => {
-    const ended = await home.registerAnother(pulled('evil', url))
-    expect(ended.exitCode, ended.text).toBe(4)
-    expect(ended.text).toMatch(/\[REMOTE_(?:URL|ADDRESS_REFUSED)\]/)
-  },
-)
-
 test('a source and a replica that nobody has', async () => {
   const none = await mirror('nothing')
   expect([none.exitCode, none.text]).toEqual([2, expect.stringMatching(/no pulled source nothing.*\[NOT_FOUND\]/)])

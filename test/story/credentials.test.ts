@@ -103,3 +103,14 @@ test('a remote that is out of reach says nothing of the credential: it is tried 
   delete server.faults.answer
   expect(await tried()).toEqual({ ...nobody, accepted: 1 })
 })
+
+// The command that writes agreements refuses these too, but parties may write theirs with anything.
+test.for([
+  ['https://ci:secret@git.example/product.git', 'REMOTE_URL'],
+  ['--upload-pack=touch pwned', 'REMOTE_URL'],
+  ['ext::touch pwned', 'REMOTE_URL'],
+  ['ssh://-oProxyCommand=touch/x', 'REMOTE_URL'],
+  ['http://169.254.169.254/x.git', 'REMOTE_ADDRESS_REFUSED'],
+] as const)('an agreement with the URL %s is not registered', async ([url, code]) => {
+  await expect(service.agree([{ source: 'evil', url }])).rejects.toMatchObject({ code })
+})

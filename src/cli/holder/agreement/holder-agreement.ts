@@ -20,6 +20,7 @@ import {
   type AgreementDraft,
   type ServiceCard,
 } from '../../party/agreement-draft.js'
+import { requireRemoteUrls } from './draft-urls.js'
 import { columns, type CommandContext, type CommandResult } from '../../command.js'
 import { readNamedFile, writeNamedFile } from '../../files.js'
 import { linesOfRelease } from '../../release-lines.js'
@@ -37,6 +38,7 @@ interface CreateOptions {
 export async function createAgreement(_context: CommandContext, options: CreateOptions): Promise<CommandResult> {
   const text = async (path: string) => (await readNamedFile(path, signedDocumentBytesMax)).toString('utf8')
   const draft = parseAgreementDraft(await text(options.draft), options.draft)
+  requireRemoteUrls(draft.sources, options.draft)
   const service = parseServiceCard(await text(options.service), options.service)
   const vault = parseBody(parseJson(await text(options.vault), options.vault), Vault, options.vault)
   const parties = await Promise.all(options.party.map((path) => readPartyCard(path)))

@@ -15,6 +15,7 @@ import { digestOf, readUnverified } from '../../../format/signed-document.js'
 import { touchedParts } from '../../../release/rules/amendment.js'
 import { otherKeys } from '../../../release/rules/key-change.js'
 import { draftedSchedule, parseAgreementChange, type AgreementChange } from '../../party/agreement-draft.js'
+import { requireRemoteUrls } from './draft-urls.js'
 import { columns, type CommandContext, type CommandResult } from '../../command.js'
 import { readNamedFile, writeNamedFile } from '../../files.js'
 import { parseJson, readPartyCard } from '../../party/party-folder.js'
@@ -39,6 +40,7 @@ export async function revise(_context: CommandContext, options: ReviseOptions): 
   const text = async (path: string) => (await readNamedFile(path, signedDocumentBytesMax)).toString('utf8')
   const annex = parseAnnex(openBytes(await readNamedFile(options.annex, signedDocumentBytesMax), party.identity), agreement.body)
   const change = options.draft === undefined ? {} : parseAgreementChange(await text(options.draft), options.draft)
+  requireRemoteUrls(change.sources ?? [], options.draft ?? '')
   const vault =
     options.vault === undefined
       ? agreement.body.vault
