@@ -55,7 +55,7 @@ export const FORMS: ReadonlyMap<string, Form> = new Map([
   ['order', of('the digest of an order in 64 hex digits', Sha256Hex)],
   ['drill', of('the digest of a drill in 64 hex digits', Sha256Hex)],
   ['name', slug],
-  ['file name', of('a file name of letters, digits and ._+@()=,-', AttachmentName)],
+  ['file name', of('a file name of letters, digits, spaces and ._+@()=,-', AttachmentName)],
   ['party', slug],
   ['name[@sequence]', pattern('a source as name or name@sequence', /^[a-z0-9][a-z0-9-]{0,62}(?:@\d{1,9})?$/)],
   ['code', of('a country code of two capital letters', Country)],

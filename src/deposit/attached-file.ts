@@ -32,14 +32,17 @@ export function entryOf(
   return kind === 'build-secrets' ? { kind, name, sealed: sealed.sha256 } : { kind, name, sealed: sealed.sha256, ...plain }
 }
 
-/** @throws EscrowError `ARGUMENT_INVALID` for a name that not every system can keep */
-export function requireNames({ name, fileName }: Pick<FileWish, 'name' | 'fileName'>): void {
-  for (const one of [name, fileName]) {
-    const parsed = AttachmentName.safeParse(one)
-    if (parsed.success) continue
-    const words = parsed.error.issues[0]?.message ?? 'expected a file name'
-    throw new EscrowError('ARGUMENT_INVALID', `${words}, got ${JSON.stringify(one.slice(0, 100))}`)
-  }
+/** @throws EscrowError `ARGUMENT_INVALID` for a name that not every system can keep. The file's own name goes nowhere but into a compartment. */
+export function requireNames({ kind, name, fileName }: Pick<FileWish, 'kind' | 'name' | 'fileName'>): void {
+  requireName(name, 'attach it under another name')
+  if (kind === 'build-secrets') requireName(fileName, 'rename the file')
+}
+
+function requireName(name: string, advice: string): void {
+  const parsed = AttachmentName.safeParse(name)
+  if (parsed.success) return
+  const words = parsed.error.issues[0]?.message ?? 'expected a file name'
+  throw new EscrowError('ARGUMENT_INVALID', `${words}, got ${JSON.stringify(name.slice(0, 100))}: ${advice}`)
 }
 
 async function* prefixed(header: Uint8Array, bytes: AsyncIterable<Uint8Array>, file: StreamDigest): AsyncGenerator<Uint8Array> {

@@ -21,7 +21,7 @@ export const AttachmentName = z
   .max(200)
   .regex(
     /^[\p{L}\p{N}_](?:[\p{L}\p{M}\p{N} ._+@()=,-]*[\p{L}\p{M}\p{N}_+@)=-])?$/u,
-    'expected a file name of letters, digits and ._+@()=,-',
+    'expected a file name of letters, digits, spaces and ._+@()=,-',
   )
   .refine((name) => !/^(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)/i.test(name), 'expected a name that every system can keep')
 
