@@ -13,7 +13,7 @@ import { threadMemory } from '../crypto/thread-memory.js'
  */
 export async function* inBlocks(source: AsyncIterable<Uint8Array>, blockBytes: number): AsyncGenerator<Uint8Array> {
   assert(blockBytes > 0, 'a block has a byte')
-  const blocks = cut(source, blockBytes)
+  const blocks = cut(source, [threadMemory(blockBytes), threadMemory(blockBytes)])
   let next = blocks.next()
   try {
     for (;;) {
@@ -29,19 +29,38 @@ export async function* inBlocks(source: AsyncIterable<Uint8Array>, blockBytes: n
   }
 }
 
-async function* cut(source: AsyncIterable<Uint8Array>, blockBytes: number): AsyncGenerator<Uint8Array, undefined> {
-  const buffers = [0, 1].map(() => threadMemory(blockBytes))
+/**
+ * The same bytes in blocks that are worth a turn of another thread: large pieces are passed on where they lie, small ones gathered.
+ *
+ * @param blockBytes - the size of gathered blocks, at least 1; pieces from half of it on are large.
+ * @returns blocks; none for no bytes. Each is valid until the next one is asked for, as long as the source's own are.
+ */
+export function gathered(source: AsyncIterable<Uint8Array>, blockBytes: number): AsyncGenerator<Uint8Array> {
+  assert(blockBytes > 0, 'a block has a byte')
+  return cut(source, [new Uint8Array(blockBytes)], blockBytes / 2)
+}
+
+/** @param buffers - of one size; they take turns. @param largeFrom - bytes from which on a piece is passed on, where none are gathered before it. */
+async function* cut(
+  source: AsyncIterable<Uint8Array>,
+  buffers: readonly Uint8Array[],
+  largeFrom = Number.POSITIVE_INFINITY,
+): AsyncGenerator<Uint8Array, undefined> {
   let turn = 0
   let used = 0
   for await (const bytes of source) {
+    if (used === 0 && bytes.byteLength >= largeFrom) {
+      yield bytes
+      continue
+    }
     for (let offset = 0; offset < bytes.byteLength;) {
       const buffer = buffers[turn]
-      assert(buffer !== undefined, 'one of two buffers')
-      const piece = bytes.subarray(offset, offset + blockBytes - used)
+      assert(buffer !== undefined, 'one of the buffers')
+      const piece = bytes.subarray(offset, offset + buffer.byteLength - used)
       buffer.set(piece, used)
       used += piece.byteLength
       offset += piece.byteLength
-      if (used < blockBytes) continue
+      if (used < buffer.byteLength) continue
       yield buffer
       turn = (turn + 1) % buffers.length
       used = 0
@@ -49,35 +68,6 @@ async function* cut(source: AsyncIterable<Uint8Array>, blockBytes: number): Asyn
   }
   if (used > 0) yield buffers[turn]?.subarray(0, used) ?? new Uint8Array(0)
   return undefined
-}
-
-/**
- * The same bytes in blocks that are worth a turn of another thread: large pieces are passed on where they lie, small ones gathered.
- *
- * @param blockBytes - the size of gathered blocks; pieces from half of it on are large.
- * @returns blocks; none for no bytes. Each is valid until the next one is asked for, as long as the source's own are.
- */
-export async function* gathered(source: AsyncIterable<Uint8Array>, blockBytes: number): AsyncGenerator<Uint8Array> {
-  assert(blockBytes > 0, 'a block has a byte')
-  let buffer = new Uint8Array(0)
-  let used = 0
-  for await (const bytes of source) {
-    if (used === 0 && bytes.byteLength >= blockBytes / 2) {
-      yield bytes
-      continue
-    }
-    if (buffer.byteLength === 0) buffer = new Uint8Array(blockBytes)
-    for (let offset = 0; offset < bytes.byteLength;) {
-      const piece = bytes.subarray(offset, offset + blockBytes - used)
-      buffer.set(piece, used)
-      used += piece.byteLength
-      offset += piece.byteLength
-      if (used < blockBytes) continue
-      yield buffer
-      used = 0
-    }
-  }
-  if (used > 0) yield buffer.subarray(0, used)
 }
 
 /** Wait for both, also when one fails: a file must not be closed under a write. */
