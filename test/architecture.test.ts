@@ -149,6 +149,7 @@ test.for([
     /\bDate\.now\b|\bnew Date\(\)|\bMath\.random\b|\brandom(?:Bytes|FillSync|Fill|UUID|Int)\b|\bgetRandomValues\b|\bperformance\.now\b/,
     /^src\/core\/environment\.ts$/,
   ],
+  ['recursive mkdir', /\bmkdir(?:Sync)?\([^\n]*\brecursive\b/, /^$/],
   ['processes', /['"](?:node:)?child_process['"]/, /^src\/(?:git\/|cli\/party\/ssh-keygen\.ts$)/],
   ['SQL and drizzle', /['"]drizzle-orm(?:\/[^'"]*)?['"]/, /\.table\.ts$|^src\/db\/|^config\/drizzle/],
   ['standard output', /\bterminal\.out\(/, /^src\/cli\/(?:command|program|demo\/demo)\.ts$/],

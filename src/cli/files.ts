@@ -1,6 +1,7 @@
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { EscrowError, isEscrowError } from '../core/errors.js'
+import { makeFolders } from '../core/make-folders.js'
 
 /** Codes of the operating system that a person can do something about. */
 const words: Readonly<Record<string, string>> = {
@@ -65,7 +66,7 @@ export async function writeNamedFile(
   if (options.replace === false && (await exists(path))) throw fileFault(path, { code: 'EEXIST' })
   const fresh = `${path}.writing`
   try {
-    await mkdir(dirname(path), { recursive: true })
+    await makeFolders(dirname(path))
     await rm(fresh, { force: true })
     const file = await open(fresh, 'wx', options.secret === true ? 0o600 : 0o644)
     try {
@@ -97,7 +98,7 @@ export async function exists(path: string): Promise<boolean> {
  */
 export async function freshFolder(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true, mode: 0o700 })
+    await makeFolders(path, { mode: 0o700 })
     if ((await readdir(path)).length > 0) throw new EscrowError('FOLDER_NOT_EMPTY', `${path} is not empty`)
   } catch (error) {
     throw error instanceof EscrowError ? error : fileFault(path, error)

@@ -4,12 +4,13 @@
 // that number counts (boot and container), and its start time. A name is never used again by another process, so removing the file of a dead process can never remove somebody
 // else's lock; with one fixed file name it could. Everybody writes a file first and looks second, so of two processes at least
 // one sees the other.
-import { mkdir, open, readFile, readdir, readlink, rm } from 'node:fs/promises'
+import { open, readFile, readdir, readlink, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { EscrowError } from '../core/errors.js'
 import { monotonicMs } from '../core/environment.js'
 import { lockSettleMs, lockSettlePollMs } from '../core/limits.js'
+import { makeFolders } from '../core/make-folders.js'
 
 /** Locks held by this process: a file of ours that is not in here was left by a dead process with our number. */
 const held = new Set<string>()
@@ -29,7 +30,7 @@ export class HomeLock {
    * @throws EscrowError `HOME_LOCKED` when a living process has it, or this one.
    */
   static async take(folder: string): Promise<HomeLock> {
-    await mkdir(folder, { recursive: true, mode: 0o700 })
+    await makeFolders(folder, { mode: 0o700 })
     const own = await lockName(process.pid)
     const path = join(folder, own)
     if (held.has(path)) throw locked(folder, own)

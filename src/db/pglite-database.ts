@@ -3,8 +3,8 @@
 // What it trusts: that nobody but the holder of the home lock opens the folder; PGlite itself takes no lock, and two writers lose rows.
 import { PGlite } from '@electric-sql/pglite'
 import { drizzle } from 'drizzle-orm/pglite'
-import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { makeFolders } from '../core/make-folders.js'
 import { committable, databaseFault, translateFaults } from './database-fault.js'
 import { Database, type Db, type Tx } from './database.js'
 import { HandleScope } from './handle-scope.js'
@@ -35,7 +35,7 @@ export class PgliteDatabase extends Database {
    * @throws EscrowError `HOME_LOCKED` when another process, or this one, has it open; `DATABASE_UNAVAILABLE` when its files are damaged.
    */
   static async open(folder: string): Promise<PgliteDatabase> {
-    await mkdir(folder, { recursive: true, mode: 0o700 })
+    await makeFolders(folder, { mode: 0o700 })
     const lock = await HomeLock.take(join(dirname(folder), 'db.lock'))
     try {
       return await PgliteDatabase.#start(await PGlite.create({ dataDir: folder }), lock)

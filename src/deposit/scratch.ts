@@ -1,12 +1,13 @@
 // Where plaintext may be for a moment: one private folder per attempt, removed when the attempt ends, whatever happened, and swept
 // on start when a crash left one. What it trusts: the scratch root belongs to us and nobody else can write to it.
-import { mkdir, mkdtemp, readdir, readFile, readlink, rm, rmdir, stat, statfs, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, readlink, rm, rmdir, stat, statfs, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { Clock } from '../core/environment.js'
 import { EscrowError } from '../core/errors.js'
 import { scratchForeignAgeMaxMs } from '../core/limits.js'
+import { makeFolders } from '../core/make-folders.js'
 
 const folderPrefix = 'escrow-scratch-'
 const ownerFile = 'owner.json'
@@ -76,7 +77,7 @@ export async function sweepScratch(root: string, clock: Clock): Promise<number> 
  * @returns on other systems than Linux always `disk`: there is no way to ask.
  */
 export async function inspectScratch(root: string): Promise<ScratchReport> {
-  await mkdir(root, { recursive: true, mode: 0o700 })
+  await makeFolders(root, { mode: 0o700 })
   const found = await statfs(root)
   const inMemory = process.platform === 'linux' && memoryFileSystems.has(found.type)
   return { kind: inMemory ? 'memory' : 'disk', freeBytes: found.bavail * found.bsize }
@@ -109,7 +110,7 @@ export async function translateFull<T>(writing: Promise<T>): Promise<T> {
 }
 
 async function makeFolder(root: string): Promise<string> {
-  await mkdir(root, { recursive: true, mode: 0o700 })
+  await makeFolders(root, { mode: 0o700 })
   return mkdtemp(join(root, folderPrefix))
 }
 

@@ -4,10 +4,11 @@
  * believed only because nothing was ever cosigned without writing it.
  */
 import { createHash } from 'node:crypto'
-import { mkdir, open, readFile, readdir, rename } from 'node:fs/promises'
+import { open, readFile, readdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { EscrowError } from '../core/errors.js'
 import { noteBytesMax, witnessEvidenceMax } from '../core/limits.js'
+import { makeFolders } from '../core/make-folders.js'
 
 /** The file name of a log, which is also its name in the monitoring API of c2sp.org/tlog-witness. */
 export function originHash(origin: string): string {
@@ -25,7 +26,7 @@ export class WitnessMemory {
   static async open(folder: string): Promise<WitnessMemory> {
     const evidence = join(folder, 'evidence')
     try {
-      await mkdir(evidence, { recursive: true, mode: 0o700 })
+      await makeFolders(evidence, { mode: 0o700 })
       await syncFolder(folder)
     } catch (cause) {
       throw unusable('the folder of the witness cannot be used', cause)

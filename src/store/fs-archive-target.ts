@@ -1,6 +1,7 @@
-import { lstat, mkdir, open, rename } from 'node:fs/promises'
+import { lstat, open, rename } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import type { Entropy } from '../core/environment.js'
+import { makeFolders } from '../core/make-folders.js'
 import { ArchiveTarget } from './archive-target.js'
 import { makeFolder, orNull, pathBelow, removeQuietly, syncFolder, translated } from './fs-durable.js'
 import type { ObjectKey } from './object-key.js'
@@ -27,7 +28,7 @@ export class FsArchiveTarget extends ArchiveTarget {
     const path = pathBelow(this.root, key)
     const temporary = join(dirname(path), `.incoming-${Buffer.from(this.entropy.bytes(12)).toString('hex')}`)
     await translated(`write ${key}`, async () => {
-      await mkdir(this.root, { recursive: true })
+      await makeFolders(this.root)
       await makeFolder(this.root, dirname(path))
     })
     try {

@@ -1,8 +1,9 @@
-import { mkdir, open, readdir, rm, stat, type FileHandle } from 'node:fs/promises'
+import { open, readdir, rm, stat, type FileHandle } from 'node:fs/promises'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import type { Clock, Entropy } from '../core/environment.js'
 import { assert, EscrowError } from '../core/errors.js'
 import { readBlockBytes } from '../core/limits.js'
+import { makeFolders } from '../core/make-folders.js'
 import { ArchiveReader } from './archive-reader.js'
 import { orNull, pathBelow, translated } from './fs-durable.js'
 import { FsObjectStore } from './fs-object-store.js'
@@ -47,7 +48,7 @@ export class FsOfferInbox extends OfferInbox {
   append(offer: string, piece: Parameters<OfferInbox['append']>[1]): Promise<number> {
     const path = pathBelow(this.folderOf(offer), piece.key)
     return this.turns.run(path, async () => {
-      await translated('make room for an offer', () => mkdir(dirname(path), { recursive: true, mode: 0o700 }))
+      await translated('make room for an offer', () => makeFolders(dirname(path), { mode: 0o700 }))
       const handle = await translated('write an offer', () => open(path, 'a', 0o600))
       try {
         let { size } = await translated('write an offer', () => handle.stat())

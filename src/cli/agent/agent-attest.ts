@@ -1,10 +1,11 @@
 import { createWriteStream } from 'node:fs'
-import { mkdir, rename, rm } from 'node:fs/promises'
+import { rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { INestApplicationContext } from '@nestjs/common'
 import { EscrowError } from '../../core/errors.js'
+import { makeFolders } from '../../core/make-folders.js'
 import { ListSources } from '../../escrow/source/list-sources.js'
 import { RecordMissed } from '../../escrow/source/record-missed.js'
 import { AttestSource, type AttestedSource } from '../../verify/attest-source.js'
@@ -58,7 +59,7 @@ function present({ attestation, checkpoint }: AttestedSource, paths: { readonly 
 async function writeLeaves(app: INestApplicationContext, attested: AttestedSource, path: string, signal: AbortSignal): Promise<void> {
   const fresh = `${path}.writing`
   try {
-    await mkdir(dirname(path), { recursive: true })
+    await makeFolders(dirname(path))
     await pipeline(Readable.from(app.get(AttestSource).leafList(attested.checkpoint, signal)), createWriteStream(fresh), { signal })
     await rename(fresh, path)
   } catch (error) {

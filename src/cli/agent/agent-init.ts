@@ -1,10 +1,10 @@
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { configFileName, loadConfig } from '../../../config/load.js'
 import { laptopConfig } from '../../../config/laptop.js'
 import { SystemEntropy } from '../../core/environment.js'
 import { EscrowError } from '../../core/errors.js'
 import { configBytesMax } from '../../core/limits.js'
+import { makeFolders } from '../../core/make-folders.js'
 import { keyFileNames } from '../../format/key-file.js'
 import { formatNoteKey, noteKey, signatureType } from '../../format/note.js'
 import { StoreReadme } from '../../escrow/archive/store-readme.js'
@@ -12,7 +12,7 @@ import { makeReplicas } from '../../adapters.module.js'
 import { withService } from './agent-context.js'
 import type { ServiceCard } from '../party/agreement-draft.js'
 import { columns, required, type CommandContext, type CommandResult } from '../command.js'
-import { exists, readNamedFile, writeNamedFile } from '../files.js'
+import { exists, fileFault, readNamedFile, writeNamedFile } from '../files.js'
 import { createAgentFolder } from '../party/party-folder.js'
 
 interface InitOptions {
@@ -26,13 +26,15 @@ interface InitOptions {
 /**
  * Make a home folder: of the laptop footprint, or of the one that a configuration file describes.
  *
- * @throws EscrowError `FOLDER_NOT_EMPTY` when there is one, `CONFIG_INVALID`, `STORE_*`
+ * @throws EscrowError `FOLDER_NOT_EMPTY` when there is one, `CONFIG_INVALID`, `FILE_*`, `STORE_*`
  */
 export async function init(context: CommandContext, options: InitOptions): Promise<CommandResult> {
   const { home } = context
   if (await exists(join(home, configFileName))) throw new EscrowError('FOLDER_NOT_EMPTY', `there is a home folder at ${home} already`)
   const control = options.control ?? options.country
-  await mkdir(home, { recursive: true, mode: 0o700 })
+  await makeFolders(home, { mode: 0o700 }).catch((error: unknown) => {
+    throw fileFault(home, error)
+  })
   await writeNamedFile(join(home, configFileName), await configOf(options, control))
   const config = await loadConfig(home)
   await makeReplicas(config.replicas, context.signal)

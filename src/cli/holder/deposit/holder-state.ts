@@ -1,11 +1,12 @@
 // What a depositor remembers of its sealed deposits, so that the next one needs nothing from the operator but its word that the last one was
 // received. `offered/` is the deposit that waits for that word; `accepted/<sequence>/` those that have it. Whatever is not accepted never
 // happened: the next deposit takes its number.
-import { mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { readdir, rename, rm } from 'node:fs/promises'
 import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
 import { EscrowError, isEscrowError } from '../../../core/errors.js'
 import { inventoryBytesMax, signedDocumentBytesMax } from '../../../core/limits.js'
+import { makeFolders } from '../../../core/make-folders.js'
 import type { PreparedDeposit, PreviousDeposit } from '../../../deposit/deposit-request.js'
 import { canonicalize, parseCanonical } from '../../../format/canonical-json.js'
 import { checkManifest } from '../../../format/check-manifest.js'
@@ -178,7 +179,7 @@ export class DepositorState {
   private async promote(offered: Remembered): Promise<void> {
     const folder = this.acceptedFolder(offered.manifest.sequence)
     try {
-      await mkdir(join(this.path, 'accepted'), { recursive: true, mode: 0o700 })
+      await makeFolders(join(this.path, 'accepted'), { mode: 0o700 })
       await rm(folder, { recursive: true, force: true })
       await rename(this.offeredFolder, folder)
     } catch (error) {

@@ -1,9 +1,10 @@
 // What belongs to a chain beside its packs becomes files: LFS objects where git-lfs looks for them, attached files under their names. What is
 // attacker-controlled: every name and every byte. One attachment that cannot be had keeps nobody from the repository: it is a problem to show.
-import { mkdir, open, rm } from 'node:fs/promises'
+import { open, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { EscrowError, isEscrowError } from '../../../core/errors.js'
 import { compartmentHeaderBytesMax } from '../../../core/limits.js'
+import { makeFolders } from '../../../core/make-folders.js'
 import { Digester, type StreamDigest } from '../../../crypto/digest.js'
 import { openEnvelope } from '../../../crypto/holder/open-envelope.js'
 import { parseCompartmentHeader, type AttachedFile, type InventoryAttachment } from '../../../format/attachment.js'
@@ -113,7 +114,7 @@ async function restoreOne(
 
 /** A file whole and as promised, or no file. */
 async function write(path: string, bytes: AsyncIterable<Uint8Array>, expected: StreamDigest): Promise<number> {
-  const file = await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  const file = await makeFolders(dirname(path), { mode: 0o700 })
     .then(() => open(path, 'wx', 0o600))
     .catch((error: unknown) => {
       throw fileFault(path, error)

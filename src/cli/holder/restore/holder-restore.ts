@@ -5,6 +5,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { SystemEntropy } from '../../../core/environment.js'
 import { EscrowError, isEscrowError } from '../../../core/errors.js'
 import { bundleHeaderBytesMax } from '../../../core/limits.js'
+import { makeFolders } from '../../../core/make-folders.js'
 import { Digester } from '../../../crypto/digest.js'
 import { openEnvelope } from '../../../crypto/holder/open-envelope.js'
 import { parseBundleHeader, type BundleHeader } from '../../../format/bundle-header.js'
@@ -54,7 +55,7 @@ export async function restoreChain(reader: ArchiveReader, wish: RestoreWish, sig
   const to = resolve(wish.to)
   const building = join(dirname(to), `.${basename(to)}.restoring-${Buffer.from(new SystemEntropy().bytes(6)).toString('hex')}`)
   try {
-    await mkdir(dirname(to), { recursive: true })
+    await makeFolders(dirname(to))
     await mkdir(building, { mode: 0o700 })
   } catch (error) {
     throw fileFault(building, error)
