@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
 import { EscrowError, assert } from '../core/errors.js'
 import { envelopeChunkBytes as chunkBytes, readBlockBytes } from '../core/limits.js'
-import { BuffersInTurn, giveBack } from './thread-memory.js'
+import { BuffersInTurn, copyTo, giveBack } from './thread-memory.js'
 
 /**
  * The payload of an age v1 file (c2sp.org/age, "Payload"): a 16-byte nonce, then the STREAM construction over 64 KiB chunks with
@@ -39,7 +39,7 @@ class ChunkKey {
     this.#nonce[11] = last ? 1 : 0
     const cipher = createCipheriv(algorithm, this.#key, this.#nonce, cipherOptions)
     const sealed = cipher.update(chunk)
-    out.set(sealed)
+    copyTo(out, 0, sealed)
     giveBack(sealed)
     cipher.final()
     out.set(cipher.getAuthTag(), chunk.byteLength)
@@ -57,7 +57,7 @@ class ChunkKey {
     } catch {
       return false
     }
-    out.set(plain)
+    copyTo(out, 0, plain)
     giveBack(plain)
     this.#advance()
     return true

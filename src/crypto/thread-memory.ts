@@ -1,8 +1,20 @@
 import { MessageChannel } from 'node:worker_threads'
+import { assert } from '../core/errors.js'
 
 /** Memory that other threads can read where it lies. @param sizeBytes - 0 or more. */
 export function threadMemory(sizeBytes: number): Uint8Array {
   return Buffer.from(new SharedArrayBuffer(sizeBytes))
+}
+
+/**
+ * Copy bytes into memory that other threads can read: `set` goes there word by word, as if another thread wrote meanwhile, at a third of the speed.
+ *
+ * @param at - where in `target` they begin; all of them fit.
+ */
+export function copyTo(target: Uint8Array, at: number, bytes: Uint8Array): void {
+  assert(at + bytes.byteLength <= target.byteLength, 'what is copied fits')
+  // The bytes as a pattern that fits once; no bytes would be a pattern of zeros.
+  if (bytes.byteLength > 0) Buffer.prototype.fill.call(target, bytes, at, at + bytes.byteLength)
 }
 
 /** Two buffers in turn: new memory for each block would cost the page faults of every byte. */

@@ -1,5 +1,5 @@
 import { assert } from '../core/errors.js'
-import { threadMemory } from '../crypto/thread-memory.js'
+import { copyTo, threadMemory } from '../crypto/thread-memory.js'
 
 /**
  * The same bytes in blocks of one size, the last one shorter: digests and ciphers are fastest on 1 MiB, and remotes send 64 KiB or less.
@@ -57,7 +57,7 @@ async function* cut(
       const buffer = buffers[turn]
       assert(buffer !== undefined, 'one of the buffers')
       const piece = bytes.subarray(offset, offset + buffer.byteLength - used)
-      buffer.set(piece, used)
+      copyTo(buffer, used, piece)
       used += piece.byteLength
       offset += piece.byteLength
       if (used < buffer.byteLength) continue

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { createCipheriv, randomBytes } from 'node:crypto'
-import { BuffersInTurn, giveBack, threadMemory } from '../../../src/crypto/thread-memory.js'
+import { BuffersInTurn, copyTo, giveBack, threadMemory } from '../../../src/crypto/thread-memory.js'
 
 const large = 65_536
 
@@ -42,4 +42,13 @@ test('of two buffers in turn, one is its owner’s until the call after the next
   const second = turns.take(10).fill(2)
   expect([...first, ...second]).toEqual([...Array<number>(10).fill(1), ...Array<number>(10).fill(2)])
   expect(turns.take(5).buffer).toBe(first.buffer)
+})
+
+test('bytes are copied to their place and nowhere else, also none', () => {
+  const target = threadMemory(8).fill(9)
+  copyTo(target, 2, Uint8Array.of(1, 2, 3))
+  copyTo(target, 7, new Uint8Array(0))
+  copyTo(target, 8, new Uint8Array(0))
+  expect([...target]).toEqual([9, 9, 1, 2, 3, 9, 9, 9])
+  expect(() => copyTo(target, 6, Uint8Array.of(1, 2, 3))).toThrow('fits')
 })
