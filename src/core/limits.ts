@@ -31,7 +31,9 @@ export const pushKeepAliveMs = 5000
 export const pushReceiptWaitMs = 20_000
 /** A sealed deposit is sent in pieces of this size; a connection that breaks costs one. */
 export const offerPieceBytes = 64 * MiB
-/** Unfinished sealed deposits of one source that wait for their rest. */
+/** While a deposit is being sealed, so much of it is waited for before the next piece is sent ahead. */
+export const aheadPieceBytes = 16 * MiB
+/** Sealed deposits of one source that wait for their rest; with one more the oldest is forgotten. */
 export const offersPerSourceMax = 3
 /** Attachments of one source that have begun to arrive and wait for their rest; a depositor sends four at a time. */
 export const attachmentsArrivingMax = 8

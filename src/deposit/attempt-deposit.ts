@@ -74,13 +74,15 @@ async function run(attempt: Attempt, signal?: AbortSignal): Promise<AttemptResul
   let opinion: Promise<Opinion> | undefined
   const scan = new LfsScan(attempt, signal)
   const stop = new AbortController()
+  const stopped = AbortSignal.any([stop.signal, ...(signal === undefined ? [] : [signal])])
+  const following = tools.follow?.(key, file.growing, stopped)
   try {
     const taken = await take(attempt, { file, onWritten: () => scan.begin() }, signal)
     tools.onProgress?.({ phase: 'checking' })
     // The checks wait for git most of the time; listing what the pack holds is work for our own processor meanwhile.
     knownObjects = listKnownObjects(attempt, taken)
     knownObjects.catch(() => undefined)
-    opinion = askAgain(attempt, taken, AbortSignal.any([stop.signal, ...(signal === undefined ? [] : [signal])]))
+    opinion = askAgain(attempt, taken, stopped)
     opinion.catch(() => undefined)
     scan.begin()
     const checked = await check(attempt, taken, signal)
@@ -92,11 +94,13 @@ async function run(attempt: Attempt, signal?: AbortSignal): Promise<AttemptResul
     const describing = describe(complete.attempt, { taken, checked: complete.checked, attachments: collecting }, signal)
     const [attachments, description] = await both(collecting, describing)
     const ready = { taken, description, attachments, knownObjects, upload, opinion: await opinion }
-    return { outcome: 'prepared', deposit: await storeAttempt(complete.attempt, ready, signal) }
+    const deposit = await storeAttempt(complete.attempt, ready, signal)
+    await following
+    return { outcome: 'prepared', deposit }
   } finally {
     // They read the pack and its index, which go with the folder.
     stop.abort()
-    await Promise.allSettled([knownObjects, opinion, scan.pointers])
+    await Promise.allSettled([knownObjects, opinion, scan.pointers, following])
     // Without effect when it has completed.
     await upload.abandon(new Error('the attempt was given up'))
     await file.close()

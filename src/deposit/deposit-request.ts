@@ -8,6 +8,7 @@ import type { DepositKind, Finding, Inventory, Manifest } from '../format/manife
 import type { StatementOf } from '../format/statement.js'
 import type { GitRemote, RefListing } from '../git/git-remote.js'
 import type { ExpectedObject } from '../store/expected-object.js'
+import type { GrowingFile } from '../store/growing-file.js'
 import type { DepositPlace, ObjectKey } from '../store/object-key.js'
 import type { ReplicaSet } from '../store/replica-set.js'
 import type { Placement } from '../store/replica.js'
@@ -116,6 +117,11 @@ export interface DepositTools {
   readonly onProgress?: ReportProgress
   /** Gets copies of the secrets of each envelope that is begun, the last one that of the deposit. Only a depositor at home asks for them, and wipes them. */
   readonly onSealed?: (secrets: SealSecrets) => void
+  /**
+   * Follows each envelope that is begun while it is being sealed, to send it on before it is whole. Awaited before scratch goes, so it must end soon
+   * after the file or when its signal says that the attempt was given up; must not reject.
+   */
+  readonly follow?: (key: ObjectKey, file: GrowingFile, signal: AbortSignal) => Promise<void>
 }
 
 /** What an envelope to one recipient was made with. */

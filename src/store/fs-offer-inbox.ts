@@ -79,12 +79,21 @@ export class FsOfferInbox extends OfferInbox {
     await translated('forget an offer', () => rm(this.folderOf(offer), { recursive: true, force: true }))
   }
 
+  async addedTo(offer: string): Promise<Date | null> {
+    const folder = this.folderOf(offer)
+    return translated('look at an offer', async () => {
+      const files = (await orNull(readdir(folder, { recursive: true }))) ?? []
+      const found = await Promise.all([folder, ...files.map((name) => join(folder, name))].map((path) => orNull(stat(path))))
+      const times = found.flatMap((file) => (file === null ? [] : [file.mtimeMs]))
+      return times.length === 0 ? null : new Date(Math.max(...times))
+    })
+  }
+
   async sweep(before: Date, keep: string): Promise<number> {
     let swept = 0
     for (const offer of (await this.offers('')).filter((name) => name !== keep)) {
-      const files = (await orNull(readdir(join(this.root, offer), { recursive: true }))) ?? []
-      const times = await Promise.all([offer, ...files.map((name) => join(offer, name))].map((path) => orNull(stat(join(this.root, path)))))
-      if (times.some((file) => file !== null && file.mtime >= before)) continue
+      const addedTo = await this.addedTo(offer)
+      if (addedTo === null || addedTo >= before) continue
       await this.remove(offer)
       swept += 1
     }

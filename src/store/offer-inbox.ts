@@ -38,6 +38,9 @@ export abstract class OfferInbox {
   /** Forget an offer. Idempotent. */
   abstract remove(offer: string): Promise<void>
 
+  /** When somebody added to an offer last; null when there is none. @throws EscrowError `STORE_*` */
+  abstract addedTo(offer: string): Promise<Date | null>
+
   /** Forget offers that nobody has added to since, but not this one. @returns how many. */
   abstract sweep(before: Date, keep: string): Promise<number>
 }

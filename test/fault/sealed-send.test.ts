@@ -1,11 +1,16 @@
 // What a service may do to a depositor that sends a sealed deposit: nothing it says keeps the depositor for ever, or takes its token elsewhere.
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import { isSpent, sendDeposit } from '../../src/cli/holder/deposit/holder-send.js'
+import { sendAhead } from '../../src/cli/holder/deposit/send-ahead.js'
+import { aheadPieceBytes } from '../../src/core/limits.js'
+import { AgreementId } from '../../src/format/ids.js'
+import { GrowingFile } from '../../src/store/growing-file.js'
+import { objectKeys } from '../../src/store/object-key.js'
 
 const attempt = 'a'.repeat(20)
 let folder = ''
@@ -87,4 +92,55 @@ test('only words about the deposit itself make it worthless', async () => {
 
 test.for(['ftp://escrow.example', 'https://ci:token@escrow.example', 'escrow.example'])('%s is no address of a service', async (to) => {
   await expect(send(to)).rejects.toMatchObject({ code: 'ARGUMENT_INVALID' })
+})
+
+const growing = async () => {
+  const path = join(folder, 'bundle.age')
+  await writeFile(path, '')
+  await truncate(path, aheadPieceBytes + 1000)
+  const place = { agreement: AgreementId.parse(`agr_${attempt}`), source: 'product', sequence: 1, kind: 'full' } as const
+  const file = new GrowingFile(path)
+  const stop = new AbortController()
+  const sent = sendAhead({ url, tokenFile: join(folder, 'token') }, objectKeys.bundle(place, attempt), file, stop.signal)
+  return { file, stop, sent }
+}
+const offsets = () => asked.map((line) => Number(/[?]offset=(\d+)$/.exec(line)?.[1]))
+/** A service that takes whatever comes. */
+const takeAll = () => {
+  let sizeBytes = 0
+  answerWith = (path, response) => {
+    sizeBytes = Number(/offset=(\d+)$/.exec(path)?.[1]) + (sizeBytes === 0 ? aheadPieceBytes : 1000)
+    say(response, { sizeBytes })
+  }
+}
+
+test('an envelope is sent while it is being sealed, whole pieces first and the rest at its end', async () => {
+  takeAll()
+  const { file, sent } = await growing()
+  file.advance(aheadPieceBytes - 1)
+  file.advance(aheadPieceBytes)
+  await vi.waitFor(() => expect(offsets()).toEqual([0]))
+  file.finish(aheadPieceBytes + 1000)
+  await sent
+  expect(offsets()).toEqual([0, aheadPieceBytes])
+  expect(asked[0]).toMatch(new RegExp(`/offers/${attempt}/files/0000000001-full/${attempt}[.]bundle[.]age[?]`))
+})
+
+test.for(['refuses', 'is away'] as const)('a service that %s is not asked twice while a deposit is being sealed', async (how) => {
+  answerWith = (_, response) => (how === 'refuses' ? say(response, { code: 'QUOTA_EXCEEDED', detail: 'no' }, 429) : response.destroy())
+  const { file, sent } = await growing()
+  file.advance(aheadPieceBytes)
+  await sent
+  expect(offsets()).toEqual([0])
+})
+
+test('nothing more is sent of an attempt that was given up', async () => {
+  takeAll()
+  const { file, stop, sent } = await growing()
+  file.advance(aheadPieceBytes)
+  await vi.waitFor(() => expect(offsets()).toEqual([0]))
+  stop.abort()
+  await sent
+  file.finish(aheadPieceBytes + 1000)
+  expect(offsets()).toEqual([0])
 })

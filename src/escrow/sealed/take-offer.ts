@@ -65,7 +65,7 @@ export class TakeOffer {
    * Take a piece.
    *
    * @returns the size of the file with it.
-   * @throws EscrowError `OFFER_OFFSET`, `DEPOSIT_TOO_LARGE`, `ARGUMENT_INVALID` for a file that no deposit has; `OFFERS_TOO_MANY`; as `arrived`
+   * @throws EscrowError `OFFER_OFFSET`, `DEPOSIT_TOO_LARGE`, `ARGUMENT_INVALID` for a file that no deposit has; as `arrived`
    */
   async append(viewer: Viewer, address: OfferAddress, piece: OfferPiece, bytes: AsyncIterable<Uint8Array>): Promise<number> {
     const offer = await this.enter(viewer, address)
@@ -100,17 +100,19 @@ export class TakeOffer {
     }
   }
 
-  /** A depositor that has lost its record begins again with another attempt; one that fills our disk is stopped. */
+  /**
+   * A depositor sends while it seals, and begins again with another attempt when that fails: what it has not added to for longest is forgotten, so
+   * that it never fills our disk and never waits for its own leavings.
+   */
   private async makeRoom(address: OfferAddress, offer: string): Promise<void> {
     await this.door.requireRoom({ agreementId: address.agreement })
     await this.inbox.sweep(new Date(this.agent.clock.now().getTime() - uploadLeaseMs), offer)
-    if ((await this.others(address, offer)).length < offersPerSourceMax) return
-    const { source } = address
-    const hours = uploadLeaseMs / 3_600_000
-    throw new EscrowError(
-      'OFFERS_TOO_MANY',
-      `expected fewer than ${offersPerSourceMax} unfinished offers of ${source}; each is forgotten ${hours} hours after its last piece`,
-    )
+    const others = (await this.others(address, offer)).map(async (name) => ({
+      name,
+      addedTo: (await this.inbox.addedTo(name))?.getTime() ?? 0,
+    }))
+    const newestFirst = (await Promise.all(others)).toSorted((left, right) => right.addedTo - left.addedTo)
+    for (const { name } of newestFirst.slice(offersPerSourceMax - 1)) await this.inbox.remove(name)
   }
 
   private async others({ agreement, source }: OfferAddress, offer: string): Promise<readonly string[]> {

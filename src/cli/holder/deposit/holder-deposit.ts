@@ -19,18 +19,14 @@ import { openPartyFolder } from '../../party/party-folder.js'
 import { signStated } from './holder-stated.js'
 import { formatBytes, formatCount } from '../../terminal.js'
 
-type GivenOptions = Omit<SealOptions, 'out'> & {
+type GivenOptions = Omit<SealOptions, 'out' | 'service'> & {
   readonly agreement: string
   readonly out?: string
   readonly receipt?: string
 }
 
-/** With the folder for the sealed deposit, and where it goes from there; null for a person's hands. */
-type DepositOptions = GivenOptions & {
-  readonly out: string
-  readonly isOwnOut: boolean
-  readonly service: ServiceAddress | null
-}
+/** With the folder for the sealed deposit. */
+type DepositOptions = GivenOptions & Pick<SealOptions, 'out' | 'service'> & { readonly isOwnOut: boolean }
 
 /** What one run works with. */
 type Depositing = Sealing & { readonly options: DepositOptions }

@@ -28,6 +28,8 @@ import { AttachmentOutbox } from './holder-outbox.js'
 import { siblingsIn } from './holder-siblings.js'
 import type { DepositorState } from './holder-state.js'
 import { openOwnRemote } from './own-remote.js'
+import { sendAhead } from './send-ahead.js'
+import type { ServiceAddress } from '../../service/service-http.js'
 import { readKnownObjectsSecret, type PartyFolder } from '../../party/party-folder.js'
 import { firstFieldsOf } from '../../party/statement-fields.js'
 import { inTerminal } from '../../terminal.js'
@@ -55,6 +57,8 @@ export interface SealOptions {
   readonly source: string
   readonly state: string
   readonly out: string
+  /** Where it goes from there; null for a person's hands. */
+  readonly service: ServiceAddress | null
   readonly full: boolean
   /** False: the repository is trusted. */
   readonly fsck: boolean
@@ -93,6 +97,7 @@ export async function seal(context: CommandContext, sealing: Sealing, repository
       scratch: { root: join(options.state, 'scratch'), ephemeral: true },
       version: softwareVersion(),
       ...(discloser === null ? {} : { onSealed: (secrets) => discloser.hold(secrets) }),
+      ...followedBy(options.service),
       onProgress: (progress: DepositProgress) => context.progress(inTerminal(options.source, progress)),
     }
     const beside = { ...(await siblingsIn(options.annex, sealing)), ...(await attachedTo(context, sealing, outbox)) }
@@ -109,6 +114,10 @@ export async function seal(context: CommandContext, sealing: Sealing, repository
     discloser?.wipe()
     own.close()
   }
+}
+
+function followedBy(service: ServiceAddress | null): Pick<DepositTools, 'follow'> {
+  return service === null ? {} : { follow: (key, file, signal) => sendAhead(service, key, file, signal) }
 }
 
 function vaultOf({ options, agreement }: Pick<Sealing, 'options' | 'agreement'>) {

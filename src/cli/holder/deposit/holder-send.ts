@@ -58,13 +58,24 @@ export async function sendDeposit(wish: SendWish, signal: AbortSignal): Promise<
   const arrived = new Map(there.map(({ key, sizeBytes }) => [key, sizeBytes]))
   for (const file of files) {
     const from = arrived.get(file.name) ?? null
-    const path = `${at}/files/${file.name.split('/').slice(-2).join('/')}`
+    const path = pathInOffer(attempt, file.name)
     if (from === null || from < file.sizeBytes)
       await desk.sendFile(file, { from: from ?? 0, path, onBytes: (bytes) => wish.onBytes?.(done + bytes, total) })
     done += file.sizeBytes
   }
   const taken = await desk.ask(Taken, `${at}/received`, { method: 'POST' })
   return { ...taken, accepted: Buffer.from(taken.accepted, 'base64') }
+}
+
+/** Where the pieces of a file go, below its source. @param key - of the file; what is offered has the layout of the archive. */
+export function pathInOffer(attempt: string, key: string): string {
+  return `/offers/${attempt}/files/${key.split('/').slice(-2).join('/')}`
+}
+
+/** The source and the attempt that an envelope is of, by its key; null for the key of anything else. */
+export function offerOf(key: string): { readonly source: string; readonly attempt: string } | null {
+  const [, source, attempt] = /^(agreements\/[^/]+\/sources\/[^/]+)\/.*\/([a-z2-7]{20})\.bundle\.age$/.exec(key) ?? []
+  return source === undefined || attempt === undefined ? null : { source: `v1/${source}`, attempt }
 }
 
 /** Whether the service will never take this deposit, as it is; a wrong token or a service that is away says nothing of it. */
@@ -88,13 +99,10 @@ async function offerIn(folder: string): Promise<Offered> {
   const files = all.filter(({ name }) => /^agreements\/[^/]+\/sources\/[^/]+\/\d{10}-[a-z]+\/[^./][^/]*$/.test(name))
   const attachments = all.filter(({ name }) => /^agreements\/[^/]+\/sources\/[^/]+\/attachments\/[0-9a-f]{64}\.age$/.test(name))
   const last = ({ name }: FileToSend) => (name.endsWith('/manifest.json') ? 1 : 0)
-  const envelope = files
-    .map(({ name }) => /^(agreements\/[^/]+\/sources\/[^/]+)\/.*\/([a-z2-7]{20})\.bundle\.age$/.exec(name))
-    .find((match) => match !== null)
-  const [, source, attempt] = envelope ?? []
-  if (source === undefined || attempt === undefined || !files.some((file) => last(file) === 1))
+  const offer = files.map(({ name }) => offerOf(name)).find((found) => found !== null)
+  if (offer === undefined || !files.some((file) => last(file) === 1))
     throw new EscrowError('NOT_FOUND', `expected a sealed deposit in ${folder}`)
-  return { source: `v1/${source}`, attempt, files: files.toSorted((left, right) => last(left) - last(right)), attachments }
+  return { ...offer, files: files.toSorted((left, right) => last(left) - last(right)), attachments }
 }
 
 /** Names are paths below the folder. */

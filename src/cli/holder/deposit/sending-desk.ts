@@ -32,22 +32,29 @@ export class SendingDesk {
   private constructor(
     private readonly at: { readonly url: string; readonly base: string; readonly token: string },
     private readonly signal: AbortSignal,
+    private readonly attemptsMax: number,
   ) {}
 
   /**
    * Find the place.
    *
    * @param path - below the address of the service.
+   * @param attemptsMax - how often a question that gets no answer is asked, at least once.
    * @throws EscrowError `ARGUMENT_INVALID` for an address that is none; `KEY_INVALID`, `FILE_UNREADABLE` for the file with the token
    */
-  static async open({ url, tokenFile }: NonNullable<CommandContext['service']>, path: string, signal: AbortSignal): Promise<SendingDesk> {
+  static async open(
+    { url, tokenFile }: NonNullable<CommandContext['service']>,
+    path: string,
+    signal: AbortSignal,
+    attemptsMax = sendAttemptsMax,
+  ): Promise<SendingDesk> {
     const service = URL.canParse(url) ? new URL(url) : null
     if (service === null || !/^https?:$/.test(service.protocol) || service.username !== '') {
       throw new EscrowError('ARGUMENT_INVALID', 'expected --url like https://escrow.example')
     }
     const token = (await readNamedFile(tokenFile, jsonBodyBytesMax)).toString('utf8').trim()
     if (!/^tok_[a-z2-7]{20}\.[A-Za-z0-9_-]{43}$/.test(token)) throw new EscrowError('KEY_INVALID', `expected an API token in ${tokenFile}`)
-    return new SendingDesk({ url, base: `${service.href.replace(/\/$/, '')}/${path}`, token }, signal)
+    return new SendingDesk({ url, base: `${service.href.replace(/\/$/, '')}/${path}`, token }, signal, attemptsMax)
   }
 
   /**
@@ -88,7 +95,7 @@ export class SendingDesk {
         this.signal.throwIfAborted()
         const again = !(error instanceof EscrowError) || error.details['again'] === true
         if (!again) throw error
-        if (attempt >= sendAttemptsMax) throw unreachableAt(this.at.url, error)
+        if (attempt >= this.attemptsMax) throw unreachableAt(this.at.url, attempt, error)
         await pause(pauseBefore(attempt, error), undefined, { signal: this.signal })
       }
     }
@@ -158,7 +165,7 @@ async function readAnswer(answer: Response): Promise<unknown> {
   }
 }
 
-function unreachableAt(url: string, cause: unknown): EscrowError {
+function unreachableAt(url: string, attempts: number, cause: unknown): EscrowError {
   const words = cause instanceof EscrowError ? `: ${cause.message}` : ''
-  return new EscrowError('REMOTE_UNREACHABLE', `no answer from ${url} after ${sendAttemptsMax} attempts${words}`, { cause })
+  return new EscrowError('REMOTE_UNREACHABLE', `no answer from ${url} after ${attempts} attempts${words}`, { cause })
 }
