@@ -12,6 +12,7 @@ import { AttachmentController } from './escrow/attachment/attachment.controller.
 import { LfsController } from './escrow/attachment/lfs.controller.js'
 import { OfferController } from './escrow/sealed/offer.controller.js'
 import { PushController } from './escrow/push/push.controller.js'
+import { PushIntake } from './escrow/push/push-intake.js'
 import { AgreementController } from './escrow/agreement/agreement.controller.js'
 import { DepositController } from './escrow/visible/deposit.controller.js'
 import { PartyGuard } from './escrow/token/party.guard.js'
@@ -94,6 +95,7 @@ export class HttpAppModule {
         { provide: Metrics, useValue: metrics },
         { provide: HttpPatience, useValue: patience },
         BeginLog,
+        PushIntake,
         ServiceGauges,
         ProblemFilter,
         Readiness,

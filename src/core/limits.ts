@@ -25,6 +25,8 @@ export const envelopeChunkBytes = 64 * KiB
 export const pushOptionsMax = 16
 /** A push that takes longer is cut: 64 GiB at 3 MB/s. */
 export const pushTimeMaxMs = 6 * 3_600_000
+/** What comes before the pack of a push has so long: 128 MiB of names at 1 Mbit/s. */
+export const pushNamesTimeMaxMs = 20 * 60_000
 /** Somebody who pushes sees a sign of life this often, so that no proxy cuts a connection while git works deltas out. */
 export const pushKeepAliveMs = 5000
 /** Somebody who pushes waits so long for the receipt; after that it is issued without them. */

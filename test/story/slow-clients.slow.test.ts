@@ -10,10 +10,11 @@ import { limitPatience } from '../../src/http/configure-server.js'
 import { signedDocumentType } from '../../src/http/media-type.js'
 import { usualPatience } from '../../src/http/patience.js'
 import { HttpHouse } from '../doubles/http-house.js'
+import { pushBody } from '../doubles/push-client.js'
 
 /** Short ones count only once everything is prepared: nobody then is to be slow. */
 const patience = { ...usualPatience, checkEveryMs: 100 }
-const short = { headersMs: 600, bodyMs: 600, idleMs: 3000 }
+const short = { headersMs: 600, bodyMs: 600, pushNamesMs: 600, pushMs: 2000, idleMs: 3000 }
 /** More than the kernel buffers for one connection. */
 const largeBytes = 24 * 2 ** 20
 const pauseMs = 30
@@ -25,7 +26,7 @@ let served: ListeningServer
 let download: string
 
 beforeAll(async () => {
-  house = await HttpHouse.open({ server: { patience } })
+  house = await HttpHouse.open({ server: { patience }, sources: [{ source: 'pushed' }] })
   const incompressible = createCipheriv('aes-128-ctr', Buffer.alloc(16), Buffer.alloc(16)).update(Buffer.alloc(largeBytes))
   house.git.addRefs(['refs/tags/large'], house.git.writeRaw('blob', incompressible))
   await house.service.mirror(house.agreed, 'product')
@@ -104,6 +105,36 @@ test('a body that comes a byte at a time', async () => {
   expect(told).not.toMatch(/^HTTP\/1\.1 2/)
   expect(afterMs).toBeGreaterThan(patience.bodyMs / 2)
   expect(answers).toBeGreaterThan(1)
+})
+
+/** Somebody who begins to push. */
+async function slowPush(body: string): Promise<SlowClient> {
+  const { token } = await house.as('vendor')
+  const authorization = `authorization: Basic ${Buffer.from(`ci:${token}`).toString('base64')}`
+  const headers = [authorization, 'content-type: application/x-git-receive-pack-request', 'content-length: 10000000', '']
+  return slowClient(`POST /git/${house.agreed.id}/pushed.git/git-receive-pack HTTP/1.1`, 'host: x', ...headers, body)
+}
+
+test('names before a pack that come a byte at a time', async () => {
+  const slow = await slowPush('fff0')
+  const [answers] = await Promise.all([servedUntil(slow.cut), drip(slow, 'a')])
+  const { told, afterMs } = await slow.cut
+  expect(told).toBe('')
+  expect(afterMs).toBeGreaterThan(patience.pushNamesMs / 2)
+  expect(answers).toBeGreaterThan(1)
+})
+
+test('a pack that comes a byte at a time, also when it was refused long before its end', async () => {
+  const commands = [`${'0'.repeat(40)} ${'a'.repeat(40)} refs/heads/main`]
+  const header = Buffer.from('PACK\0\0\0\x02\0\0\0\x01\x3f')
+  for (const pack of [header, Buffer.from('PUCK')]) {
+    const slow = await slowPush(pushBody(commands, pack).toString('latin1'))
+    const [answers] = await Promise.all([servedUntil(slow.cut), drip(slow, '\0')])
+    const { told, afterMs } = await slow.cut
+    expect(told).not.toContain('ok refs/heads/main')
+    expect(afterMs).toBeGreaterThan(patience.pushMs / 2)
+    expect(answers).toBeGreaterThan(1)
+  }
 })
 
 /** Until the service has said of a path that its connection was lost. */

@@ -40,18 +40,19 @@ export async function takePiece<T>(request: IncomingMessage, take: (bytes: Async
  * Take off the wire what nobody has read, and forget it: git reads an answer only after it has sent everything, and would otherwise tell of a
  * broken connection.
  *
- * @returns when the client has sent everything, or is gone, or `sizeBytesMax` is reached.
+ * @returns true when the client has sent everything, or is gone; false when `sizeBytesMax` is reached.
  */
-export async function drain(rest: AsyncIterable<Uint8Array>, sizeBytesMax: number): Promise<void> {
+export async function drain(rest: AsyncIterable<Uint8Array>, sizeBytesMax: number): Promise<boolean> {
   let sizeBytes = 0
   try {
     for await (const bytes of rest) {
       sizeBytes += bytes.length
-      if (sizeBytes > sizeBytesMax) return
+      if (sizeBytes > sizeBytesMax) return false
     }
   } catch {
     // Gone, and nothing that it sent is wanted any more.
   }
+  return true
 }
 
 /** What a push fails with whose client is gone. */

@@ -101,6 +101,11 @@ export class PushDoor {
     await requireQuota({ database: this.database, agent: this.agent }, agreementId)
   }
 
+  /** What answers here, and its version. */
+  get software(): string {
+    return `reduit/${this.agent.options.version}`
+  }
+
   /** When a push arrives. */
   now(): Date {
     return this.agent.clock.now()

@@ -3,9 +3,7 @@ import { Controller, Get, Inject, Param, Post, Query, Req, Res, UseFilters } fro
 import { ApiExcludeController } from '@nestjs/swagger'
 import type { Request, Response } from 'express'
 import { EscrowError } from '../../core/errors.js'
-import { pushTimeMaxMs } from '../../core/limits.js'
-import { PacketReader } from '../../git/pkt-line.js'
-import { advertiseRefs, readPushRequest } from '../../git/receive-pack.js'
+import { advertiseRefs, type PushRequest } from '../../git/receive-pack.js'
 import { writeBlocks } from '../../git/write-blocks.js'
 import { GitProblemFilter } from '../../http/git-problem.filter.js'
 import { problemOf } from '../../http/problem.js'
@@ -14,13 +12,18 @@ import { Asking, ByPassword, Only } from '../../http/route.js'
 import type { Viewer } from '../../http/viewer.js'
 import { FinishPush } from './finish-push.js'
 import { PushAnswer } from './push-answer.js'
-import { bodyOf, cutOff, drain } from './push-body.js'
-import { PushDoor, type PushAddress } from './push-door.js'
+import { PushDoor, type PushAddress, type PushSource } from './push-door.js'
+import { PushIntake, type IncomingPush } from './push-intake.js'
 import { refsToShow } from './push-plan.js'
 import { ReceivePush } from './receive-push.js'
-import { Agent } from '../agent.js'
 
 const service = 'git-receive-pack'
+
+interface Taking {
+  readonly source: PushSource
+  readonly wanted: PushRequest
+  readonly incoming: IncomingPush
+}
 
 /** Takes deposits by `git push`, with an API token as the password. */
 @ApiExcludeController()
@@ -31,7 +34,7 @@ export class PushController {
     @Inject(PushDoor) private readonly door: PushDoor,
     @Inject(ReceivePush) private readonly receive: ReceivePush,
     @Inject(FinishPush) private readonly finish: FinishPush,
-    @Inject(Agent) private readonly agent: Agent,
+    @Inject(PushIntake) private readonly intake: PushIntake,
     @Inject(RequestLog) private readonly log: RequestLog,
   ) {}
 
@@ -50,7 +53,7 @@ export class PushController {
     const basis = await this.door.basis(source)
     const version = /(?:^|:)version=1(?:$|:)/.test(String(request.headers['git-protocol'] ?? '')) ? 1 : 0
     const { objectFormat } = basis
-    const blocks = advertiseRefs({ objectFormat, refs: refsToShow(basis), version, agent: `reduit/${this.agent.options.version}` })
+    const blocks = advertiseRefs({ objectFormat, refs: refsToShow(basis), version, agent: this.door.software })
     response.status(200).type(`application/x-${service}-advertisement`).setHeader('cache-control', 'no-store')
     await writeBlocks(response, blocks)
     response.end()
@@ -64,26 +67,16 @@ export class PushController {
       throw new EscrowError('MEDIA_TYPE_INVALID', `expected a body of the type application/x-${service}-request`)
     }
     const source = await this.door.open(viewer, address)
-    const reader = new PacketReader(bodyOf(request))
-    const { objectFormat } = await this.door.basis(source)
-    const wanted = await readPushRequest(reader, objectFormat)
-    response.status(200).type(`application/x-${service}-result`).setHeader('cache-control', 'no-store')
-    // Before a pack of unknown length git asks with nothing at all whether it may send it.
-    if (wanted.commands.length === 0) return void response.end()
-    const answer = new PushAnswer(response, wanted)
-    const stop = stopper(request)
-    const push = { source, request: wanted, pack: () => reader.rest(), onProgress: answer.progress.bind(answer) }
+    const incoming = this.intake.open(request)
     try {
-      const mirrored = await this.receive.run(push, stop.signal)
-      await drain(reader.rest(), this.agent.options.packBytesMax)
-      answer.end({ mirrored, receipt: await this.finish.run(mirrored) })
-    } catch (error) {
-      await drain(reader.rest(), this.agent.options.packBytesMax)
-      const problem = problemOf(error, requestIdOf(request))
-      if (problem.status >= 500) this.log.fault(request, error)
-      answer.refuse(problem)
+      const { objectFormat } = await this.door.basis(source, incoming.signal)
+      const wanted = await incoming.names(objectFormat)
+      response.status(200).type(`application/x-${service}-result`).setHeader('cache-control', 'no-store')
+      // Before a pack of unknown length git asks with nothing at all whether it may send it.
+      if (wanted.commands.length === 0) response.end()
+      else await this.take({ source, wanted, incoming }, request, response)
     } finally {
-      stop.clear()
+      incoming.close()
     }
   }
 
@@ -93,24 +86,21 @@ export class PushController {
   fetch(): never {
     throw noFetch()
   }
-}
 
-/** Ends a push whose client is gone before it has sent everything, or that takes for ever. What has arrived whole is finished. */
-function stopper(request: Request): { readonly signal: AbortSignal; clear(): void } {
-  const stop = new AbortController()
-  const onClose = (): void => {
-    if (!request.complete) stop.abort(cutOff())
+  private async take({ source, wanted, incoming }: Taking, request: Request, response: Response): Promise<void> {
+    const answer = new PushAnswer(response, wanted)
+    const push = { source, request: wanted, pack: () => incoming.pack(), onProgress: answer.progress.bind(answer) }
+    try {
+      const mirrored = await this.receive.run(push, incoming.signal)
+      await incoming.finish(response)
+      answer.end({ mirrored, receipt: await this.finish.run(mirrored) })
+    } catch (error) {
+      await incoming.finish(response)
+      const problem = problemOf(error, requestIdOf(request))
+      if (problem.status >= 500) this.log.fault(request, error)
+      answer.refuse(problem)
+    }
   }
-  const timer = setTimeout(
-    () => stop.abort(new EscrowError('REQUEST_TIMEOUT', `expected a push within ${pushTimeMaxMs / 60_000} minutes`)),
-    pushTimeMaxMs,
-  )
-  request.once('close', onClose)
-  const clear = (): void => {
-    clearTimeout(timer)
-    request.off('close', onClose)
-  }
-  return { signal: stop.signal, clear }
 }
 
 function noFetch(): EscrowError {
