@@ -253,7 +253,7 @@ function addEveryonesCommands(program: Command, action: Action): void {
     .option('--leaves <file>', 'of an attestation: every leaf of the log (default: <path>.leaves, if it is there)')
     .option(
       '--seen <file>',
-      'a receipt, attestation or checkpoint that you have from earlier: the log must have grown from it; may be given again',
+      'of an attestation, evidence or a copy with its log: a receipt, attestation or checkpoint that you have from earlier: the log must have grown from it; may be given again',
       collect,
     )
     .option('--report <file>', 'of a folder of evidence: write a report of what was verified here, for people')

@@ -56,7 +56,7 @@ export const ERROR_ADVICE = {
   OBJECT_CORRUPT: 'run `escrow repair`; another replica may hold a good copy',
   OBJECT_EXISTS: 'objects are written once; use a fresh attempt',
   OBJECT_KEY_INVALID: 'report this as a fault',
-  OBJECT_MISSING: 'run `escrow check` and `escrow repair`',
+  OBJECT_MISSING: 'the operator runs `escrow check` and `escrow repair`; whoever was given a folder obtains it again, whole',
   REPLICA_POLICY: 'choose a store that the jurisdiction policy allows, or amend the policy',
   REPLICA_UNSUITABLE: 'enable versioning and object lock on the bucket, then start again',
   RETENTION_REFUSED: 'check that object lock is enabled on the bucket and that the key may set retention',

@@ -4,12 +4,13 @@ import { EscrowError, isEscrowError } from '../core/errors.js'
 import { noteBytesMax, signedDocumentBytesMax } from '../core/limits.js'
 import { checkpointPolicy, openCheckpoint, type Checkpoint, type OpenedCheckpoint } from '../format/checkpoint.js'
 import { indexLeafList, type LeafIndex } from '../format/leaf-list.js'
-import { emptyRoot, sameHash } from '../format/merkle.js'
+import { sameHash } from '../format/merkle.js'
 import { formatNote } from '../format/note.js'
 import type { SignedAgreement } from '../format/signed-agreement.js'
 import { verifyAttestation, type VerifiedAttestation } from '../format/verify-attestation.js'
 import type { ArchiveProblem, TrustedAgreement } from '../store/archive-agreement.js'
 import type { ArchiveReader } from '../store/archive-reader.js'
+import { earlierTrees, rootProblems, type EarlierTree } from './earlier-trees.js'
 import { evidenceNames } from './evidence-files.js'
 import { verifyAgreement, type VerifiedAgreement } from './verify-archive.js'
 import { absentDeposits, readEvents, verifyChains, verifyProofs, type StoredEvent, type VerifiedEvent } from './verify-events.js'
@@ -83,34 +84,6 @@ async function indexLeaves(
   })
   if (index.size === checkpoint.size && sameHash(index.root, checkpoint.root)) return index
   throw new EscrowError('PROOF_INVALID', `the list of leaves is not that of the checkpoint of ${checkpoint.size} leaves`)
-}
-
-/** A tree that the log once had, and who says so. */
-interface EarlierTree {
-  readonly tree: Checkpoint
-  readonly where: string
-}
-
-function earlierTrees({ sources }: VerifiedAgreement, seen: readonly Checkpoint[]): readonly EarlierTree[] {
-  const receipts = sources.flatMap(({ history }) => history.published.flatMap(({ receipt }) => (receipt === null ? [] : [receipt])))
-  return [
-    ...receipts.map(({ checkpoint: tree, receipt }) => ({ tree, where: `${receipt.source}, deposit ${receipt.sequence}` })),
-    ...seen.map((tree) => ({ tree, where: `the checkpoint of ${tree.size} leaves that was seen` })),
-  ]
-}
-
-/** The log of the folder must have grown from every earlier tree. */
-function rootProblems(earlier: readonly EarlierTree[], index: LeafIndex, checkpoint: OpenedCheckpoint): readonly ArchiveProblem[] {
-  return earlier.flatMap(({ tree, where }): ArchiveProblem[] => {
-    if (tree.size > checkpoint.size) {
-      const words = `expected a log of at least the ${tree.size} leaves that it had before, got ${checkpoint.size}`
-      return [{ error: new EscrowError('LOG_ROLLED_BACK', words), where }]
-    }
-    const root = tree.size === 0 ? emptyRoot() : index.rootsAt.get(tree.size)
-    if (root !== undefined && sameHash(root, tree.root)) return []
-    const words = `the log of ${checkpoint.size} leaves has not grown from the ${tree.size} leaves that it had before`
-    return [{ error: new EscrowError('LOG_FORKED', words), where }]
-  })
 }
 
 async function verifyAccounts(

@@ -13,8 +13,10 @@ import { openArchive } from '../open-archive.js'
 import { formatBytes, formatCount } from '../terminal.js'
 import { evidenceNames } from '../../evidence/evidence-files.js'
 import { verifyEvidenceFolder } from './verify-evidence-folder.js'
-import { typeOfDocument, verifyAttestationFile, type AttestationOptions } from './verify-attestation-file.js'
+import { seenCheckpoint, typeOfDocument, verifyAttestationFile, type AttestationOptions } from './verify-attestation-file.js'
 import { verifyAgreement, type VerifiedAgreement, type VerifiedSource } from '../../evidence/verify-archive.js'
+import { verifyCopiedLog, type CopiedLog } from '../../evidence/verify-copied-log.js'
+import type { ArchiveProblem } from '../../store/archive-agreement.js'
 
 interface VerifyOptions extends AttestationOptions {
   readonly agreement?: string
@@ -34,11 +36,15 @@ export async function verifyArchive(context: CommandContext, options: VerifyOpti
   const found = await stat(path).catch((error: unknown) => {
     throw fileFault(path, error)
   })
-  if (found.isFile()) return verifyDocumentFile(path, pinned, options)
+  if (found.isFile()) {
+    refuseOptions(options, ['report'], 'a folder of evidence')
+    return verifyDocumentFile(path, pinned, options)
+  }
+  refuseOptions(options, ['leaves'], 'an attestation')
+  if (pinned === null) refuseOptions(options, ['seen', 'annex'], '--agreement')
   for (const name of [evidenceNames.index, evidenceNames.sums, evidenceNames.leaves])
     if (await exists(join(path, name))) return verifyEvidenceFolder(context, { ...options, path, pinned })
-  if (options.report !== undefined)
-    throw new EscrowError('ARGUMENT_INVALID', `expected --report with a folder of evidence; ${path} has no ${evidenceNames.index}`)
+  refuseOptions(options, ['report', 'annex', 'as'], `a folder of evidence; ${path} has no ${evidenceNames.index}`)
   const reader = openArchive(path)
   const present = await reader.agreements(context.signal)
   const wanted = pinned === null ? present : [pinned.body.agreement]
@@ -46,7 +52,19 @@ export async function verifyArchive(context: CommandContext, options: VerifyOpti
   const wish = { pinned, now: new SystemClock().now(), progress: context.progress }
   const agreements: VerifiedAgreement[] = []
   for (const id of wanted) agreements.push(await verifyAgreement(reader, id, wish, context.signal))
-  return presentArchive(agreements, present.length - wanted.length)
+  const problems = agreements.flatMap((agreement) => agreement.problems)
+  const seen = pinned === null ? [] : await Promise.all((options.seen ?? []).map((one) => seenCheckpoint(one, pinned)))
+  const log = await verifyCopiedLog(reader, { agreements, now: wish.now, seen, problems }, context.signal)
+  return presentArchive({ agreements, problems, log, passedOver: present.length - wanted.length })
+}
+
+/** What is given and would mean nothing here is refused: whoever gives it believes that it was looked at. */
+function refuseOptions(options: VerifyOptions, names: readonly (keyof VerifyOptions)[], wanted: string): void {
+  for (const name of names) {
+    const value = options[name]
+    if (value === undefined || (Array.isArray(value) && value.length === 0)) continue
+    throw new EscrowError('ARGUMENT_INVALID', `expected --${name} with ${wanted}`)
+  }
 }
 
 async function noArchive(path: string, pinned: SignedAgreement | null): Promise<EscrowError> {
@@ -61,6 +79,7 @@ async function verifyDocumentFile(path: string, pinned: SignedAgreement | null, 
     throw new EscrowError('ARGUMENT_INVALID', 'expected --agreement: a document is verified with the keys that the agreement pins')
   const bytes = await readNamedFile(path, signedDocumentBytesMax)
   if (typeOfDocument(bytes) === 'escrow/attestation/v1') return verifyAttestationFile(path, pinned, options)
+  refuseOptions(options, ['seen', 'leaves', 'annex', 'as'], 'an attestation; a receipt has no leaves to compare with')
   return verifyReceiptFile(bytes, pinned)
 }
 
@@ -81,21 +100,37 @@ function verifyReceiptFile(bytes: Uint8Array, pinned: SignedAgreement): CommandR
   return { json: { receipt: { source, sequence, manifest, envelope }, log: proof, degraded, problems: [] }, lines }
 }
 
-function presentArchive(agreements: readonly VerifiedAgreement[], passedOver: number): CommandResult {
-  const problems = agreements.flatMap((agreement) => agreement.problems)
+interface VerifiedCopy {
+  readonly agreements: readonly VerifiedAgreement[]
+  readonly problems: readonly ArchiveProblem[]
+  readonly log: CopiedLog | null
+  readonly passedOver: number
+}
+
+function presentArchive({ agreements, problems, log, passedOver }: VerifiedCopy): CommandResult {
   const shown = problems.slice(0, problemsShownMax).map(({ error, where }) => `  ${error.code}  ${where}: ${error.message}`)
   const more = problems.length > shown.length ? [`  and ${formatCount(problems.length - shown.length)} more`] : []
   const verdict = problems.length === 0 ? 'everything that was looked at holds' : `${formatCount(problems.length)} things do not hold:`
   const others = passedOver === 0 ? [] : [`${passedOver} other agreements in the folder were not looked at`]
-  const lines = [...agreements.flatMap((agreement) => linesOf(agreement)), ...others, verdict, ...shown, ...more]
+  const lines = [...agreements.flatMap((agreement) => linesOf(agreement)), logLine(log, problems), ...others, verdict, ...shown, ...more]
   const json = {
     agreements: agreements.map((agreement) => jsonOf(agreement)),
+    log: log === null ? null : { origin: log.checkpoint.origin, size: log.checkpoint.size, events: log.events },
     problems: problems.map(({ error, where }) => ({ code: error.code, where, message: error.message })),
   }
   return { json, lines, exitCode: problems.length === 0 ? 0 : 3 }
 }
 
 const problemsShownMax = 200
+
+function logLine(log: CopiedLog | null, problems: readonly ArchiveProblem[]): string {
+  if (log !== null) {
+    const { origin, size, cosignatures } = log.checkpoint
+    return `log  ${origin}, ${formatCount(size)} leaves, cosigned by ${cosignatures.length}; ${formatCount(log.events)} events of what was looked at`
+  }
+  if (problems.some(({ error }) => /^(?:TILE|CHECKPOINT|LOG)_/.test(error.code))) return 'log  not to be trusted: see below'
+  return 'log  not in this folder: whether its newest deposits are missing cannot be told. `escrow replicate` copies the log too'
+}
 
 function linesOf({ trusted, accepted, sources }: VerifiedAgreement): readonly string[] {
   const { body, digest } = trusted.newest
