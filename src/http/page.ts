@@ -1,7 +1,12 @@
 import { z } from 'zod'
+import { EscrowError } from '../core/errors.js'
 
 /** Entries of one page when nobody says otherwise, and at most. */
 const [usual, most] = [50, 200]
+
+const expectedCursor = 'expected a cursor as the page before gave it'
+/** Keys of ours are ids, names and numbers. PostgreSQL takes no NUL, and would call a cursor with one our fault. */
+const keyPattern = /^[ -~]{1,150}$/
 
 /**
  * The query of every list. A cursor is opaque to clients, and no secret: it is the last key of the page before, and a forged one shows nothing
@@ -12,7 +17,8 @@ export const PageQuery = z.object({
   cursor: z
     .string()
     .max(200)
-    .regex(/^[A-Za-z0-9_-]+$/, 'expected a cursor as the page before gave it')
+    .regex(/^[A-Za-z0-9_-]+$/, expectedCursor)
+    .refine((cursor) => keyPattern.test(keyIn(cursor)), expectedCursor)
     .optional(),
 })
 export type PageQuery = z.infer<typeof PageQuery>
@@ -28,7 +34,29 @@ export interface Page<T> {
 
 /** The key behind a cursor; '' for the first page. */
 export function afterOf({ cursor }: PageQuery): string {
-  return cursor === undefined ? '' : Buffer.from(cursor, 'base64url').toString('utf8').slice(0, 200)
+  return cursor === undefined ? '' : keyIn(cursor)
+}
+
+/**
+ * The number behind a cursor of a list whose entries are counted.
+ *
+ * @returns null for the first page.
+ * @throws EscrowError `BODY_INVALID` for a cursor of another list: to begin again in silence would let a client turn in circles
+ */
+export function countAfterOf(query: PageQuery): number | null {
+  const key = afterOf(query)
+  if (key === '') return null
+  if (!/^\d{1,15}$/.test(key)) throw strangeCursor()
+  return Number(key)
+}
+
+/** The refusal of a cursor that this list has not given. */
+export function strangeCursor(): EscrowError {
+  return new EscrowError('BODY_INVALID', `/cursor: ${expectedCursor}`, { details: { pointer: '/cursor' } })
+}
+
+function keyIn(cursor: string): string {
+  return Buffer.from(cursor, 'base64url').toString('latin1')
 }
 
 /** The cursor of the page that begins behind a key. */

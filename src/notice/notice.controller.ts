@@ -2,7 +2,7 @@ import { Body, Controller, Get, Inject, Param, Post, Query } from '@nestjs/commo
 import { z } from 'zod'
 import { AgreementId, ContactId, NoticeId } from '../format/ids.js'
 import { Notice } from '../format/notice.js'
-import { afterOf, pageFrom, pageOf, PageQuery, type Page } from '../http/page.js'
+import { countAfterOf, pageFrom, pageOf, PageQuery, type Page } from '../http/page.js'
 import { Answers, Asking, Only, TakesJson } from '../http/route.js'
 import type { Viewer } from '../http/viewer.js'
 import { KeepContacts, type KeptContact } from './keep-contacts.js'
@@ -43,9 +43,7 @@ export class NoticeController {
   @Only('depositor', 'beneficiary', 'supervisor')
   @Answers(NoticePage, 'Your notices, newest first; with open=true only those that nobody has acknowledged.')
   async list(@Asking() viewer: Viewer, @Query({ schema: NoticeQuery }) query: z.infer<typeof NoticeQuery>): Promise<Page<NoticeView>> {
-    const after = afterOf(query)
-    const before = /^\d{1,15}$/.test(after) ? Number(after) : null
-    const told = await this.notices.run(viewer, { before, open: query.open === 'true', limit: query.limit })
+    const told = await this.notices.run(viewer, { before: countAfterOf(query), open: query.open === 'true', limit: query.limit })
     return pageFrom(told, query, { keyOf: ({ row }) => String(row.place), show: viewOf })
   }
 

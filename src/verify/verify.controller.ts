@@ -1,7 +1,7 @@
 import { Controller, Get, Inject, Param, Query } from '@nestjs/common'
 import { z } from 'zod'
 import { DepositId } from '../format/ids.js'
-import { afterOf, pageFrom, pageOf, PageQuery, type Page } from '../http/page.js'
+import { countAfterOf, pageFrom, pageOf, PageQuery, type Page } from '../http/page.js'
 import { Answers, Asking } from '../http/route.js'
 import type { Viewer } from '../http/viewer.js'
 import { CheckView, ReplicaView, showCheck, showReplica } from './fixity.views.js'
@@ -19,12 +19,7 @@ export class VerifyController {
     @Param('deposit', { schema: DepositId }) depositId: DepositId,
     @Query({ schema: PageQuery }) query: PageQuery,
   ): Promise<Page<unknown>> {
-    const after = afterOf(query)
-    const rows = await this.fixity.checks(viewer, {
-      depositId,
-      before: /^\d{1,15}$/.test(after) ? Number(after) : null,
-      limit: query.limit,
-    })
+    const rows = await this.fixity.checks(viewer, { depositId, before: countAfterOf(query), limit: query.limit })
     return pageFrom(rows, query, { keyOf: ({ check }) => String(check.checkId), show: showCheck })
   }
 

@@ -3,7 +3,7 @@ import type { Response } from 'express'
 import { z } from 'zod'
 import { AgreementId, DepositId, Sha256Hex, Slug } from '../../format/ids.js'
 import { signedDocumentType } from '../../http/media-type.js'
-import { afterOf, pageFrom, pageOf, PageQuery, type Page } from '../../http/page.js'
+import { countAfterOf, pageFrom, pageOf, PageQuery, type Page } from '../../http/page.js'
 import { Answers, AnswersBytes, Asking, Only } from '../../http/route.js'
 import { sendBytes } from '../../http/send-bytes.js'
 import { goneSignal, streamBytes } from '../../http/stream-bytes.js'
@@ -30,9 +30,7 @@ export class DepositController {
     @Param('source', { schema: Slug }) source: string,
     @Query({ schema: PageQuery }) query: PageQuery,
   ): Promise<Page<unknown>> {
-    const after = afterOf(query)
-    const before = /^\d{1,15}$/.test(after) ? Number(after) : null
-    const rows = await this.deposits.list(viewer, { agreementId, source, before, limit: query.limit })
+    const rows = await this.deposits.list(viewer, { agreementId, source, before: countAfterOf(query), limit: query.limit })
     return pageFrom(rows, query, { keyOf: (row) => String(row.sequence), show: views.showDeposit })
   }
 
@@ -96,12 +94,7 @@ export class DepositController {
     @Param('agreement', { schema: AgreementId }) agreementId: AgreementId,
     @Query({ schema: PageQuery }) query: PageQuery,
   ): Promise<Page<unknown>> {
-    const after = afterOf(query)
-    const rows = await this.deposits.events(viewer, {
-      agreementId,
-      after: /^\d{1,15}$/.test(after) ? Number(after) : 0,
-      limit: query.limit,
-    })
+    const rows = await this.deposits.events(viewer, { agreementId, after: countAfterOf(query) ?? 0, limit: query.limit })
     return pageFrom(rows, query, { keyOf: (row) => String(row.entryId), show: views.showEvent })
   }
 

@@ -2,7 +2,7 @@ import { Controller, Get, Inject, Param, Post, Query } from '@nestjs/common'
 import { z } from 'zod'
 import { evidenceBytesMax } from '../../core/limits.js'
 import { AgreementId, RequestId, Sha256Hex } from '../../format/ids.js'
-import { afterOf, pageFrom, pageOf, PageQuery, type Page } from '../../http/page.js'
+import { afterOf, pageFrom, pageOf, PageQuery, strangeCursor, type Page } from '../../http/page.js'
 import { Answers, Asking, SentDocument, TakesDocument, TakesFile } from '../../http/route.js'
 import type { Viewer } from '../../http/viewer.js'
 import type { CaseFile } from '../case/export-case.js'
@@ -68,6 +68,7 @@ export class ReleaseController {
   async orders(@Asking() viewer: Viewer, @Query({ schema: PageQuery }) query: PageQuery): Promise<Page<unknown>> {
     const [, orderDigest, agreementId] = orderKey.exec(afterOf(query)) ?? []
     const after = orderDigest === undefined || agreementId === undefined ? null : { orderDigest, agreementId }
+    if (after === null && query.cursor !== undefined) throw strangeCursor()
     const rows = await this.releases.orders(viewer, { after, limit: query.limit })
     return pageFrom(rows, query, { keyOf: (row) => `${row.orderDigest} ${row.agreementId}`, show: views.showOrder })
   }
