@@ -1,4 +1,5 @@
 import { Catch, Inject } from '@nestjs/common'
+import { problemType } from './media-type.js'
 import type { Problem } from './problem.js'
 import { ProblemAnswer } from './problem-answer.js'
 import { RequestLog } from './request-log.js'
@@ -13,6 +14,6 @@ export class ProblemFilter extends ProblemAnswer {
   }
 
   protected form(problem: Problem) {
-    return { type: 'application/problem+json', body: JSON.stringify(problem) }
+    return { type: problemType, body: JSON.stringify(problem) }
   }
 }

@@ -126,18 +126,16 @@ export const PROBLEM_STATUS = {
 } as const satisfies Readonly<Record<ErrorCode, number>>
 
 /** A problem as it travels. */
-export const Problem = z
-  .object({
-    type: z.string(),
-    title: z.string(),
-    status: z.number().int(),
-    code: z.string(),
-    detail: z.string(),
-    /** Names the request in our logs; the header `X-Request-Id` holds the same. */
-    instance: z.string(),
-    details: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])).optional(),
-  })
-  .meta({ id: 'Problem' })
+export const Problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.number().int(),
+  code: z.string(),
+  detail: z.string(),
+  /** Names the request in our logs; the header `X-Request-Id` holds the same. */
+  instance: z.string(),
+  details: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])).optional(),
+})
 export type Problem = z.infer<typeof Problem>
 
 /** What travels for a fault that has no words for clients. */

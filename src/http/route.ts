@@ -1,6 +1,6 @@
 /** What routes say of themselves: who may ask, what they answer, in which words. Guard, answers and OpenAPI document come from the same. */
 import { applyDecorators, createParamDecorator, HttpCode, SetMetadata, UseInterceptors, type ExecutionContext } from '@nestjs/common'
-import { ApiBearerAuth, ApiBody, ApiConsumes, ApiHeader, ApiOkResponse, ApiOperation, ApiProduces } from '@nestjs/swagger'
+import { ApiBody, ApiConsumes, ApiHeader, ApiOkResponse, ApiOperation, ApiParam, ApiProduces, ApiSecurity } from '@nestjs/swagger'
 import type { z } from 'zod'
 import { assert } from '../core/errors.js'
 import { jsonBodyBytesMax } from '../core/http-limits.js'
@@ -17,8 +17,8 @@ export type Access = 'open' | readonly Role[]
 export const accessKey = Symbol('access')
 export const passwordKey = Symbol('password')
 
-/** Without a token. */
-export const Open = () => SetMetadata(accessKey, 'open' satisfies Access)
+/** Without a token: the document demands one of every other route. */
+export const Open = () => applyDecorators(SetMetadata(accessKey, 'open' satisfies Access), ApiSecurity({}))
 
 /** Only for these roles; every role of an agreement when a route says nothing. */
 export const Only = (...roles: readonly Role[]) => SetMetadata(accessKey, roles satisfies Access)
@@ -28,7 +28,7 @@ export const ByPassword = () => SetMetadata(passwordKey, true)
 
 /** What a route answers. Whatever the schema does not name does not leave. */
 export const Answers = (schema: z.ZodType, summary: string) =>
-  applyDecorators(answersWith(schema), ApiOperation({ summary }), ApiOkResponse({ standardSchema: schema }), ApiBearerAuth())
+  applyDecorators(answersWith(schema), ApiOperation({ summary }), ApiOkResponse({ standardSchema: schema }))
 
 /** The method itself gives what the schema lets through: an interceptor would cost each read as much as its query. */
 function answersWith(schema: z.ZodType): MethodDecorator {
@@ -49,8 +49,11 @@ export const AnswersBytes = (mediaType: string, summary: string) =>
     ApiOperation({ summary }),
     ApiProduces(mediaType),
     ApiOkResponse({ content: { [mediaType]: { schema: { type: 'string', format: 'binary' } } } }),
-    ApiBearerAuth(),
   )
+
+/** A parameter that is the rest of the path, slashes and all: Nest leaves it out of the document. */
+export const TakesRest = (name: string, example: string) =>
+  ApiParam({ name, description: 'The rest of the path: its slashes stay as they are.', schema: { type: 'string' }, example })
 
 const idempotent = () =>
   applyDecorators(

@@ -6,7 +6,7 @@ import { Database } from '../db/database.js'
 import { Sha256Hex } from '../format/ids.js'
 import { formatNote } from '../format/note.js'
 import { formatProof } from '../format/proof.js'
-import { Answers, AnswersBytes, Open } from '../http/route.js'
+import { Answers, AnswersBytes, Open, TakesRest } from '../http/route.js'
 import { sendBytes } from '../http/send-bytes.js'
 import { LogFiles } from './log-files.js'
 import { LogOptions } from './log-options.js'
@@ -37,6 +37,7 @@ export class LogController {
 
   @Get('log/tile/*path')
   @Open()
+  @TakesRest('path', '0/x001/234')
   @AnswersBytes('application/octet-stream', 'A tile or entry bundle (c2sp.org/tlog-tiles), like tile/0/x001/234 or tile/entries/000.p/7.')
   async tile(@Param('path') path: readonly string[] | string, @Res() response: Response): Promise<void> {
     await this.send(response, `tile/${typeof path === 'string' ? path : path.join('/')}`)

@@ -1,6 +1,7 @@
 // The edge of the service: who gets in, what strangers learn, what is logged.
 import type { AddressInfo } from 'node:net'
 import type { NestExpressApplication } from '@nestjs/platform-express'
+import type { OpenAPIObject } from '@nestjs/swagger'
 import { sql } from 'drizzle-orm'
 import request, { type Response } from 'supertest'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -14,6 +15,8 @@ import { ServiceFixture } from '../doubles/service-fixture.js'
 import { dayMs } from '../doubles/moments.js'
 import { testDatabase } from '../doubles/test-database.js'
 import { readTiledLog } from '../doubles/tiles-reader.js'
+
+type OperationObject = NonNullable<OpenAPIObject['paths'][string]['get']>
 
 const lines: string[] = []
 let service: ServiceFixture
@@ -131,6 +134,23 @@ test('the API document and its page come from the service itself', async () => {
   for (const asset of assets) await request(server).get(new URL(asset, 'http://x/docs').pathname).expect(200)
   const { body } = await request(server).get('/docs/openapi.json').expect(200)
   expect((body as { openapi: string }).openapi).toBe('3.1.0')
+})
+
+test('the API document names every parameter, who needs no token, and the form of a refusal', async () => {
+  const { body } = await request(server).get('/docs/openapi.json').expect(200)
+  const { paths, components, security } = body as OpenAPIObject
+  expect(security).toEqual([{ bearer: [] }])
+  for (const [path, routes] of Object.entries(paths))
+    for (const [method, route] of Object.entries(routes as Record<string, OperationObject>)) {
+      const named = (route.parameters ?? []).flatMap((one) => ('in' in one && one.in === 'path' ? [one.name] : []))
+      const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name)
+      expect(named.toSorted(), `${method} ${path}`).toEqual(inPath.toSorted())
+      expect(route.security, path).toEqual(/^\/(?:health|log)\/|^\/v1\/log/.test(path) ? [{}] : undefined)
+      expect(route.responses['default'], path).toMatchObject({
+        content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+      })
+    }
+  expect(components?.schemas?.['Problem']).toMatchObject({ required: expect.arrayContaining(['code', 'status', 'instance']) as unknown })
 })
 
 test('any client of tiled logs can read ours over HTTP, and caches keep what never changes', async () => {

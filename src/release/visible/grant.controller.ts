@@ -3,7 +3,7 @@ import type { Request, Response } from 'express'
 import { RequestId } from '../../format/ids.js'
 import { parseRange } from '../../http/byte-range.js'
 import { afterOf, pageFrom, pageOf, PageQuery, type Page } from '../../http/page.js'
-import { Answers, AnswersBytes, Asking, Only } from '../../http/route.js'
+import { Answers, AnswersBytes, Asking, Only, TakesRest } from '../../http/route.js'
 import { goneSignal, streamBytes } from '../../http/stream-bytes.js'
 import type { Viewer } from '../../http/viewer.js'
 import { DownloadView, GrantView, showDownload, showGrant } from './release.views.js'
@@ -39,6 +39,7 @@ export class GrantController {
 
   @Get(':request/objects/*key')
   @Only('beneficiary')
+  @TakesRest('key', 'agreements/agr_fzouyu2hznuzc7usifod/agreement-1.json')
   @AnswersBytes('application/octet-stream', 'One sealed object. `Range: bytes=n-` goes on where a download stopped.')
   async fetch(
     @Asking() viewer: Viewer,
