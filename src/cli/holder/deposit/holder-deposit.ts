@@ -4,7 +4,9 @@ import { SystemClock } from '../../../core/environment.js'
 import { EscrowError, isEscrowError } from '../../../core/errors.js'
 import { signedDocumentBytesMax } from '../../../core/limits.js'
 import type { PreparedDeposit, PreviousDeposit } from '../../../deposit/deposit-request.js'
+import { Manifest } from '../../../format/manifest.js'
 import { openAgreement, partyOf, requireSignatures } from '../../../format/signed-agreement.js'
+import { readUnverified } from '../../../format/signed-document.js'
 import type { RefListing } from '../../../git/git-remote.js'
 import { columns, type CommandContext, type CommandResult } from '../../command.js'
 import { withFolderLock } from '../../folder-lock.js'
@@ -12,6 +14,7 @@ import { freshFolder, readNamedFile, writeNamedFile } from '../../files.js'
 import { seal, type SealedOrNot, type Sealing, type SealOptions } from './holder-seal.js'
 import { isSpent, sendDeposit, type SentDeposit } from './holder-send.js'
 import { acceptedName, DepositorState } from './holder-state.js'
+import { fetchVersion } from '../../service/fetch-agreement.js'
 import { fetchNewestManifest } from '../../service/fetch-deposit.js'
 import type { ServiceAddress } from '../../service/service-http.js'
 import { sendStatement } from '../../service/http-door.js'
@@ -130,7 +133,8 @@ async function sendPending(context: CommandContext, state: DepositorState, to: S
 
 /**
  * We remember nothing: this is the first deposit, or the state is lost, as in a CI that keeps no folder from one run to the next. Then the newest
- * deposit is what the service says it is, if the agent has signed it: a depositor that forgets cannot know better.
+ * deposit is what the service says it is, if the agent has signed it: a depositor that forgets cannot know better. It may be from before any number
+ * of amendments.
  */
 async function goOn(
   context: CommandContext,
@@ -144,7 +148,8 @@ async function goOn(
     throw error
   })
   if (accepted === null) return null
-  await state.goOnBehind(accepted)
+  const { agreement: digest } = readUnverified(accepted, Manifest, 'accepted manifest')
+  await state.goOnBehind(accepted, await fetchVersion(service, { newest: agreement, digest }, context.signal))
   return state.previous()
 }
 

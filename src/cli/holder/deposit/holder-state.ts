@@ -34,6 +34,12 @@ interface Remembered {
   readonly folder: string
 }
 
+/** What the agent says that it has: of a receipt only the digest of the manifest. */
+interface Word {
+  readonly digest: string
+  readonly manifest: Manifest | null
+}
+
 /** One source's record at its depositor. One command at a time. */
 export class DepositorState {
   private readonly offeredFolder: string
@@ -55,7 +61,7 @@ export class DepositorState {
    */
   async settle(path?: string): Promise<void> {
     const offered = await this.read(this.offeredFolder)
-    if (path !== undefined) await this.adopt(await readNamedFile(path, signedDocumentBytesMax), offered)
+    if (path !== undefined) await this.adopt(await this.wordIn(path), offered)
     else if (offered !== null) await this.adoptReceived(offered)
   }
 
@@ -63,10 +69,11 @@ export class DepositorState {
    * Go on behind a deposit that we do not remember: the next one follows it, and is a full one.
    *
    * @param accepted - the manifest as the agent has countersigned it; attacker-controlled.
+   * @param under - the version of the agreement that it was made under: ours, or one before it.
    * @throws EscrowError as `settle`
    */
-  async goOnBehind(accepted: Uint8Array): Promise<void> {
-    await this.adopt(accepted, null)
+  async goOnBehind(accepted: Uint8Array, under: SignedAgreement): Promise<void> {
+    await this.adopt(this.verifyWord(accepted, [under.digest], under), null)
   }
 
   /**
@@ -142,11 +149,10 @@ export class DepositorState {
   private async adoptReceived(offered: Remembered): Promise<void> {
     const out = (await readNamedFile(join(this.offeredFolder, outName), 64 * 1024)).toString('utf8')
     const path = join(out, acceptedName)
-    if (await exists(path)) await this.adopt(await readNamedFile(path, signedDocumentBytesMax), offered)
+    if (await exists(path)) await this.adopt(await this.wordIn(path), offered)
   }
 
-  private async adopt(bytes: Uint8Array, offered: Remembered | null): Promise<void> {
-    const word = this.verifyWord(bytes)
+  private async adopt(word: Word, offered: Remembered | null): Promise<void> {
     if (offered?.digest === word.digest) return this.promote(offered)
     const newest = await this.newest()
     if (newest?.digest === word.digest) return
@@ -159,9 +165,15 @@ export class DepositorState {
     await writeNamedFile(join(this.acceptedFolder(word.manifest.sequence), manifestName), canonicalize(word.manifest), { secret: true })
   }
 
-  /** The agent's signature, on a countersigned manifest or on a receipt. */
-  private verifyWord(bytes: Uint8Array): { readonly digest: string; readonly manifest: Manifest | null } {
-    const { agreement, source } = this.of
+  private async wordIn(path: string): Promise<Word> {
+    const { agreement } = this.of
+    // The newest deposit may be from before the newest version of the agreement.
+    return this.verifyWord(await readNamedFile(path, signedDocumentBytesMax), [agreement.digest, agreement.body.previous], agreement)
+  }
+
+  /** The agent's signature, on a countersigned manifest or on a receipt. @param versions - a manifest is made under one of them. */
+  private verifyWord(bytes: Uint8Array, versions: readonly (string | null)[], agreement: SignedAgreement): Word {
+    const { source } = this.of
     if (isOf(bytes, Receipt)) {
       const { receipt } = verifyReceipt(bytes, agreement)
       if (receipt.source === source) return { digest: receipt.manifest, manifest: null }
@@ -170,10 +182,11 @@ export class DepositorState {
     const keys = keysOf(agreement.body, 'agent')
     const { body: manifest, digest } = openDocument(bytes, { schema: Manifest, keys, what: 'accepted manifest' })
     checkManifest(manifest)
-    // The newest deposit may be from before the newest version of the agreement.
-    const isOurs = manifest.agreement === agreement.digest || manifest.agreement === agreement.body.previous
-    if (isOurs && manifest.source === source) return { digest, manifest }
-    throw new EscrowError('AGREEMENT_DIGEST', `expected a manifest of ${source} under ${agreement.digest}, got one of ${manifest.source}`)
+    if (versions.includes(manifest.agreement) && manifest.source === source) return { digest, manifest }
+    throw new EscrowError(
+      'AGREEMENT_DIGEST',
+      `expected a manifest of ${source} under ${agreement.digest}, got one of ${manifest.source} under ${manifest.agreement}`,
+    )
   }
 
   private async promote(offered: Remembered): Promise<void> {
