@@ -26,8 +26,8 @@ export abstract class ProblemAnswer implements ExceptionFilter {
     if (isEscrowError(error) && typeof error.details['retryAfterSeconds'] === 'number') {
       response.setHeader('retry-after', String(error.details['retryAfterSeconds']))
     }
-    // What was not read of a body must not be taken for the next request.
-    if (!request.complete) response.setHeader('connection', 'close')
+    // What was not read of a body must not be taken for the next request. Where none was announced a proxy keeps its connection.
+    if (!request.complete && announcesBody(request)) response.setHeader('connection', 'close')
     response.setHeader('cache-control', 'no-store')
     const { type, body } = this.form(problem, requestId)
     response.status(problem.status).type(type).send(body)
@@ -35,6 +35,10 @@ export abstract class ProblemAnswer implements ExceptionFilter {
 
   /** The problem as this kind of client reads it. */
   protected abstract form(problem: Problem, requestId: string): { readonly type: string; readonly body: string }
+}
+
+function announcesBody({ headers }: Request): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0
 }
 
 /** What programs that send a name and a password are asked for. */

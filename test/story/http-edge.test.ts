@@ -118,6 +118,13 @@ test.for(['/nowhere', '/v1', '/metrics/more', '/health/live/%zz', '/%2e%2e/etc/p
   },
 )
 
+test('a refusal leaves a connection open, but for a body that nobody has read', async () => {
+  const kept = await request(server).get('/nowhere').set('connection', 'keep-alive')
+  expect([kept.status, kept.headers['connection']]).toEqual([404, 'keep-alive'])
+  const unread = await request(server).post('/nowhere').set('connection', 'keep-alive').send('x'.repeat(300_000))
+  expect([unread.status, unread.headers['connection']]).toEqual([404, 'close'])
+})
+
 test('answers forbid browsers what they need not do', async () => {
   const { headers } = await request(server).get('/health/live')
   expect(headers['content-security-policy']).toContain("default-src 'none'")
