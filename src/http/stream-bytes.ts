@@ -20,6 +20,19 @@ export function goneSignal(response: Response): AbortSignal {
 }
 
 /**
+ * Answer with 304 when the client has these bytes (`If-None-Match`).
+ *
+ * @returns whether it was answered; if so, `body` is not to be read.
+ */
+export function answerUnchanged(response: Response, { sha256 }: Pick<OutgoingBytes, 'sha256'>): boolean {
+  response.setHeader('etag', tagOf(sha256))
+  if (response.req.fresh) response.status(304).end()
+  // What is refused instead has another.
+  else response.removeHeader('etag')
+  return response.writableEnded
+}
+
+/**
  * Send bytes as they are read; a slow client slows the reading, one that goes away ends it.
  *
  * @param ranged - answer with 206.
@@ -36,6 +49,8 @@ export async function streamBytes(
       // Headers go out with the first block: until then a refusal can still be told.
       if (!begun) writeHeaders(response, bytes, how.ranged)
       begun = true
+      // Nobody is sent these bytes: they are neither read on nor counted.
+      if (response.req.method === 'HEAD') break
       if (!response.write(block)) await once(response, 'drain', { signal: how.gone })
     }
     if (!begun) writeHeaders(response, bytes, how.ranged)
@@ -50,7 +65,11 @@ function writeHeaders(response: Response, { sha256, sizeBytes, offset, bodyBytes
     'content-type': 'application/octet-stream',
     'content-length': bodyBytes,
     'accept-ranges': 'bytes',
-    etag: `"${sha256}"`,
+    etag: tagOf(sha256),
     ...(ranged ? { 'content-range': `bytes ${offset}-${offset + bodyBytes - 1}/${sizeBytes}` } : {}),
   })
+}
+
+function tagOf(sha256: string): string {
+  return `"${sha256}"`
 }

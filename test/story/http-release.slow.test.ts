@@ -62,6 +62,26 @@ test('a granted object is fetched whole, in pieces, and not by others', async ()
   expect(problem(await (await house.as('notary')).get(path))).toEqual([403, 'ROLE_REFUSED'])
 })
 
+test('who asks only for the headers of a granted object is recorded as one that was sent nothing', async () => {
+  const { objects } = await partner.json<{ objects: { key: string; sizeBytes: number }[] }>(`/v1/grants/${released.request}`)
+  const sealed = objects.find(({ key }) => key.endsWith('.bundle.age'))!
+  const path = `/v1/grants/${released.request}/objects/${sealed.key}`
+  const server = (house.service.app as NestExpressApplication).getHttpServer()
+  const answer = await request(server).head(path).set('authorization', `Bearer ${partner.token}`)
+  expect([answer.status, answer.headers['content-length']]).toEqual([200, String(sealed.sizeBytes)])
+  const { accesses } = await partner.json<{ accesses: { key: string; sentBytes: number | null }[] }>(
+    `/v1/release-requests/${released.request}`,
+  )
+  expect(accesses.at(-1)).toMatchObject({ key: sealed.key, sentBytes: 0 })
+})
+
+test('an inventory that has not changed is not sent twice', async () => {
+  const { items } = await partner.json<{ items: { deposit: string }[] }>(`/v1/agreements/${house.agreed.id}/sources/product/deposits`)
+  const path = `/v1/deposits/${items[0]?.deposit}/inventory`
+  const etag = String((await partner.get(path)).headers['etag'])
+  expect([(await partner.get(path, { 'if-none-match': etag })).status, (await partner.get(path)).status]).toEqual([304, 200])
+})
+
 test.for(['../../etc/passwd', '..%2f..%2fescrow.yaml', 'agreements', 'events/none.json', 'a'.repeat(2000), '%00'])(
   'no object of the grant lies under %s',
   async (key) => {

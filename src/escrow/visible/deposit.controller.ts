@@ -6,7 +6,7 @@ import { signedDocumentType } from '../../http/media-type.js'
 import { countAfterOf, pageFrom, pageOf, PageQuery, type Page } from '../../http/page.js'
 import { Answers, AnswersBytes, Asking, Only } from '../../http/route.js'
 import { sendBytes } from '../../http/send-bytes.js'
-import { goneSignal, streamBytes } from '../../http/stream-bytes.js'
+import { answerUnchanged, goneSignal, streamBytes } from '../../http/stream-bytes.js'
 import type { Viewer } from '../../http/viewer.js'
 import { ProveEvent } from './prove-event.js'
 import * as views from './escrow.views.js'
@@ -84,7 +84,9 @@ export class DepositController {
     @Res() response: Response,
   ): Promise<void> {
     const gone = goneSignal(response)
-    await streamBytes(response, await this.deposits.inventory(viewer, deposit, gone), { ranged: false, gone })
+    const bytes = await this.deposits.inventory(viewer, deposit, gone)
+    if (answerUnchanged(response, bytes)) return
+    await streamBytes(response, bytes, { ranged: false, gone })
   }
 
   @Get('agreements/:agreement/events')
