@@ -32,7 +32,7 @@ export const row: BenchRow = {
         { what: "MB per second of the service's own processor", value: rate(({ cpuMs }) => cpuMs), unit: '/s', target: null },
       ],
       measured: [measuredOf('attachment', own, { bytes: megabytes * megabyte })],
-      bound: 'processor: SHA-256 four times, the cipher in both directions, and what is written to scratch and replicas',
+      bound: 'processor: SHA-256 four times, the cipher in both directions, and what is written to replicas',
     }
   },
 }

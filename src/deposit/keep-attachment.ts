@@ -1,14 +1,16 @@
 // One attachment on its way into the archive: sealed as it comes, sent on while it is sealed, named after its own ciphertext, and read back through
-// the check of the seal. Plaintext is never on a disk: what lies on scratch is the age file.
+// the check of the seal. Plaintext is never on a disk: what may lie on scratch is the age file.
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Entropy } from '../core/environment.js'
 import { EscrowError } from '../core/errors.js'
 import { attachmentBytesMax, readBlockBytes, scratchBytesMin } from '../core/limits.js'
 import type { PartsDigest, StreamDigest } from '../crypto/digest.js'
-import { sealHeader } from '../crypto/seal-envelope.js'
+import { sealHeader, type SealedHeader } from '../crypto/seal-envelope.js'
 import type { AgreementId } from '../format/ids.js'
+import type { GrowingBytes } from '../store/growing-bytes.js'
 import { objectKeys, type ObjectKey } from '../store/object-key.js'
+import { RelayedBytes } from '../store/relayed-bytes.js'
 import type { ReplicaSet } from '../store/replica-set.js'
 import type { Placement } from '../store/replica.js'
 import { inBlocks } from './blocks.js'
@@ -78,14 +80,11 @@ export async function keepAttachment(
   tools: AttachmentTools,
   signal?: AbortSignal,
 ): Promise<HeldAttachment & { readonly placement: Placement }> {
-  const { agreement, source, entropy, folder, replicas, retainUntil } = tools
-  const path = join(folder, `${Buffer.from(entropy.bytes(8)).toString('hex')}.age`)
+  const { agreement, source, entropy, replicas } = tools
   const sealed = sealHeader([tools.recipient], entropy)
-  let upload: EnvelopeUpload | null = null
+  const way = new WayIn(tools, sealed, signal)
   try {
-    if (file.expected !== null) await requireRoom(folder, file.expected.sizeBytes)
-    const out = await SealedFile.create(path, sealed, entropy)
-    upload = new EnvelopeUpload(replicas, out.growing, { key: null, retainUntil }, signal)
+    const { out, upload } = await way.open(file.expected)
     const digests = await sealTo(out, file, signal)
     const key = objectKeys.attachment(agreement, source, digests.envelope.sha256)
     await tools.beforeComplete({ key, envelope: digests.envelope })
@@ -94,21 +93,63 @@ export async function keepAttachment(
     const { sha256, sizeBytes } = digests.envelope
     return { key, sealed: { sha256, sizeBytes }, plain: digests.bundle, placement }
   } catch (error) {
-    await upload?.abandon(error)
+    await way.abandon(error)
     throw error
   } finally {
     sealed.wipe()
-    await rm(path, { force: true })
+    await way.clear()
   }
 }
 
-async function requireRoom(folder: string, sizeBytes: number): Promise<void> {
-  if (sizeBytes > attachmentBytesMax) throw tooLarge(attachmentBytesMax)
-  requireScratchSpace(await inspectScratch(folder), scratchBytesMin + sizeBytes)
+/** From the seal to the replicas: through scratch, or at once where every replica takes bytes before they have a name. */
+class WayIn {
+  private readonly path: string
+  private upload: EnvelopeUpload | null = null
+
+  constructor(
+    private readonly tools: AttachmentTools,
+    private readonly sealed: SealedHeader,
+    private readonly signal: AbortSignal | undefined,
+  ) {
+    this.path = join(tools.folder, `${Buffer.from(tools.entropy.bytes(8)).toString('hex')}.age`)
+  }
+
+  /** Begin. @throws EscrowError `SCRATCH_FULL`, `DEPOSIT_TOO_LARGE` */
+  async open(expected: StreamDigest | null): Promise<{ readonly out: SealedFile<GrowingBytes>; readonly upload: EnvelopeUpload }> {
+    const { tools, sealed } = this
+    if (expected !== null && expected.sizeBytes > attachmentBytesMax) throw tooLarge(attachmentBytesMax)
+    if (tools.replicas.takesNameless) {
+      const relay = new RelayedBytes()
+      const upload = this.follow(relay)
+      return { out: await SealedFile.relay(relay, sealed, tools.entropy), upload }
+    }
+    if (expected !== null) requireScratchSpace(await inspectScratch(tools.folder), scratchBytesMin + expected.sizeBytes)
+    const out = await SealedFile.create(this.path, sealed, tools.entropy)
+    return { out, upload: this.follow(out.growing) }
+  }
+
+  /** Give up what was begun; never throws. */
+  async abandon(reason: unknown): Promise<void> {
+    await this.upload?.abandon(reason)
+  }
+
+  async clear(): Promise<void> {
+    await rm(this.path, { force: true })
+  }
+
+  private follow(growing: GrowingBytes): EnvelopeUpload {
+    const { replicas, retainUntil } = this.tools
+    this.upload = new EnvelopeUpload(replicas, growing, { key: null, retainUntil }, this.signal)
+    return this.upload
+  }
 }
 
 /** Closes the file, too. */
-async function sealTo(out: SealedFile, { bytes, expected }: AttachmentToKeep, signal?: AbortSignal): Promise<SealedFileDigests> {
+async function sealTo(
+  out: SealedFile<GrowingBytes>,
+  { bytes, expected }: AttachmentToKeep,
+  signal?: AbortSignal,
+): Promise<SealedFileDigests> {
   const sizeBytesMax = expected?.sizeBytes ?? attachmentBytesMax
   try {
     let sizeBytes = 0

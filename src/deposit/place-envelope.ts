@@ -1,6 +1,6 @@
 import { assert } from '../core/errors.js'
 import type { ExpectedObject } from '../store/expected-object.js'
-import { GrowingFile } from '../store/growing-file.js'
+import type { GrowingBytes } from '../store/growing-bytes.js'
 import type { ObjectKey } from '../store/object-key.js'
 import type { ReplicaSet } from '../store/replica-set.js'
 import { requireEvery, type Placement } from '../store/replica.js'
@@ -18,7 +18,7 @@ export class EnvelopeUpload {
    */
   constructor(
     private readonly replicas: ReplicaSet,
-    private readonly file: GrowingFile,
+    private readonly file: GrowingBytes,
     private readonly to: { readonly key: ObjectKey | null; readonly retainUntil: Date },
     private readonly signal?: AbortSignal,
   ) {
@@ -36,8 +36,8 @@ export class EnvelopeUpload {
   }
 
   /**
-   * Let the uploads become visible and wait for all of them. A replica that could not be reached is tried once more: the same sealed bytes
-   * are still on scratch, and sealing again would leave another locked object for years.
+   * Let the uploads become visible and wait for all of them. A replica that could not be reached is tried once more where the same sealed bytes
+   * are still on scratch: sealing again would leave another locked object for years.
    *
    * @param key - where none was given at the beginning.
    * @returns at least one replica holds it.
@@ -47,7 +47,8 @@ export class EnvelopeUpload {
     this.release(expected, key)
     const first = await this.placing
     const again = first.failed.filter((fault) => fault.error.code === 'STORE_UNREACHABLE').map((fault) => fault.replica)
-    const placement = again.length === 0 ? first : merge(first, await this.retry(keyOf(key), expected, again))
+    const file = again.length === 0 ? null : this.file.again(expected.sizeBytes)
+    const placement = file === null ? first : merge(first, await this.retry(keyOf(key), { file, expected }, again))
     if (placement.stored.length === 0) requireEvery(placement)
     return placement
   }
@@ -58,8 +59,11 @@ export class EnvelopeUpload {
     await this.placing.catch(() => undefined)
   }
 
-  private retry(key: ObjectKey, expected: ExpectedObject, only: readonly string[]): Promise<Placement> {
-    const file = GrowingFile.finished(this.file.path, expected.sizeBytes)
+  private retry(
+    key: ObjectKey,
+    { file, expected }: { readonly file: GrowingBytes; readonly expected: ExpectedObject },
+    only: readonly string[],
+  ): Promise<Placement> {
     const options = { retainUntil: this.to.retainUntil, only }
     return this.replicas.uploadGrowingFile(key, { file, commit: Promise.resolve(expected) }, options, this.signal)
   }

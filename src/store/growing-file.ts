@@ -1,8 +1,13 @@
+import { open } from 'node:fs/promises'
+import { EscrowError } from '../core/errors.js'
+import { readBlockBytes } from '../core/limits.js'
+import type { GrowingBytes } from './growing-bytes.js'
+
 /**
  * A file that somebody is still writing and others already read: its first bytes are final, the rest is to come. One writer calls
  * `advance` and `finish`; any number of readers wait in `beyond`, each at its own pace.
  */
-export class GrowingFile {
+export class GrowingFile implements GrowingBytes {
   private finalBytes = 0
   private finished = false
   private readonly waiting = new Set<() => void>()
@@ -36,6 +41,31 @@ export class GrowingFile {
     while (this.finalBytes <= offset && !this.finished) await this.change(signal)
     signal.throwIfAborted()
     return { finalBytes: this.finalBytes, finished: this.finished }
+  }
+
+  /** Each follower at its own pace. The iteration fails with `FILE_UNREADABLE` when the file is shorter than its writer said. */
+  async *follow(signal: AbortSignal): AsyncGenerator<Uint8Array, undefined> {
+    const handle = await open(this.path, 'r')
+    try {
+      const block = Buffer.allocUnsafe(readBlockBytes)
+      for (let readBytes = 0; ;) {
+        const { finalBytes, finished } = await this.beyond(readBytes, signal)
+        while (readBytes < finalBytes) {
+          const { bytesRead } = await handle.read(block, 0, Math.min(block.length, finalBytes - readBytes), readBytes)
+          if (bytesRead === 0)
+            throw new EscrowError('FILE_UNREADABLE', `the sealed file ended at byte ${readBytes}, expected ${finalBytes}`)
+          yield block.subarray(0, bytesRead)
+          readBytes += bytesRead
+        }
+        if (finished) return undefined
+      }
+    } finally {
+      await handle.close()
+    }
+  }
+
+  again(sizeBytes: number): GrowingFile {
+    return GrowingFile.finished(this.path, sizeBytes)
   }
 
   private change(signal: AbortSignal): Promise<void> {

@@ -1,9 +1,9 @@
 import { assert, EscrowError, isEscrowError } from '../core/errors.js'
 import { verifiedAtEnd, type ExpectedObject } from './expected-object.js'
-import type { GrowingFile } from './growing-file.js'
+import type { GrowingBytes } from './growing-bytes.js'
 import type { ObjectKey } from './object-key.js'
 import type { StoredObject } from './object-store.js'
-import { sendBytes, sendGrowingFile } from './replica-upload.js'
+import { sendBytes, sendGrowing } from './replica-upload.js'
 import { atEach, type Placement, type Replica, type ReplicaFault } from './replica.js'
 import { readStream, readWhole, type Search } from './verified-read.js'
 
@@ -51,6 +51,11 @@ export class ReplicaSet {
     return placementOf(sent)
   }
 
+  /** Whether every replica takes bytes before their key is known. */
+  get takesNameless(): boolean {
+    return this.replicas.every(({ store }) => store.openNameless !== undefined)
+  }
+
   /**
    * Upload a sealed file while it is being written. Each replica follows at its own pace, with the memory of one part; a slow or
    * broken one holds up nobody. Nothing becomes visible before `commit` resolves.
@@ -63,7 +68,7 @@ export class ReplicaSet {
    */
   async uploadGrowingFile(
     key: ObjectKey | Promise<ObjectKey>,
-    { file, commit }: { readonly file: GrowingFile; readonly commit: Promise<ExpectedObject> },
+    { file, commit }: { readonly file: GrowingBytes; readonly commit: Promise<ExpectedObject> },
     options: PlaceOptions,
     signal?: AbortSignal,
   ): Promise<Placement> {
@@ -72,7 +77,7 @@ export class ReplicaSet {
     commit.catch((reason: unknown) => stop.abort(reason))
     try {
       const sent = await atEach(this.chosen(options.only), ({ store }) =>
-        sendGrowingFile(store, { key, ...options }, { file, commit }, stopped),
+        sendGrowing(store, { key, ...options }, { blocks: file.follow(stopped), commit }, stopped),
       )
       signal?.throwIfAborted()
       await commit

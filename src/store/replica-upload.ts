@@ -1,8 +1,5 @@
-import { open } from 'node:fs/promises'
 import { EscrowError, isEscrowError } from '../core/errors.js'
-import { readBlockBytes } from '../core/limits.js'
 import { sha256Hex, verifiedAtEnd, type ExpectedObject } from './expected-object.js'
-import type { GrowingFile } from './growing-file.js'
 import type { ObjectKey } from './object-key.js'
 import type { ObjectStore, ObjectUpload, StoredObject } from './object-store.js'
 
@@ -26,22 +23,26 @@ export async function sendBytes(store: ObjectStore, sending: Sending, bytes: Uin
 }
 
 /**
- * Send a file that is still growing, at this store's own pace, and complete the object once `commit` says what it must be.
- * Idempotent as `sendBytes`.
+ * Send what is still being made, and complete the object once `commit` says what it must be. Idempotent as `sendBytes`.
  *
+ * @param blocks - from `GrowingBytes.follow`; ended in any case.
  * @param sending.key - a promise of one for what is named after its own bytes; it is settled as soon as `commit` is. A store that must be told a
  *   key first is sent the file when there is one.
  * @param commit - resolves after the file is finished and may become visible; its rejection must abort `signal`.
  */
-export async function sendGrowingFile(
+export async function sendGrowing(
   store: ObjectStore,
   { key: named, ...options }: Omit<Sending, 'key'> & { readonly key: ObjectKey | Promise<ObjectKey> },
-  { file, commit }: { readonly file: GrowingFile; readonly commit: Promise<ExpectedObject> },
+  { blocks, commit }: { readonly blocks: AsyncIterableIterator<Uint8Array>; readonly commit: Promise<ExpectedObject> },
   signal: AbortSignal,
 ): Promise<StoredObject> {
   const wanted = async () => ({ sending: { ...options, key: await named }, expected: await commit })
   const write = async (upload: ObjectUpload) => {
-    const sentBytes = await tail(file, upload, signal)
+    let sentBytes = 0
+    for await (const block of blocks) {
+      await upload.write(block)
+      sentBytes += block.byteLength
+    }
     // The file is final while git still resolves deltas: what its store has to do is done by the time the checks have passed.
     await upload.settle?.()
     const { sending, expected } = await wanted()
@@ -52,7 +53,11 @@ export async function sendGrowingFile(
   const isNamed = typeof named === 'string' || options.supersede === true
   const begin = async () =>
     (isNamed ? null : await openLate(store, named, options, signal)) ?? store.openUpload(await named, options, signal)
-  return send(store, { begin, write, wanted }, signal)
+  try {
+    return await send(store, { begin, write, wanted }, signal)
+  } finally {
+    await blocks.return?.()
+  }
 }
 
 /** An upload that asks for its key at its end; null where a store has to be told before. */
@@ -118,26 +123,5 @@ async function adopt(
     signal?.throwIfAborted()
     if (isEscrowError(error)) return null
     throw error
-  }
-}
-
-/** Follow a growing file to its end. @returns how many bytes were sent. */
-async function tail(file: GrowingFile, upload: ObjectUpload, signal: AbortSignal): Promise<number> {
-  const handle = await open(file.path, 'r')
-  try {
-    const block = Buffer.allocUnsafe(readBlockBytes)
-    let sentBytes = 0
-    for (;;) {
-      const { finalBytes, finished } = await file.beyond(sentBytes, signal)
-      while (sentBytes < finalBytes) {
-        const { bytesRead } = await handle.read(block, 0, Math.min(block.length, finalBytes - sentBytes), sentBytes)
-        if (bytesRead === 0) throw new EscrowError('FILE_UNREADABLE', `the sealed file ended at byte ${sentBytes}, expected ${finalBytes}`)
-        await upload.write(block.subarray(0, bytesRead))
-        sentBytes += bytesRead
-      }
-      if (finished) return sentBytes
-    }
-  } finally {
-    await handle.close()
   }
 }
