@@ -37,6 +37,11 @@ export function terminalOf(out: NodeJS.WriteStream, err: NodeJS.WriteStream): Te
   }
 }
 
+/** A text that somebody else chose letter by letter, without what a terminal would obey. */
+export function printable(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu, '\uFFFD')
+}
+
 /** How far a long piece of work is. */
 export interface Progress {
   readonly phase: string

@@ -367,6 +367,27 @@ describe('replicate', () => {
     await home.must('replicate', '--to', target)
     expect(await verify(target)).toEqual({ exitCode: 0, codes: [] })
   }, 60_000)
+
+  test.for([
+    ['token', 'FILE_EXISTS', ': expected a folder, or nothing, got a file'],
+    ['token/below', 'FILE_UNREADABLE', ': a part of the path is not a folder'],
+  ] as const)('a copy cannot lie at %s, and that is said of the path, not of a store', async ([name, code, words]) => {
+    writeFileSync(home.at('token'), 'a secret')
+    const { exitCode, err } = await home.run('replicate', '--to', home.at(name))
+    expect([exitCode, err]).toEqual([expect.any(Number), expect.stringContaining(`${home.at(name)}${words} [${code}]`) as string])
+    expect(exitCode).not.toBe(0)
+    expect(readFileSync(home.at('token'), 'utf8')).toBe('a secret')
+  })
+})
+
+test('a share goes to a beneficiary, and who says another party is told who there is', async () => {
+  const line = ['share', 'release', '--as', home.party('notary'), '--agreement', home.agreement, '--share', home.share('notary')]
+  const { exitCode, err } = await home.run(...line, '--to', 'vendor', '--out', home.at('released-to-vendor.age'))
+  expect([exitCode, err]).toEqual([
+    2,
+    expect.stringContaining('expected one of partner, got vendor, whose role is depositor [ARGUMENT_INVALID]') as string,
+  ])
+  expect(existsSync(home.at('released-to-vendor.age'))).toBe(false)
 })
 
 describe('explain', () => {

@@ -6,10 +6,10 @@ import { MirrorSource } from '../../escrow/deposit/mirror-source.js'
 import { RecordMissed, type MissedPeriod } from '../../escrow/source/record-missed.js'
 import type { Mirrored } from '../../escrow/basis/source-at-work.js'
 import type { SourceKey } from '../../escrow/archive/lease.table.js'
-import type { Finding } from '../../format/manifest.js'
 import { withService } from './agent-context.js'
 import { columns, type CommandContext, type CommandResult } from '../command.js'
 import { exitCodeOf, type ExitCode } from '../exit-code.js'
+import { findingRows } from '../finding-rows.js'
 import { publishLog } from './agent-log.js'
 import { formatBytes, formatCount, inTerminal } from '../terminal.js'
 
@@ -144,17 +144,9 @@ export function describeDeposit(mirrored: Extract<Mirrored, { outcome: 'deposite
     ['objects', `${formatCount(bundle.objectCount)} in ${formatBytes(bundle.sizeBytes)}`],
     ['sealed', `${formatBytes(envelope.sizeBytes)} to ${envelope.recipient.slice(0, 16)}..., epoch ${envelope.epoch}`],
     ['manifest', mirrored.manifestDigest],
-    ...manifest.findings.map(({ code, severity, count }): [string, string] => [
-      'finding',
-      `${severity}: ${code} (${count}) ${firstOf(findings, code, severity)}`,
-    ]),
+    ...findingRows(manifest.findings, findings),
     ...mirrored.late.map(({ replica, error }): [string, string] => ['caught up', `replica ${replica} after: ${error.message}`]),
   ])
-}
-
-/** A code may come with several severities: a deleted branch blocks, a merged one does not. */
-function firstOf(findings: readonly Finding[], code: string, severity: string): string {
-  return findings.find((finding) => finding.code === code && finding.severity === severity)?.subject ?? ''
 }
 
 function jsonOf(ended: Ended): unknown {

@@ -3,7 +3,7 @@ import { levelWords, outcomeWords, renderCompleteness } from '../../evidence/ren
 import type { Completeness, ReportedCheck } from '../../format/completeness.js'
 import { required, type CommandContext, type CommandResult } from '../command.js'
 import { writeNamedFile } from '../files.js'
-import { formatCount } from '../terminal.js'
+import { formatCount, printable } from '../terminal.js'
 import { softwareVersion } from '../version.js'
 
 interface CompletenessOptions {
@@ -77,9 +77,4 @@ function findingLines({ code, count, named, add }: ReportedCheck['findings'][num
     ...(rest > 0 && shown.length > 0 ? [`${indent}  and ${formatCount(rest)} more`] : []),
     `${indent}  -> ${add}`,
   ]
-}
-
-/** Whoever sealed an inventory chose every letter of it: a terminal must not obey them. */
-function printable(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu, '\uFFFD')
 }

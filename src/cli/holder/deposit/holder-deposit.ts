@@ -9,6 +9,7 @@ import { openAgreement, partyOf, requireSignatures } from '../../../format/signe
 import { readUnverified } from '../../../format/signed-document.js'
 import type { RefListing } from '../../../git/git-remote.js'
 import { columns, type CommandContext, type CommandResult } from '../../command.js'
+import { findingRows } from '../../finding-rows.js'
 import { withFolderLock } from '../../folder-lock.js'
 import { freshFolder, readNamedFile, writeNamedFile } from '../../files.js'
 import { seal, type SealedOrNot, type Sealing, type SealOptions } from './holder-seal.js'
@@ -196,7 +197,7 @@ function present(options: DepositOptions, { manifest, findings }: PreparedDeposi
     ['objects', `${formatCount(bundle.objectCount)} in ${formatBytes(bundle.sizeBytes)}`],
     ['sealed', `${formatBytes(envelope.sizeBytes)} to ${envelope.recipient.slice(0, 16)}..., epoch ${envelope.epoch}`],
     ...(manifest.attachments.length === 0 ? [] : [['attachments', attachmentWords(manifest.attachments)] as [string, string]]),
-    ...findings.map(({ code, severity, subject }): [string, string] => ['finding', `${severity}: ${code} ${subject}`]),
+    ...findingRows(manifest.findings, findings),
     ...(sent === null ? [['send', `${options.out} to the operator (escrow receive)`] as [string, string]] : wordsOn(sent)),
   ])
   const received = sent === null ? {} : { deposit: sent.depositId, receipt: sent.receipt }

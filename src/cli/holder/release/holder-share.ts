@@ -20,7 +20,7 @@ interface ReleaseOptions {
 /**
  * Seal a custodian's share anew to the recipient that the agreement pins for a beneficiary.
  *
- * @throws EscrowError `SHARE_INVALID`; `RECIPIENT_INVALID` when the party is no beneficiary; `SIGNATURE_INVALID`
+ * @throws EscrowError `SHARE_INVALID`; `ARGUMENT_INVALID` when the party is no beneficiary; `SIGNATURE_INVALID`
  */
 export async function releaseShare(_context: CommandContext, options: ReleaseOptions): Promise<CommandResult> {
   const party = await openPartyFolder(options.as)
@@ -28,7 +28,11 @@ export async function releaseShare(_context: CommandContext, options: ReleaseOpt
   requireSignatures(agreement, { agent: true })
   const beneficiary = partyOf(agreement.body, options.to)
   if (beneficiary.role !== 'beneficiary' || beneficiary.recipient === null) {
-    throw new EscrowError('RECIPIENT_INVALID', `expected a beneficiary of the agreement, got ${options.to}, a ${beneficiary.role}`)
+    const there = agreement.body.parties.flatMap(({ party: name, role }) => (role === 'beneficiary' ? [name] : []))
+    throw new EscrowError(
+      'ARGUMENT_INVALID',
+      `--to: shares go to beneficiaries; expected one of ${there.join(', ')}, got ${options.to}, whose role is ${beneficiary.role}`,
+    )
   }
   const [share] = await openShares(agreement, party, [options.share])
   if (share === undefined) throw new EscrowError('SHARE_INVALID', 'expected a share')
