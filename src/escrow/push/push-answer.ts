@@ -15,6 +15,9 @@ const MiB = 1024 * 1024
 /**
  * What is said to somebody who pushes: words while the deposit is taken, and one report of its refs at the end. Words go to side band 2, where
  * git shows them after `remote: `; a client without side bands is told the report alone.
+ *
+ * `quiet` leaves out how far something is, and nothing else (gitprotocol-capabilities, "quiet"). Git asks for it with `--quiet`, but also whenever
+ * its errors go to no terminal: a CI could otherwise never read its receipt.
  */
 export class PushAnswer {
   private readonly banded: boolean
