@@ -26,3 +26,14 @@ export class SeededEntropy extends Entropy {
     return new Uint8Array(hash.update(`${this.seed}/${this.#counter}`).digest())
   }
 }
+
+/** Keeps what it gave, so that a test can look whether it was wiped. */
+export class RememberedEntropy extends SeededEntropy {
+  readonly given: Uint8Array[] = []
+
+  override bytes(sizeBytes: number): Uint8Array {
+    const bytes = super.bytes(sizeBytes)
+    this.given.push(bytes)
+    return bytes
+  }
+}

@@ -11,6 +11,8 @@ export interface SshSignOptions {
   readonly reserved?: string
   readonly version?: number
   readonly magic?: string
+  /** Bytes that follow the signature where it should have ended. */
+  readonly trailing?: { readonly signature?: string; readonly integers?: string }
 }
 
 /** A key that makes SSHSIG blobs; `ssh-keygen -Y verify` accepts them (other-tools.services.test.ts). */
@@ -36,7 +38,9 @@ export function sshSigner(kind: Kind): SshSigner {
     const { namespace, hash = 'sha512', reserved = '', version = 1, magic = 'SSHSIG' } = options
     const digest = createHash(hash).update(message).digest()
     const signed = Buffer.concat([Buffer.from('SSHSIG'), ...[namespace, reserved, hash, digest].map(sshString)])
-    const inner = innerSignature(kind, { key: pair.privateKey, signed, flags: options.flags ?? 1, counter: options.counter ?? 7 })
+    const { flags = 1, counter = 7, trailing = {} } = options
+    const made = innerSignature(kind, { key: pair.privateKey, signed, flags, counter, afterIntegers: trailing.integers ?? '' })
+    const inner = Buffer.concat([made, Buffer.from(trailing.signature ?? '')])
     const head = Buffer.alloc(4)
     head.writeUInt32BE(version)
     return Buffer.concat([Buffer.from(magic), head, ...[blob, namespace, reserved, hash, inner].map(sshString)])
@@ -55,8 +59,11 @@ function publicBlob(kind: Kind, key: KeyObject): Buffer {
   return Buffer.concat([kind, ...fields[kind]].map(sshString))
 }
 
-function innerSignature(kind: Kind, options: { key: KeyObject; signed: Buffer; flags: number; counter: number }): Buffer {
-  const { key, signed, flags, counter } = options
+function innerSignature(
+  kind: Kind,
+  options: { key: KeyObject; signed: Buffer; flags: number; counter: number; afterIntegers: string },
+): Buffer {
+  const { key, signed, flags, counter, afterIntegers } = options
   if (kind === 'ssh-ed25519') return Buffer.concat([kind, sign(null, signed, key)].map(sshString))
   const tail = Buffer.alloc(5)
   tail.writeUInt8(flags)
@@ -64,7 +71,7 @@ function innerSignature(kind: Kind, options: { key: KeyObject; signed: Buffer; f
   const byHardware = Buffer.concat([sha256(application), tail, sha256(signed)])
   if (kind === 'sk-ssh-ed25519@openssh.com') return Buffer.concat([...[kind, sign(null, byHardware, key)].map(sshString), tail])
   const raw = sign('sha256', byHardware, { key, dsaEncoding: 'ieee-p1363' })
-  const pair = Buffer.concat([mpint(raw.subarray(0, 32)), mpint(raw.subarray(32))])
+  const pair = Buffer.concat([mpint(raw.subarray(0, 32)), mpint(raw.subarray(32)), Buffer.from(afterIntegers)])
   return Buffer.concat([...[kind, pair].map(sshString), tail])
 }
 

@@ -8,7 +8,7 @@ import { openWithFileKey, sealedPayloadBytes } from '../../../src/crypto/envelop
 import { openBytes, openEnvelope } from '../../../src/crypto/holder/open-envelope.js'
 import { encodeIdentity, encodeRecipient, identityToRecipient } from '../../../src/crypto/recipient.js'
 import { sealBytes, sealHeader, sealStream, sealedBytes } from '../../../src/crypto/seal-envelope.js'
-import { SeededEntropy } from '../../doubles/seeded-entropy.js'
+import { RememberedEntropy, SeededEntropy } from '../../doubles/seeded-entropy.js'
 
 const entropy = new SeededEntropy('envelope.test')
 const identityA = encodeIdentity(entropy.bytes(32))
@@ -124,6 +124,12 @@ describe('sealing', () => {
     const sealed = sealHeader([recipientA, recipientB], entropy)
     sealed.wipe()
     expect([sealed.fileKey, ...sealed.ephemeralScalars].every((secret) => secret.every((byte) => byte === 0))).toBe(true)
+  })
+
+  test('once a small plaintext is sealed, of what was drawn only the nonce is left', () => {
+    const drawn = new RememberedEntropy('sealBytes')
+    sealBytes(Buffer.from('share'), [recipientA, recipientB], drawn)
+    expect(drawn.given.map((bytes) => bytes.some((byte) => byte !== 0))).toEqual([false, false, false, true])
   })
 })
 
@@ -276,6 +282,17 @@ describe('opening a hostile header', () => {
       expect(read).toBeLessThan(envelopeHeaderBytesMax + 2048)
     },
   )
+
+  test('what begins like no envelope is refused by its first byte, before a header is waited for', () => {
+    expect(envelopeHeaderSize(Buffer.from(v1))).toBeNull()
+    for (const start of ['x', 'age-encryption.org/v2']) expect(() => envelopeHeaderSize(Buffer.from(start))).toThrow(/first/)
+  })
+
+  test('a header may have as many bytes as its cap, and not one more', async () => {
+    const ofBytes = (size: number) => headerOf(v1, `-> ${'a'.repeat(size - headerOf(v1, '-> ', '', macLine).length)}`, '', macLine)
+    expect(parseHeader(Buffer.from(ofBytes(envelopeHeaderBytesMax))).stanzas).toHaveLength(1)
+    expect(await codeOf(async () => parseHeader(Buffer.from(ofBytes(envelopeHeaderBytesMax + 1))))).toBe('ENVELOPE_HEADER')
+  })
 
   test('a source is closed when its payload is given up before it was read', async () => {
     let closed = false

@@ -16,7 +16,7 @@ import {
 } from '../../../src/crypto/dsse.js'
 import { fingerprintOf, generateSigningKey, parsePublicKey, signingKeyFromSeed, verifySignature } from '../../../src/crypto/signature.js'
 import { codeOf } from '../../doubles/code-of.js'
-import { SeededEntropy } from '../../doubles/seeded-entropy.js'
+import { RememberedEntropy, SeededEntropy } from '../../doubles/seeded-entropy.js'
 import { sshSigner } from '../../doubles/ssh-signer.js'
 
 const entropy = new SeededEntropy('signed-document.test')
@@ -82,6 +82,12 @@ describe('Ed25519', () => {
     const s = BigInt(`0x${Buffer.from(signature.subarray(32).toReversed()).toString('hex')}`) + order
     const malleated = Buffer.from(Buffer.from(s.toString(16).padStart(64, '0'), 'hex').toReversed())
     expect(verify(Buffer.concat([signature.subarray(0, 32), malleated]))).toBe(false)
+  })
+
+  test('a key that lives only in memory leaves no seed behind', () => {
+    const drawn = new RememberedEntropy('seed')
+    generateSigningKey(drawn)
+    expect(drawn.given).toEqual([new Uint8Array(32)])
   })
 
   test.for([0, 31, 33, 64])('a seed of %i bytes is refused', (size) => {

@@ -47,6 +47,11 @@ describe.for(kinds)('%s', (kind) => {
     expect(verify(message, Buffer.alloc(5000))).toBe(false)
   })
 
+  test('nor does one that goes on inside, where no field is signed', () => {
+    expect(verify(message, sign({ trailing: { signature: 'x' } }))).toBe(false)
+    if (kind === 'sk-ecdsa-sha2-nistp256@openssh.com') expect(verify(message, sign({ trailing: { integers: 'x' } }))).toBe(false)
+  })
+
   test('another message, namespace, key or version does not', () => {
     expect(verify(Buffer.from('another statement'), sign())).toBe(false)
     for (const other of ['git', '', 'escrow-statement/v2']) expect(verify(message, sign({ namespace: other }))).toBe(false)

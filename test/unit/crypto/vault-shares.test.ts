@@ -7,7 +7,7 @@ import { encodeRecipient, identityToRecipient, parseIdentity, parseRecipient } f
 import { checkVault, sharePoint, sharePublicKey, verifyShareHealth } from '../../../src/crypto/vault-commitments.js'
 import * as oracle from '../../doubles/edwards-oracle.js'
 import { codeOf } from '../../doubles/code-of.js'
-import { SeededEntropy } from '../../doubles/seeded-entropy.js'
+import { RememberedEntropy, SeededEntropy } from '../../doubles/seeded-entropy.js'
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
 const bytes = (text: string) => Uint8Array.from(Buffer.from(text, 'hex'))
@@ -92,6 +92,12 @@ describe('dealing', () => {
     dealt.wipe()
     expect(dealt.shares.every((share) => share.value.every((byte) => byte === 0))).toBe(true)
   })
+
+  test('dealing leaves no identity behind', () => {
+    const entropy = new RememberedEntropy('dealt')
+    dealVault({ threshold: 2, custodians: 4 }, entropy)
+    expect(entropy.given[0]).toEqual(new Uint8Array(32))
+  })
 })
 
 describe('the check of a vault', () => {
@@ -146,6 +152,13 @@ describe('the check of a vault', () => {
     const other = deal('another vault')
     expect(codeOf(() => checkVault({ ...dealt, recipient: other.recipient }, 3))).toBe('VAULT_INVALID')
     expect(codeOf(() => checkVault({ ...dealt, commitments: other.commitments }, 3))).toBe('VAULT_INVALID')
+  })
+
+  test('a dealer whose polynomial is zero for one custodian gives that custodian no share', () => {
+    const commitments = [oracle.L - 5n, 5n].map((coefficient) => oracle.compress(oracle.multiply(oracle.base, coefficient)))
+    const recipient = encodeRecipient(bytes(oracle.montgomeryU(oracle.decompress(at(commitments, 0)))))
+    const vault = checkVault({ recipient, commitments }, 2)
+    expect([1, 2].map((index) => codeOf(() => sharePoint(vault, index)))).toEqual(['SHARE_INVALID', 'accepted'])
   })
 
   test('the negated first commitment has the same recipient, so the shares decide', () => {
@@ -213,6 +226,11 @@ describe('combining', () => {
     ).toBe('SHARES_TOO_FEW')
   })
 
+  test('shares never give an identity of another recipient than that of the vault', () => {
+    const vault = { ...dealt.vault, recipient: deal('another recipient').recipient }
+    expect(codeOf(() => combineShares(vault, dealt.shares))).toBe('VAULT_INVALID')
+  })
+
   test('a good and a bad share of the same index do not shadow each other', () => {
     const good = [at(dealt.shares, 0), at(dealt.shares, 1), at(dealt.shares, 2)]
     expect(combineShares(dealt.vault, [bad, ...good]).used).toEqual([1, 2, 3])
@@ -262,6 +280,14 @@ describe('share-health', () => {
     expect(verifyShareHealth(deal('other').vault, { index: 1, message, signature })).toBe(false)
     expect(verifyShareHealth(vault, { index: 1, message, signature: signature.toReversed() })).toBe(false)
     expect(verifyShareHealth(vault, { index: 1, message, signature: signature.subarray(1) })).toBe(false)
+  })
+
+  test.for([
+    ['zero', '00'.repeat(32)],
+    ['L', 'edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010'],
+    ['of 31 bytes', '01'.repeat(31)],
+  ] as const)('a share that is %s signs nothing', ([, value]) => {
+    expect(codeOf(() => shareSigningKey({ index: 1, value: bytes(value) }))).toBe('SHARE_INVALID')
   })
 
   test('signatures by one share of two texts use two nonces', () => {

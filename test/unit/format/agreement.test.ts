@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { Agreement, type Party } from '../../../src/format/agreement.js'
 import { parseCanonical } from '../../../src/format/canonical-json.js'
 import { agreementProblems, checkAgreement } from '../../../src/format/check-agreement.js'
+import { requireSignatures } from '../../../src/format/signed-agreement.js'
 import { digestOf } from '../../../src/format/signed-document.js'
 import vectors from '../../vectors/agreement.json' with { type: 'json' }
 
@@ -167,4 +168,19 @@ test('control counts as much as the seat: a subsidiary of an excluded country ha
 test('a refusal names at most eight problems and counts the others', () => {
   const empty = { ...agreement, parties: parties.map((one) => ({ ...one, recipient: null })) }
   expect(() => checkAgreement(empty)).toThrow(/and 1 more$/)
+})
+
+test('an agreement lacks the signature of whoever must sign and did not: the agent only once it is registered', () => {
+  const names = (...roles: readonly Party['role'][]) => parties.filter((one) => roles.includes(one.role)).map((one) => one.party)
+  const signed = (signedBy: readonly string[]) => ({ body: agreement, digest: digestOf(agreement), bytes: new Uint8Array(0), signedBy })
+  const bound = names('depositor', 'beneficiary')
+  const all = [...bound, ...names('agent')]
+  expect(() => requireSignatures(signed(bound), { agent: false })).not.toThrow()
+  expect(() => requireSignatures(signed(all), { agent: true })).not.toThrow()
+  for (const missing of all) {
+    const others = signed(parties.map((one) => one.party).filter((name) => name !== missing))
+    expect(() => requireSignatures(others, { agent: true }), missing).toThrow(
+      expect.objectContaining({ code: 'SIGNATURE_INVALID', message: expect.stringMatching(new RegExp(`signed by ${missing}$`)) }),
+    )
+  }
 })

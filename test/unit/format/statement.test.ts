@@ -94,6 +94,13 @@ test('shares go to each recipient once', () => {
   )
 })
 
+test('an explanation names each finding code once', () => {
+  const explanation = named('finding-explanation') as StatementOf<'finding-explanation'>
+  expect(() => checkStatement({ ...explanation, codes: [...explanation.codes, ...explanation.codes] }, fits)).toThrow(
+    invalid(/finding code once/),
+  )
+})
+
 test('a hold that has ended before it was issued is refused', () => {
   const hold = named('legal-hold') as StatementOf<'legal-hold'>
   expect(() => checkStatement({ ...hold, until: hold.issuedAt }, fits)).toThrow(invalid(/hold that ends after/))
