@@ -1,9 +1,15 @@
 import { Decrypter, Encrypter, generateIdentity, identityToRecipient as typageRecipient } from 'age-encryption'
 import { describe, expect, test } from 'vitest'
 import { isEscrowError } from '../../../src/core/errors.js'
-import { envelopeChunkBytes, envelopeHeaderBytesMax, envelopeRecipientsMax, readBlockBytes } from '../../../src/core/limits.js'
+import {
+  envelopeChunkBytes,
+  envelopeHeaderBytesMax,
+  envelopeRecipientsMax,
+  inventoryBytesMax,
+  readBlockBytes,
+} from '../../../src/core/limits.js'
 import { checkSealedHeader, reopenSealed } from '../../../src/crypto/check-sealed-header.js'
-import { encodeHeader, envelopeHeaderSize, parseHeader, splitEnvelope } from '../../../src/crypto/envelope-header.js'
+import { encodeHeader, envelopeHeaderSize, parseHeader, splitEnvelope, type Stanza } from '../../../src/crypto/envelope-header.js'
 import { openWithFileKey, sealedPayloadBytes } from '../../../src/crypto/envelope-payload.js'
 import { openBytes, openEnvelope } from '../../../src/crypto/holder/open-envelope.js'
 import { encodeIdentity, encodeRecipient, identityToRecipient } from '../../../src/crypto/recipient.js'
@@ -260,6 +266,12 @@ describe('opening a hostile header', () => {
     expect(await codeOf(async () => openBytes(Buffer.concat([other, Buffer.alloc(64)]), identityA))).toBe('ENVELOPE_HEADER')
   })
 
+  test('what is larger than any inventory is refused unread', async () => {
+    expect(await codeOf(async () => openBytes(new Uint8Array(inventoryBytesMax + inventoryBytesMax / 1024 + 1), identityA))).toBe(
+      'ENVELOPE_PAYLOAD',
+    )
+  })
+
   test('a stranger gets ENVELOPE_RECIPIENT', async () => {
     expect(await codeOf(async () => openBytes(sealBytes(Buffer.from('x'), [recipientA], entropy), identityB))).toBe('ENVELOPE_RECIPIENT')
   })
@@ -346,6 +358,26 @@ describe('the check of the seal', () => {
       if ((await codeOf(async () => checkSealedHeader(flipped, sealed))) !== 'SEAL_BROKEN') survivors.push(bit)
     }
     expect(survivors).toEqual([])
+  })
+
+  test('who never saw the header finds a stanza that would not open, though the MAC of the file key is right', async () => {
+    const { header, ...disclosed } = sealHeader([recipientA, recipientB], entropy)
+    const [first, second] = parseHeader(header).stanzas
+    if (first === undefined || second === undefined) throw new Error('two recipients have two stanzas')
+    const [type = '', share = ''] = first.args
+    const judge = (...stanzas: Stanza[]) => codeOf(async () => checkSealedHeader(encodeHeader(stanzas, disclosed.fileKey), disclosed))
+    expect(await judge(first, second)).toBe('opened')
+    for (const other of [
+      { ...first, args: [type, second.args[1] ?? ''] },
+      { ...first, args: ['x25519', share] },
+      { ...first, args: [type, share, 'x'] },
+      { ...first, body: Buffer.concat([first.body, Buffer.alloc(1)]) },
+    ]) {
+      expect(await judge(other, second)).toBe('SEAL_BROKEN')
+    }
+    expect([await judge(first), await judge(second, first), await judge(first, second, second)]).toEqual(
+      Array.from({ length: 3 }, () => 'SEAL_BROKEN'),
+    )
   })
 
   test('a damaged payload is a broken seal', async () => {
