@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { SystemClock, SystemEntropy } from '../../src/core/environment.js'
 import { EscrowError } from '../../src/core/errors.js'
-import { partBytes } from '../../src/core/limits.js'
+import { inventoryBytesMax, partBytes } from '../../src/core/limits.js'
 import { checkReplicas } from '../../src/store/check-replicas.js'
 import { expectedOf, sha256Hex, type ExpectedObject } from '../../src/store/expected-object.js'
 import { FsLogHeadStore } from '../../src/store/fs-log-head-store.js'
@@ -177,6 +177,13 @@ test('a large object without part digests is streamed from a copy that was verif
   expect(sha256Hex(await collect(set.readVerifiedStream(largeName, expectedOf(large))))).toBe(sha256Hex(large))
   for (const replica of ['south', 'east'] as const) await overwrite(replica, largeName, flipped(large, 3))
   expect(await codeOf(collect(set.readVerifiedStream(largeName, expectedOf(large))))).toBe('OBJECT_CORRUPT')
+})
+
+test('what is larger than may be read at once is asked of no replica', async () => {
+  const expected = { ...expectedOf(bytes), sizeBytes: inventoryBytesMax + 1 }
+  const faults: string[] = []
+  expect(await codeOf(set.readVerified(name, expected, { onFault: ({ replica }) => faults.push(replica) }))).toBe('STORE_REFUSED')
+  expect(faults).toEqual([])
 })
 
 test('part digests that do not cover the object are refused', async () => {

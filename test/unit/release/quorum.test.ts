@@ -219,6 +219,68 @@ describe('rows are an index, signatures the truth', () => {
     )
   })
 
+  /** What is counted when a vote that nobody recorded stands in the rows. */
+  const tallyWith = (story: Proceedings, digest: string, verify = story.house.verify) => {
+    const votes = [...story.progress.votes, { digest, round: story.progress.round }]
+    return tallyVotes({ ...story.progress, votes }, story.frame, { at: story.now, verify })
+  }
+
+  test.for(substitutions)('an operator who files an approval of %s with this request wins nothing', ([, change]) => {
+    const story = open()
+    story.reachApproval()
+    for (const party of ['c1', 'c2', 'legal1']) story.approve(party)
+    const covers = [{ ...story.cover(), ...change(story) }]
+    const how = { at: story.now, agreement: covers[0]?.agreement ?? '' }
+    const elsewhere = story.house.sign('approval', 'c3', { covers, reason: 'Yes.' }, how)
+    const { verdict, bodies } = tallyWith(story, elsewhere)
+    expect([verdict, bodies[0]?.approvals]).toEqual(['open', ['c1', 'c2']])
+  })
+
+  test('nor does one who files an approval for another service', () => {
+    const story = open()
+    story.reachApproval()
+    for (const party of ['c1', 'c2', 'legal1']) story.approve(party)
+    const matter = { covers: [story.cover()], reason: 'Yes.' }
+    const counted = (origin: string) => tallyWith(story, story.house.sign('approval', 'c3', matter, { at: story.now, origin })).verdict
+    expect([counted('elsewhere.example'), counted(story.frame.origin)]).toEqual(['open', 'approved'])
+  })
+
+  test('a vote that another statement answers for stops the count, and so does a row that names no vote', () => {
+    const story = open()
+    story.reachApproval()
+    const approved = story.approve('c1')
+    const { requestDigest, agreement } = story.cover()
+    const refused = story.house.sign('refusal', 'c2', { covers: [{ requestDigest, agreement }], reason: 'No.' }, { at: story.now })
+    const exchanged = (digest: string) => story.house.verify(digest === refused ? approved : digest)
+    expect(refusal(() => tallyWith(story, refused, exchanged))).toBe('STATEMENT_INVALID')
+    const heartbeat = story.house.sign('heartbeat', 'vendor', {}, { at: story.now })
+    expect(refusal(() => tallyWith(story, heartbeat))).toBe('STATEMENT_INVALID')
+  })
+
+  test('a refusal does not lapse with its statement', () => {
+    const story = open()
+    story.reachApproval()
+    const { requestDigest, agreement } = story.cover()
+    const matter = { covers: [{ requestDigest, agreement }], reason: 'No.' }
+    for (const party of ['c1', 'c2']) story.say('refusal', party, matter, { lifeDays: 1 })
+    story.wait(2 * dayMs)
+    expect(story.state).toBe('approval')
+    story.say('refusal', 'c3', matter)
+    expect(story.state).toBe('rejected')
+  })
+
+  test('an approval from before a veto is not taken after it', () => {
+    const story = open()
+    story.reachApproval()
+    const early = story.house.sign('approval', 'c1', { covers: [story.cover()], reason: 'Yes.' }, { at: story.now })
+    for (const party of ['c2', 'c3', 'c4', 'legal1']) story.approve(party)
+    story.now = later(story.now, 1000)
+    story.veto()
+    expect(story.state).toBe('approval')
+    expect(refusal(() => story.give({ kind: 'statement', digest: early }))).toBe('STATEMENT_INVALID')
+    expect(refusal(() => story.approve('c1', { at: later(story.now, 1000) }))).toBeNull()
+  })
+
   test('an operator who turns the copy of a refusal into noise does not make it vanish', () => {
     const story = open(new Consortium())
     story.reachApproval()

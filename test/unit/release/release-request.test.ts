@@ -262,6 +262,7 @@ describe('what may be submitted', () => {
     ['evidence of another thing', { evidence: [evidence('letter')] }, 'STATEMENT_INVALID'],
     ['a condition that nobody agreed', { condition: 'bored' }, 'NOT_FOUND'],
     ['an order that is not effective', { condition: 'order', order: 'ab'.repeat(32) }, 'STATEMENT_INVALID'],
+    ['an order where the condition is none by order', { order: 'ab'.repeat(32) }, 'STATEMENT_INVALID'],
     ['a condition by order without one', { condition: 'order' }, 'STATEMENT_INVALID'],
     ['the agent as requester', { by: 'agent' }, 'SIGNER_REFUSED'],
     ['the depositor outside its own consent', { by: 'vendor' }, 'SIGNER_REFUSED'],
