@@ -1,5 +1,5 @@
 // A release by nothing but command lines, with folders as mailboxes: what each party's own client lets it sign, and what it does not.
-import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { sha256Hex } from '../../src/crypto/digest.js'
@@ -100,6 +100,26 @@ test('an operator who shows another agreement, hides an event or alters a reques
     writeFileSync(path, readFileSync(path, 'utf8').replace('"number":1', '"number":2'))
   })
   expect(await refused(other)).toContain('PROOF_INVALID')
+})
+
+test('nobody signs what would not count, and nothing of it is written', async () => {
+  const order = ['--document', `order=${home.at('order.txt')}`]
+  const evidence = ['--grounds', 'It is due.', '--evidence', `order=${home.at('order.txt')}`]
+  const lines: readonly (readonly [string, string, readonly string[]])[] = [
+    ['SIGNER_REFUSED', 'vendor', ['approve', approvedCase, '--reason', 'Please.']],
+    ['SIGNER_REFUSED', 'partner', ['object', '--case', approvedCase, ...evidence]],
+    ['SIGNER_REFUSED', 'notary', ['request', '--condition', 'order', '--to', 'partner', ...evidence]],
+    ['SIGNER_REFUSED', 'arbiter', ['order', '--issuer', 'Court', '--jurisdiction', 'US', '--reference', 'No. 2', ...order]],
+    ['ARGUMENT_INVALID', 'partner', ['request', '--condition', 'order', '--to', 'notary', ...evidence]],
+    ['NOT_FOUND', 'partner', ['request', '--condition', 'order', '--source', 'elsewhere', ...evidence]],
+  ]
+  for (const [code, party, line] of lines) {
+    const { exitCode, err } = await home.run(...line, ...as(party, 'uncounted'))
+    expect([exitCode === 0, err]).toEqual([false, expect.stringContaining(`[${code}]`)])
+    expect(
+      existsSync(home.at('outbox', party)) ? readdirSync(home.at('outbox', party)).filter((name) => name.startsWith('uncounted')) : [],
+    ).toEqual([])
+  }
 })
 
 test('a vote that the log does not show is no vote, and no share is sealed without the quorum', async () => {

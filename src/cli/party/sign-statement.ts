@@ -3,7 +3,8 @@ import { SystemClock } from '../../core/environment.js'
 import { EscrowError } from '../../core/errors.js'
 import { evidenceBytesMax, signedDocumentBytesMax } from '../../core/limits.js'
 import { sha256Hex } from '../../crypto/digest.js'
-import { openAgreement, requireSignatures, type SignedAgreement } from '../../format/signed-agreement.js'
+import { maySign } from '../../format/check-statement.js'
+import { openAgreement, partyOf, requireSignatures, type SignedAgreement } from '../../format/signed-agreement.js'
 import { digestOf, signDocument } from '../../format/signed-document.js'
 import { Statement, type Evidence, type StatementOf, type StatementType } from '../../format/statement.js'
 import { columns, type CommandResult } from '../command.js'
@@ -26,20 +27,44 @@ export interface Signer {
   readonly agreement: SignedAgreement
 }
 
-/** Open a party's keys and the agreement it has pinned. @throws EscrowError `SIGNATURE_INVALID`, `KEY_*`, `FILE_UNREADABLE` */
-export async function openSigner(options: { readonly as: string; readonly agreement: string }): Promise<Signer> {
+/**
+ * Open a party's keys and the agreement it has pinned.
+ *
+ * @param says - what the party is about to sign: who may not say it hears so before anything is written.
+ * @throws EscrowError `SIGNATURE_INVALID`, `KEY_*`, `FILE_UNREADABLE`; `NOT_FOUND`, `SIGNER_REFUSED` as `requireSigner`
+ */
+export async function openSigner(
+  options: { readonly as: string; readonly agreement: string },
+  says?: NameOf<StatementType>,
+): Promise<Signer> {
   const party = await openPartyFolder(options.as)
   const agreement = openAgreement(await readNamedFile(options.agreement, signedDocumentBytesMax))
   requireSignatures(agreement, { agent: true })
   await requirePinned(options.as, agreement)
-  return { party, agreement }
+  const signer = { party, agreement }
+  if (says !== undefined) requireSigner(signer, says)
+  return signer
+}
+
+/**
+ * Nobody would count what a party signs that is not in the agreement, or whose role may not say it.
+ *
+ * @throws EscrowError `NOT_FOUND`, `SIGNER_REFUSED`
+ */
+function requireSigner({ party, agreement }: Signer, name: NameOf<StatementType>): void {
+  const { role } = partyOf(agreement.body, party.card.party)
+  if (maySign(role, `escrow/statement/${name}/v1`)) return
+  throw new EscrowError(
+    'SIGNER_REFUSED',
+    `expected a party that may sign a ${name}, got ${party.card.party}, a ${role}; nothing was signed`,
+  )
 }
 
 /**
  * Sign a statement and write it to a file for the operator.
  *
  * @returns its digest: how other statements name it.
- * @throws EscrowError `FORMAT_INVALID` naming a field that is not as it must be
+ * @throws EscrowError `ARGUMENT_INVALID` naming a field that is not as it must be; `NOT_FOUND`, `SIGNER_REFUSED` as `openSigner`
  */
 export async function writeStatement<Name extends NameOf<StatementType>>(
   signer: Signer,
@@ -47,6 +72,7 @@ export async function writeStatement<Name extends NameOf<StatementType>>(
   matter: Matter<Name>,
 ): Promise<string> {
   const { party, agreement } = signer
+  requireSigner(signer, wish.name)
   const fields = firstFieldsOf(agreement, { party, epoch: wish.epoch, now: new SystemClock().now(), days: statementDays })
   const parsed = Statement.safeParse({ type: `escrow/statement/${wish.name}/v1`, ...fields, ...matter })
   if (!parsed.success) {

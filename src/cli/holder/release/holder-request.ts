@@ -19,7 +19,7 @@ interface CaseOptions extends SigningOptions {
   readonly reason: string
 }
 
-/** Ask for a release under a condition of the agreement. @throws EscrowError `NOT_FOUND`, `RECIPIENT_INVALID`, `ARGUMENT_INVALID` */
+/** Ask for a release under a condition of the agreement. @throws EscrowError `NOT_FOUND`, `SIGNER_REFUSED`, `ARGUMENT_INVALID` */
 export async function askForRelease(
   _context: CommandContext,
   options: SigningOptions & {
@@ -32,12 +32,12 @@ export async function askForRelease(
     readonly epoch: number
   },
 ): Promise<CommandResult> {
-  const signer = await openSigner(options)
+  const signer = await openSigner(options, 'release-request')
   const { body } = signer.agreement
   const beneficiaries = (options.to ?? [signer.party.card.party]).map((name) => {
     const { party, role, recipient } = partyOf(body, name)
     if (role !== 'beneficiary' || recipient === null)
-      throw new EscrowError('RECIPIENT_INVALID', `expected a beneficiary, got ${name}, a ${role}`)
+      throw new EscrowError('ARGUMENT_INVALID', `expected --to with a beneficiary of the agreement, got ${name}, a ${role}`)
     return { party, recipient }
   })
   const order = options.order === undefined ? null : (await openOrder(options.order, signer.agreement)).digest
@@ -48,7 +48,7 @@ export async function askForRelease(
       request: newId('req', new SystemEntropy()),
       condition: options.condition,
       beneficiaries,
-      deposits: (options.source ?? body.sources.map(({ source }) => source)).map((text) => depositOf(text)),
+      deposits: (options.source ?? body.sources.map(({ source }) => source)).map((text) => depositOf(text, signer)),
       order,
       grounds: options.grounds,
       evidence: await readEvidence(options.evidence, options.out),
@@ -57,10 +57,13 @@ export async function askForRelease(
   return signedResult('release-request', signer, digest, options.out)
 }
 
-/** `source` or `source@sequence`. */
-function depositOf(text: string): { source: string; sequence: number | null } {
+/** `source` or `source@sequence`, of a source that the agreement has. */
+function depositOf(text: string, { agreement }: Signer): { source: string; sequence: number | null } {
   const match = /^([a-z0-9][a-z0-9-]{0,62})(?:@(\d{1,9}))?$/.exec(text)
   if (match === null) throw new EscrowError('ARGUMENT_INVALID', `expected a source as name or name@sequence, got ${text}`)
+  const present = agreement.body.sources.map(({ source }) => source)
+  if (!present.some((source) => source === match[1]))
+    throw new EscrowError('NOT_FOUND', `the agreement has no source ${match[1] ?? ''}; there are ${present.join(', ')}`)
   return { source: Slug.parse(match[1]), sequence: match[2] === undefined ? null : Number(match[2]) }
 }
 
@@ -76,7 +79,7 @@ export async function registerOrder(
     readonly depositor?: string
   },
 ): Promise<CommandResult> {
-  const signer = await openSigner(options)
+  const signer = await openSigner(options, 'shutdown-order')
   const { depositor } = options
   const scope =
     depositor === undefined
@@ -108,7 +111,7 @@ export async function contest(
     readonly evidence?: readonly string[]
   },
 ): Promise<CommandResult> {
-  const signer = await openSigner(options)
+  const signer = await openSigner(options, 'contestation')
   const contested = await openOrder(options.order, signer.agreement)
   const { court, docket, grounds } = options
   const evidence = await readEvidence(options.evidence, options.out)
@@ -122,7 +125,7 @@ export async function objectTo(
   _context: CommandContext,
   options: Omit<CaseOptions, 'reason'> & { readonly grounds: string; readonly evidence?: readonly string[] },
 ): Promise<CommandResult> {
-  const { signer, one } = await openSignersCase(options)
+  const { signer, one } = await openSignersCase(options, 'contrary-instruction')
   const matter = { requestDigest: one.frame.digest, grounds: options.grounds, evidence: await readEvidence(options.evidence, options.out) }
   const digest = await writeStatement(signer, { name: 'contrary-instruction', epoch: one.frame.epoch, out: options.out }, matter)
   return signedResult('contrary-instruction', signer, digest, options.out)
@@ -139,7 +142,7 @@ export async function rule(
     readonly evidence?: readonly string[]
   },
 ): Promise<CommandResult> {
-  const signer = await openSigner(options)
+  const signer = await openSigner(options, 'ruling')
   const { outcome, grounds } = options
   const evidence = await readEvidence(options.evidence, options.out)
   if (options.order !== undefined) {
@@ -242,8 +245,9 @@ export async function hold(
 /** Its request was admitted long ago: whether its own expiry has passed does not matter any more. */
 async function openSignersCase(
   options: SigningOptions & { readonly case: string },
+  says?: Parameters<typeof openSigner>[1],
 ): Promise<{ readonly signer: Signer; readonly one: OpenedCase }> {
-  const signer = await openSigner(options)
+  const signer = await openSigner(options, says)
   return { signer, one: await openCase(options.case, signer.agreement, { now: null, unlogged: await isUnlogged(options.case) }) }
 }
 
