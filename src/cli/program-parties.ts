@@ -32,7 +32,10 @@ function addAgreementCommands(program: Command, action: Action): void {
   agreement
     .command('create')
     .description('write an agreement and its sealed annex from a draft, the cards of the parties and a dealt vault')
-    .requiredOption('--draft <file>', 'YAML: title, endsAt, retentionDays, sources, jurisdiction, release (docs/formats/agreement.md)')
+    .requiredOption(
+      '--draft <file>',
+      'YAML: title, endsAt, retentionDays, sources, jurisdiction, witnesses, release (docs/formats/agreement.md, "The draft")',
+    )
     .requiredOption('--service <file>', "the agent's service.json")
     .requiredOption('--vault <file>', 'the vault.json that `escrow vault deal` wrote')
     .requiredOption('--party <card>', 'party.json of a party; once for each, the agent included', collect)
