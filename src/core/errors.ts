@@ -73,7 +73,7 @@ export const ERROR_ADVICE = {
   RECIPIENT_INVALID: 'use a native X25519 recipient (age1... with 62 characters); plugins are refused',
   SHARE_INVALID: 'the share is not valid for this vault; ask its holder for it again, and tell the other custodians',
   SHARES_TOO_FEW: 'obtain more valid shares',
-  SIGNATURE_INVALID: 'the signature does not verify with the pinned key; do not trust this document',
+  SIGNATURE_INVALID: 'a signature is missing, or does not verify with the pinned key; do not rely on this document until it does',
   SIGNING_FAILED: 'see the words of ssh-keygen above; plug in and touch the security key, or load the key into ssh-agent',
   STATEMENT_DIFFERS: 'what arrived is not what the depositor says it sent; compare both repositories, and send or push again',
   STATEMENT_EXPIRED: 'ask the signer for a fresh statement',
