@@ -22,3 +22,8 @@ test('every page of docs is linked from the README, by itself or by its folder',
   const folders = linked.filter((path) => existsSync(path) && statSync(path).isDirectory())
   expect(pages.filter((page) => !linked.includes(page) && !folders.includes(dirname(page)))).toEqual([])
 })
+
+test('no two decisions have one number, and none is missing', () => {
+  const numbers = readdirSync('docs/decisions').map((name) => Number(name.slice(0, 4)))
+  expect(numbers.toSorted((left, right) => left - right)).toEqual(numbers.map((_, index) => index + 1))
+})

@@ -7,7 +7,7 @@ import { offerOf, pathInOffer } from './holder-send.js'
 import { SendingDesk } from './sending-desk.js'
 
 /**
- * Send the envelope of a deposit while it is still being sealed and checked, so that little is left to send afterwards (decision 0024).
+ * Send the envelope of a deposit while it is still being sealed and checked, so that little is left to send afterwards (decision 0025).
  *
  * What goes wrong here goes wrong again when the deposit is sent, and is said then: this stops at the first fault and says nothing.
  *
