@@ -39,9 +39,9 @@ export async function loadConfig(home: string, environment: Environment = proces
 /** `loadConfig` without its file: the text was read already. @param place.file - for messages. */
 export function parseConfig(
   text: string,
-  place: { readonly file: string; readonly home: string; readonly environment: Environment },
+  place: { readonly file: string; readonly home: string; readonly environment?: Environment },
 ): Config {
-  const written = overridden(parseYaml(text, place.file), place.environment)
+  const written = overridden(parseYaml(text, place.file), place.environment ?? process.env)
   const parsed = ConfigFile.safeParse(written)
   if (!parsed.success) throw invalid(`${place.file}: ${inWords(parsed.error)}`)
   return absolute(parsed.data, place.home)

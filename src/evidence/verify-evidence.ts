@@ -77,12 +77,15 @@ async function indexLeaves(
   signal: AbortSignal,
 ): Promise<LeafIndex> {
   const { stored, earlier, checkpoint } = of
-  const index = await indexLeafList(reader.store.get(evidenceNames.leaves, {}, signal), {
-    digests: new Set(stored.map(({ digest }) => digest)),
-    sizes: new Set(earlier.map(({ tree }) => tree.size)),
-    sizeMax: checkpoint.size,
+  const digests = new Set(stored.map(({ digest }) => digest))
+  const sizes = new Set(earlier.map(({ tree }) => tree.size))
+  const leaves = reader.store.get(evidenceNames.leaves, {}, signal)
+  const index = await indexLeafList(leaves, { digests, sizes, sizeMax: checkpoint.size }).catch((error: unknown) => {
+    // One that is too long, or ends within a leaf, belongs to no checkpoint of this size either.
+    if (isEscrowError(error, 'FORMAT_INVALID')) return null
+    throw error
   })
-  if (index.size === checkpoint.size && sameHash(index.root, checkpoint.root)) return index
+  if (index !== null && index.size === checkpoint.size && sameHash(index.root, checkpoint.root)) return index
   throw new EscrowError('PROOF_INVALID', `the list of leaves is not that of the checkpoint of ${checkpoint.size} leaves`)
 }
 

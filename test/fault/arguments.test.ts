@@ -207,3 +207,16 @@ test.for(['agreement sign @/text --as @', 'vault health --agreement @/text', 'va
   '%s: a file that is something else',
   (words) => expectWrong(words, /\[(?:FORMAT_INVALID|KEY_MISSING)\]/),
 )
+
+test('a home that cannot be made is not in the way of the next try', async () => {
+  const [home, config] = [join(folder, 'second'), join(folder, 'bad.yaml')]
+  writeFileSync(config, 'no-such-key: 1\n')
+  for (const [words, code] of [
+    [[], 'ARGUMENT_INVALID'],
+    [['--config', config], 'CONFIG_INVALID'],
+  ] as const) {
+    const ended = await escrow(['--home', home, 'init', ...words])
+    expect([ended.exitCode, ended.text]).toEqual([2, expect.stringContaining(code)])
+    expect(existsSync(home)).toBe(false)
+  }
+})

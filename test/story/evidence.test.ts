@@ -172,6 +172,16 @@ test.for(['README.txt', 'verify.html', 'SHA256SUMS', 'evidence.json', 'log.leave
   },
 )
 
+test('a list of leaves that ends within a leaf, or goes on, is that of no checkpoint', async () => {
+  for (const change of [(bytes: Buffer) => bytes.subarray(0, -1), (bytes: Buffer) => Buffer.concat([bytes, Buffer.alloc(64)])]) {
+    const before = readFileSync(at('log.leaves'))
+    writeFileSync(at('log.leaves'), change(before))
+    signAnew()
+    expect(await verify()).toMatchObject({ exitCode: 3, err: expect.stringContaining('PROOF_INVALID') as string })
+    writeFileSync(at('log.leaves'), before)
+  }
+})
+
 test.for(['README.txt', 'verify.html', 'SHA256SUMS', 'evidence.json'])('%s that is missing is missed', async (name) => {
   deleteFile(at(name))
   expect(await problemsOf()).toContain('OBJECT_MISSING')

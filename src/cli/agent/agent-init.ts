@@ -1,5 +1,5 @@
-import { join } from 'node:path'
-import { configFileName, loadConfig } from '../../../config/load.js'
+import { join, resolve } from 'node:path'
+import { configFileName, parseConfig } from '../../../config/load.js'
 import { laptopConfig } from '../../../config/laptop.js'
 import { SystemEntropy } from '../../core/environment.js'
 import { EscrowError } from '../../core/errors.js'
@@ -32,12 +32,14 @@ export async function init(context: CommandContext, options: InitOptions): Promi
   const { home } = context
   if (await exists(join(home, configFileName))) throw new EscrowError('FOLDER_NOT_EMPTY', `there is a home folder at ${home} already`)
   const control = options.control ?? options.country
+  const text = await configOf(options, control)
+  // What is wrong with it is said before there is a home, which would be in the way of the next try.
+  const config = parseConfig(text, { file: options.config ?? join(home, configFileName), home: resolve(home) })
   await makeFolders(home, { mode: 0o700 }).catch((error: unknown) => {
     throw fileFault(home, error)
   })
-  await writeNamedFile(join(home, configFileName), await configOf(options, control))
-  const config = await loadConfig(home)
   await makeReplicas(config.replicas, context.signal)
+  await writeNamedFile(join(home, configFileName), text)
   const standing = { country: options.country, control, foreignCapitalLargestPercent: 0, foreignCapitalTotalPercent: 0 }
   const description = { party: 'agent', role: 'agent' as const, name: options.organisation, organisation: options.organisation, standing }
   const { party: agent, logKey } = await createAgentFolder(config.keysFolder, description, new SystemEntropy())
@@ -55,7 +57,7 @@ export async function init(context: CommandContext, options: InitOptions): Promi
   return { json: { home, origin: config.origin, agent: agent.signingKey.fingerprint, log: key }, lines }
 }
 
-async function configOf(options: InitOptions, control: string): Promise<Uint8Array | string> {
-  if (options.config !== undefined) return readNamedFile(options.config, configBytesMax)
+async function configOf(options: InitOptions, control: string): Promise<string> {
+  if (options.config !== undefined) return (await readNamedFile(options.config, configBytesMax)).toString('utf8')
   return laptopConfig({ origin: required(options.origin, '--origin, or a file with --config'), country: options.country, control })
 }

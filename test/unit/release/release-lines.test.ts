@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import type { Agreement } from '../../../src/format/agreement.js'
 import { linesOfRelease, shownRelease } from '../../../src/cli/release-lines.js'
-import { noReleaseWarning } from '../../../src/release/amendment/judge-agreement.js'
+import { noReleaseWarning, noWitnessWarning } from '../../../src/release/amendment/judge-agreement.js'
 import { ConditionKind, custodyWarning } from '../../../src/release/rules/release-policy.js'
 import { Consortium } from '../../doubles/consortium.js'
 import { refusal } from '../../doubles/code-of.js'
@@ -57,6 +57,17 @@ test('whoever has more capital from outside than the limits allow is named, with
   }
 })
 
+test('whoever signs hears that nobody else watches the log', () => {
+  for (const [witnessQuorum, said] of [
+    [0, true],
+    [1, false],
+  ] as const) {
+    const change = (made: Agreement) => ({ ...made, log: { ...made.log, witnessQuorum } })
+    for (const release of [releasePart, {}])
+      expect(linesOfRelease(new Consortium({ release, change }).agreement).warnings.includes(noWitnessWarning)).toBe(said)
+  }
+})
+
 test('a release part that is malformed or that nobody could satisfy is refused, and none at all is warned of', () => {
   expect(refusal(() => show({ ...releasePart, title: { basis: 'custody' } }))).toBe('AGREEMENT_INVALID')
   expect(refusal(() => show({ ...releasePart, licence: {} }))).toBe('AGREEMENT_INVALID')
@@ -67,5 +78,5 @@ test('a release part that is malformed or that nobody could satisfy is refused, 
   expect(shownRelease(new Consortium({ release: { ...releasePart, conditions: impossible } }).agreement).join()).toMatch(
     /WARNING .*nobody could satisfy/,
   )
-  expect(show({}).warnings).toEqual([noReleaseWarning])
+  expect(show({}).warnings).toEqual([noReleaseWarning, noWitnessWarning])
 })
