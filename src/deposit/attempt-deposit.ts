@@ -94,11 +94,9 @@ async function run(attempt: Attempt, signal?: AbortSignal): Promise<AttemptResul
     const describing = describe(complete.attempt, { taken, checked: complete.checked, attachments: collecting }, signal)
     const [attachments, description] = await both(collecting, describing)
     const ready = { taken, description, attachments, knownObjects, upload, opinion: await opinion }
-    const deposit = await storeAttempt(complete.attempt, ready, signal)
-    await following
-    return { outcome: 'prepared', deposit }
+    return { outcome: 'prepared', deposit: await storeAttempt(complete.attempt, ready, signal) }
   } finally {
-    // They read the pack and its index, which go with the folder.
+    // They read what goes with the folder: the pack, its index, the sealed file.
     stop.abort()
     await Promise.allSettled([knownObjects, opinion, scan.pointers, following])
     // Without effect when it has completed.

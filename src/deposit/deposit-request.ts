@@ -118,8 +118,8 @@ export interface DepositTools {
   /** Gets copies of the secrets of each envelope that is begun, the last one that of the deposit. Only a depositor at home asks for them, and wipes them. */
   readonly onSealed?: (secrets: SealSecrets) => void
   /**
-   * Follows each envelope that is begun while it is being sealed, to send it on before it is whole. Awaited before scratch goes, so it must end soon
-   * after the file or when its signal says that the attempt was given up; must not reject.
+   * Follows each envelope that is begun while it is being sealed, to send it on before it is whole. Nobody waits for it: its signal says that the
+   * deposit is done or given up, and then it ends, because scratch goes. Must not reject.
    */
   readonly follow?: (key: ObjectKey, file: GrowingFile, signal: AbortSignal) => Promise<void>
 }

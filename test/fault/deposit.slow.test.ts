@@ -1,9 +1,11 @@
 // Each way in which a deposit can fail: a stable code, nothing on scratch, nothing visible in a store, and the next attempt succeeds.
+import { once } from 'node:events'
 import { chmodSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { EscrowError } from '../../src/core/errors.js'
 import { identityToRecipient } from '../../src/crypto/recipient.js'
+import type { DepositTools } from '../../src/deposit/deposit-request.js'
 import { GitRemote, type FetchRequest, type RefListing } from '../../src/git/git-remote.js'
 import { LocalRemote } from '../../src/git/local-remote.js'
 import { GitFixture, collect } from '../doubles/git-fixture.js'
@@ -231,4 +233,16 @@ test('a scratch folder that cannot be written is a fault with the words of the s
   })
   chmodSync(archive.scratch, 0o700)
   expect(readdirSync(archive.scratch)).toEqual([])
+})
+
+test('whoever follows an envelope gets its bytes, and on a slow line is not waited for', async () => {
+  const seen: (number | boolean)[] = []
+  const follow: DepositTools['follow'] = async (_, file, signal) => {
+    seen.push((await file.beyond(0, signal)).finalBytes > 0)
+    await once(signal, 'abort')
+    seen.push(archive.leftovers().scratch.length > 0)
+  }
+  await archive.mustDeposit(fixture, { tools: { follow } })
+  // Scratch went after it had ended.
+  expect([seen, archive.leftovers().scratch]).toEqual([[true, true], []])
 })

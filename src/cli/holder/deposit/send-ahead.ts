@@ -12,7 +12,7 @@ import { SendingDesk } from './sending-desk.js'
  * What goes wrong here goes wrong again when the deposit is sent, and is said then: this stops at the first fault and says nothing.
  *
  * @param key - of the envelope.
- * @param signal - the attempt was given up; the service forgets what was sent of it.
+ * @param signal - the deposit is done, and the rest is sent as if there had been no haste; or given up, and the service forgets what was sent of it.
  * @returns when all of it was sent, or nothing more will be.
  */
 export async function sendAhead(service: ServiceAddress, key: ObjectKey, file: GrowingFile, signal: AbortSignal): Promise<void> {
