@@ -101,7 +101,8 @@ export const ERROR_ADVICE = {
   CHECKPOINT_INVALID: 'the checkpoint is malformed or not signed as the policy demands; do not trust it',
   LOG_FORKED: 'two checkpoints contradict each other: keep both as evidence and tell every party',
   LOG_INCONSISTENT: 'stop; the log does not match its tiles. See docs/OPERATING.md, "the log"',
-  LOG_ROLLED_BACK: 'the database is older than the published log: run `escrow rebuild`, then start again',
+  LOG_ROLLED_BACK:
+    'the index is older than the published log: run `escrow rebuild --replace` (on PostgreSQL `escrow rebuild` with an empty database). If it says so again, the replicas are old too: bring back newer ones first',
   PROOF_INVALID: 'the proof does not verify; do not trust this document',
   TILE_INVALID: 'the tile is malformed or does not match the log; obtain it from another replica',
   WITNESS_POLICY: 'too few witnesses cosigned; the receipt is degraded until they do',

@@ -70,6 +70,18 @@ export class ArchiveDocuments {
     )
   }
 
+  /** A manifest that we have signed for this very place. @returns null when no replica has one */
+  unlogged(place: DepositPlace, signal?: AbortSignal): Promise<Found<OpenedDocument<Manifest>> | null> {
+    const keys = this.ownKeys
+    const open = (bytes: Uint8Array) => {
+      const opened = openDocument(bytes, { schema: Manifest, keys, what: 'manifest' })
+      const { source, sequence, kind } = opened.body
+      if (source === place.source && sequence === place.sequence && kind === place.kind) return opened
+      throw new EscrowError('OBJECT_CORRUPT', `expected the manifest of another deposit than ${sequence} of ${source}`)
+    }
+    return this.orNull(this.find(objectKeys.manifest(place), open, signal))
+  }
+
   /** The receipt of a deposit. @returns null when no replica has a good one: it was not issued yet, and will be. */
   async receipt(
     place: DepositPlace,
@@ -77,13 +89,17 @@ export class ArchiveDocuments {
     signal?: AbortSignal,
   ): Promise<Found<OpenedDocument<Receipt>> | null> {
     const key = objectKeys.receipt(place)
-    const own = [{ kind: 'ed25519', publicKey: this.keys.signingKey.publicKey }] as const
+    const keys = this.ownKeys
     const open = (bytes: Uint8Array) => {
-      const opened = openDocument(bytes, { schema: Receipt, keys: own, what: 'receipt' })
+      const opened = openDocument(bytes, { schema: Receipt, keys, what: 'receipt' })
       checkReceipt(opened.body, manifest.body, manifest.digest)
       return opened
     }
     return this.orNull(this.find(key, open, signal))
+  }
+
+  private get ownKeys() {
+    return [{ kind: 'ed25519', publicKey: this.keys.signingKey.publicKey }] as const
   }
 
   /** Every valid acceptance of a share that is stored beside a version of an agreement. */

@@ -14,6 +14,7 @@ import { readHistory, type HistoryEntry } from './read-history.js'
 import { countIndex, isEmptyIndex, restoreEntries, restoreHead, restoreObjects } from './rebuild.table.js'
 import { ReplayEvents } from './replay-events.js'
 import { objectOfBytes } from './replayed-objects.js'
+import { restoreAttempts } from './restore-attempts.js'
 import { findCopies, type RestoredCopies } from './restore-copies.js'
 
 /** How far a rebuild is. */
@@ -36,6 +37,8 @@ export interface RebuiltIndex {
   readonly leaves: number
   readonly rows: Awaited<ReturnType<typeof countIndex>>
   readonly absent: RestoredCopies['absent']
+  /** Deposits that were stored but not logged yet: the next run publishes them. */
+  readonly unlogged: number
 }
 
 /**
@@ -69,11 +72,12 @@ export class RebuildIndex {
     const documents = new ArchiveDocuments(replicas, this.keys)
     const events = checkpoint === null ? new Map() : await this.replay(checkpoint, documents, onProgress, signal)
     await this.restoreReadme(documents, signal)
+    const unlogged = await restoreAttempts({ database: this.database, documents, replicas }, signal)
     const onObject = (done: number) => onProgress({ phase: 'objects', done, total: null })
     const { absent } = await findCopies({ database: this.database, replicas }, { events, now: this.clock.now(), onObject }, signal)
     await wish.beforeHead?.()
     if (checkpoint !== null) await this.restoreHead(checkpoint)
-    return { leaves: checkpoint?.size ?? 0, rows: await this.database.query((db) => countIndex(db)), absent }
+    return { leaves: checkpoint?.size ?? 0, unlogged, rows: await this.database.query((db) => countIndex(db)), absent }
   }
 
   private async replay(

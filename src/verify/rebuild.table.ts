@@ -1,4 +1,4 @@
-import { and, asc, eq, gt, sql } from 'drizzle-orm'
+import { and, asc, eq, gt, or, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../db/database.js'
 import { first, only, page } from '../db/rows.js'
 import { shareAcceptanceTable, type ShareAcceptanceRow } from '../escrow/archive/share.table.js'
@@ -19,8 +19,10 @@ import {
   type DepositRow,
   type FindingRow,
 } from '../escrow/archive/deposit.table.js'
+import type { SourceKey } from '../escrow/archive/lease.table.js'
 import { replicaCopyTable, replicaTable, type ReplicaCopyRow, type ReplicaRow } from '../escrow/archive/copy.table.js'
 import { storedObjectTable, type StoredObjectRow } from '../escrow/archive/object.table.js'
+import { attemptTable, type AttemptRow } from '../escrow/basis/attempt.table.js'
 import { sourceTable, type SourceRow, type SourceState } from '../escrow/archive/source.table.js'
 
 /** Rows that an event gives; applied in one transaction with the entry itself. */
@@ -143,6 +145,31 @@ export async function explainRestored(
   const { depositId, statementDigest, at } = explanation
   for (const code of explanation.codes) await explainFinding(tx, { depositId, code, statementDigest, at })
   await settleExplained(tx, depositId, at)
+}
+
+/** Every source in a fixed order with the number of its next deposit. @param after - the last source of the page before; empty for the first. */
+export async function listNextSequences(
+  db: Db,
+  after: SourceKey,
+  limit: number,
+): Promise<readonly (SourceKey & { readonly sequence: number })[]> {
+  const { agreementId, source } = sourceTable
+  const ofSource = and(eq(depositTable.agreementId, agreementId), eq(depositTable.source, source))
+  const newest = db
+    .select({ newest: sql`max(${depositTable.sequence})` })
+    .from(depositTable)
+    .where(ofSource)
+  return db
+    .select({ agreementId, source, sequence: sql<number>`(coalesce((${newest}), 0) + 1)::int` })
+    .from(sourceTable)
+    .where(or(gt(agreementId, after.agreementId), and(eq(agreementId, after.agreementId), gt(source, after.source))))
+    .orderBy(asc(agreementId), asc(source))
+    .limit(page(limit))
+}
+
+/** Add an attempt whose deposit was stored. */
+export async function restoreAttempt(tx: Tx, row: AttemptRow): Promise<void> {
+  await tx.insert(attemptTable).values(row)
 }
 
 /** Add objects; one that is there already stays as it is. */

@@ -1,11 +1,9 @@
 import { EscrowError, isEscrowError, unreachable } from '../core/errors.js'
 import { documentBytesMax } from '../core/limits.js'
-import { PartsDigester } from '../crypto/digest.js'
 import { parseSignedDocument } from '../crypto/dsse.js'
 import type { Tx } from '../db/database.js'
 import { nameAttachments } from '../escrow/basis/attachment.table.js'
 import { depositRow } from '../escrow/deposit/publish-deposit.js'
-import { objectDigests } from '../escrow/archive/store-document.js'
 import { openCheckpoint, type CheckpointPolicy } from '../format/checkpoint.js'
 import type { EventOf } from '../format/event.js'
 import { parseCanonical } from '../format/canonical-json.js'
@@ -22,6 +20,7 @@ import type { ReplicaSet } from '../store/replica-set.js'
 import type { ArchiveDocuments, Found } from './archive-documents.js'
 import type { CopyEvent } from './copy-history.js'
 import type { HistoryEntry } from './read-history.js'
+import { readParts } from './read-parts.js'
 import { explainRestored, restoreDeposit, restoreObjects, restoreReplica, type Change } from './rebuild.table.js'
 import { ReplayAgreements } from './replay-agreements.js'
 import { evidenceObject, objectOfBytes, objectsOfManifest, type NamedObject, type ReplayedObject } from './replayed-objects.js'
@@ -186,16 +185,7 @@ export class ReplayEvents {
 
   private async objects(place: DepositPlace, { body, digest }: OpenedDocument<Manifest>, signal?: AbortSignal): Promise<ReplayedObject[]> {
     const named = objectsOfManifest(place, body, depositIdOf(digest)).filter(({ row }) => !this.attachmentsSeen.has(row.key))
-    return Promise.all(named.map((one) => this.withParts(one, signal)))
-  }
-
-  /** Large files whose parts no document names are read once more: the index wants to check them part by part. */
-  private async withParts({ row, partsUnknown }: NamedObject, signal?: AbortSignal): Promise<ReplayedObject> {
-    if (!partsUnknown) return row
-    const digester = new PartsDigester(row.partBytes)
-    const expected = { sha256: row.digest, sizeBytes: row.sizeBytes }
-    for await (const block of this.replicas.readVerifiedStream(parseObjectKey(row.key), expected, {}, signal)) digester.update(block)
-    return { ...row, ...objectDigests(digester.finish()) }
+    return Promise.all(named.map((one) => readParts(this.replicas, one, signal)))
   }
 
   private async explained(event: EventOf<'findings-explained'>, signal?: AbortSignal): Promise<Change> {
@@ -234,7 +224,7 @@ export class ReplayEvents {
   /** Null when no replica has the document: nobody has handed it over. */
   private async evidence(named: NamedObject, signal?: AbortSignal): Promise<ReplayedObject | null> {
     try {
-      return await this.withParts(named, signal)
+      return await readParts(this.replicas, named, signal)
     } catch (error) {
       if (isEscrowError(error, 'OBJECT_MISSING') || isEscrowError(error, 'OBJECT_CORRUPT')) return null
       throw error

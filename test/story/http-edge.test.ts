@@ -191,7 +191,7 @@ test('a service whose index is older than the log it has published does not begi
   const { database } = service
   service.database = await testDatabase()
   await expect(service.start()).rejects.toMatchObject({ code: 'LOG_ROLLED_BACK' })
-  expect(ERROR_ADVICE.LOG_ROLLED_BACK).toContain('run `escrow rebuild`, then start again')
+  expect(ERROR_ADVICE.LOG_ROLLED_BACK).toContain('run `escrow rebuild --replace`')
   service.database = database
 })
 

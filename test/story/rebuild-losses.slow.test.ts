@@ -65,6 +65,28 @@ test('what no leaf stands for never happened, and is recorded anew', async () =>
   await service.publish()
 })
 
+test('a deposit that was stored but not logged when the index was lost is published under the name that it has used up', async () => {
+  const { service, first, repositories } = life
+  const [engine, tools] = repositories
+  await service.mirror(first, 'engine')
+  await service.mirror(first, 'tools')
+  await service.publish()
+  engine.addCommits('refs/heads/main', 1, { label: 'not logged' })
+  tools.addCommits('refs/heads/main', 1, { label: 'not logged either' })
+  const lost = [await service.mirror(first, 'engine'), await service.mirror(first, 'tools')]
+  // One of them is a manifest that somebody else has laid there, and one whose envelope is gone would be no deposit either.
+  for (const replica of ['a', 'b']) overwrite(life.files(replica, /tools\/0000000002-incremental\/manifest\.json$/)[0] ?? '', '{}')
+
+  await service.loseDatabase()
+  expect(await service.get(RebuildIndex).run()).toMatchObject({ unlogged: 1, absent: [] })
+  engine.addCommits('refs/heads/main', 1, { label: 'after the rebuild' })
+  const resumed = await service.mirror(first, 'engine')
+  expect(resumed).toMatchObject({ outcome: 'deposited', resumed: true, depositId: lost[0]?.outcome === 'deposited' && lost[0].depositId })
+  expect(await service.mirror(first, 'engine')).toMatchObject({ outcome: 'deposited', resumed: false, manifest: { sequence: 3 } })
+  await service.publish()
+  expect((await service.get(CheckFixity).run({ all: true, replica: null })).bad).toEqual([])
+})
+
 test('without the index nothing is signed, and a rebuild of a log that is not whole stops', async () => {
   const { service, first } = life
   await service.mirror(first, 'engine')

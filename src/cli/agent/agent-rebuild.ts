@@ -31,13 +31,16 @@ export async function rebuild(context: CommandContext, options: { readonly repla
 }
 
 function present(
-  { leaves, rows, absent }: RebuiltIndex,
+  { leaves, rows, absent, unlogged }: RebuiltIndex,
   also: { readonly aside: string | null; readonly receipts: number; readonly releases: RebuiltReleases | null },
 ): CommandResult {
   const lines = columns([
     ['rebuilt from', `a checkpoint of ${formatCount(leaves)} leaves`],
     ['agreements', `${formatCount(rows.agreements)} with ${formatCount(rows.sources)} sources`],
     ['deposits', formatCount(rows.deposits)],
+    ...(unlogged === 0
+      ? []
+      : [['not logged yet', `${formatCount(unlogged)} deposits; the next deposit of each source publishes it first`] as [string, string]]),
     ['objects', `${formatCount(rows.objects)} in ${formatCount(rows.copies)} copies; all of them are due to be read again`],
     ['receipts', `${formatCount(also.receipts)} issued now`],
     ...(also.releases === null || also.releases.requests + also.releases.orders === 0
@@ -64,7 +67,7 @@ function present(
     ],
   ])
   return {
-    json: { leaves, rows, absent, releases: also.releases, receipts: also.receipts, aside: also.aside },
+    json: { leaves, rows, absent, unlogged, releases: also.releases, receipts: also.receipts, aside: also.aside },
     lines,
     exitCode: absent.length === 0 ? 0 : 3,
   }
