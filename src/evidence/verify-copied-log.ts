@@ -19,6 +19,10 @@ export interface CopiedLog {
   readonly checkpoint: OpenedCheckpoint
   /** Events of the agreements that were verified, each a leaf. */
   readonly events: number
+  /** The most cosignatures that one of these agreements demands. */
+  readonly witnessQuorum: number
+  /** Fewer witnesses than one of these agreements demands: the log is authentic, and others may be shown another one. */
+  readonly degraded: boolean
 }
 
 /** What a copy is compared with. */
@@ -56,7 +60,8 @@ export async function verifyCopiedLog(reader: ArchiveReader, wish: CopiedLogWish
   if (index === null) return null
   let events = 0
   for (const { verified } of opened) events += verifyOne(verified, { checkpoint: first.checkpoint, index, stored, wish })
-  return { checkpoint: first.checkpoint, events }
+  const witnessQuorum = Math.max(...opened.map(({ verified }) => verified.trusted.newest.body.log.witnessQuorum))
+  return { checkpoint: first.checkpoint, events, witnessQuorum, degraded: opened.some(({ checkpoint }) => !checkpoint.witnessed) }
 }
 
 interface Opened {

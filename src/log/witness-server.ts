@@ -64,8 +64,9 @@ async function route(witness: Witness, request: IncomingMessage, response: Serve
     if (request.method !== 'POST') return reply(response, 405, 'expected POST\n')
     const body = await readBody(request)
     if (body === null) return reply(response, 413, 'the request is too long\n')
-    const { status, body: text, contentType } = await witness.addCheckpoint(body)
-    report(`add-checkpoint ${status}`)
+    const { status, body: text, contentType, fork } = await witness.addCheckpoint(body)
+    const alarm = fork && `: FORK: ${fork.origin} has signed two trees of ${fork.size} leaves. Both are kept in evidence/; tell every party`
+    report(`add-checkpoint ${status}${alarm ?? ''}`)
     return reply(response, status, text, contentType)
   }
   const hash = checkpointPath.exec(path)?.[1]

@@ -32,6 +32,8 @@ export interface WitnessReply {
   readonly status: 200 | 400 | 403 | 404 | 409 | 422
   readonly body: string
   readonly contentType: string
+  /** The log has signed two trees of one size: what the operator of a witness has to hear of. */
+  readonly fork?: { readonly origin: string; readonly size: number }
 }
 
 /** Decides about one checkpoint at a time for each log. */
@@ -98,9 +100,11 @@ export class Witness {
     const known = await this.#remembered(log)
     if (request.oldSize !== known.size) return { status: 409, body: `${known.size}\n`, contentType: 'text/x.tlog.size' }
     if (orNull(() => extendsKnown(known, shown.checkpoint, request.proof)) !== null) return this.#cosign(log, shown.note)
+    const refusal = words(422, 'the checkpoint is not shown to extend the one that was cosigned before')
     // A proof that does not verify proves nothing, for anybody may send one; but the log has signed these two trees of one size.
-    if (known.size > 0 && shown.checkpoint.size === known.size) await this.#keepFork(log, shown.note)
-    return words(422, 'the checkpoint is not shown to extend the one that was cosigned before')
+    if (known.size === 0 || shown.checkpoint.size !== known.size || sameHash(known.root, shown.checkpoint.root)) return refusal
+    await this.#keepFork(log, shown.note)
+    return { ...refusal, fork: { origin: log.origin, size: known.size } }
   }
 
   async #keepFork(log: WatchedLog, other: Note): Promise<void> {

@@ -107,6 +107,20 @@ describe('a copy with its log', () => {
   })
 })
 
+test('a copy whose log nobody has cosigned says so where the agreement demands a witness', async () => {
+  expect(await home.must('verify', home.at('copy'), '--agreement', home.agreement)).toMatch(/cosigned by 0; \d+ events/)
+  const key = 'witness-one.example+50f78141+BBBT5q5asNQ8lzGQyxIAuNJkdVYtE+MQryGs3rdGHRdS'
+  const sources = ['  - source: watched', `    url: ${fixture.path}`, `witnesses: { quorum: 1, keys: ["${key}"] }`]
+  const nobody = `log:\n  witnessQuorum: 1\n  witnesses:\n    - url: http://127.0.0.1:9\n      key: ${key}\n`
+  home.configure((yaml) => yaml.replace(/log:\n {2}witnessQuorum: 0\n/, nobody))
+  const agreement = await home.another(sources, 'watched')
+  await home.run('mirror')
+  await home.must('replicate', '--to', home.at('unwatched'))
+  const said = await home.must('verify', home.at('unwatched'), '--agreement', agreement)
+  expect(said).toMatch(/cosigned by 0 of 1 demanded; DEGRADED: others may be shown another log/)
+  expect(said).toContain('1 DEGRADED: fewer witnesses than agreed')
+})
+
 describe('what would be passed over is refused', () => {
   test.for<[string, string, readonly string[]]>([
     ['--seen for a receipt', 'receipt', ['--seen', 'x']],

@@ -189,6 +189,18 @@ test('over HTTP it shows what it cosigned, and nothing else', async () => {
   expect(long === null || long.status === 413).toBe(true)
 })
 
+test('who runs the witness is told of a fork, and of nothing that is none', async () => {
+  const said: string[] = []
+  server = await serveWitness(await open(), { host: '127.0.0.1', port: 0 }, (line) => said.push(line))
+  const noProof = [tree.root(0, 1)]
+  for (const body of [request(0, 3), request(3, 3, { of: other, proof: [] }), request(3, 3, { proof: noProof }), request(3, 8, { of: other })]) {
+    await fetch(`${server.url}/add-checkpoint`, { method: 'POST', body: Buffer.from(body) })
+  }
+  const alarm = `add-checkpoint 422: FORK: ${origin} has signed two trees of 3 leaves. Both are kept in evidence/; tell every party`
+  expect(said).toEqual(['add-checkpoint 200', alarm, 'add-checkpoint 422', 'add-checkpoint 422'])
+  expect(await readdir(join(folder, 'evidence'))).toHaveLength(2)
+})
+
 test('a fault of its own disk is 500, without the reason', async () => {
   const said: string[] = []
   server = await serveWitness(await open(), { host: '127.0.0.1', port: 0 }, (line) => said.push(line))

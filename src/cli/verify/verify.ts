@@ -115,7 +115,7 @@ function presentArchive({ agreements, problems, log, passedOver }: VerifiedCopy)
   const lines = [...agreements.flatMap((agreement) => linesOf(agreement)), logLine(log, problems), ...others, verdict, ...shown, ...more]
   const json = {
     agreements: agreements.map((agreement) => jsonOf(agreement)),
-    log: log === null ? null : { origin: log.checkpoint.origin, size: log.checkpoint.size, events: log.events },
+    log: log === null ? null : { origin: log.checkpoint.origin, size: log.checkpoint.size, events: log.events, degraded: log.degraded },
     problems: problems.map(({ error, where }) => ({ code: error.code, where, message: error.message })),
   }
   return { json, lines, exitCode: problems.length === 0 ? 0 : 3 }
@@ -126,7 +126,9 @@ const problemsShownMax = 200
 function logLine(log: CopiedLog | null, problems: readonly ArchiveProblem[]): string {
   if (log !== null) {
     const { origin, size, cosignatures } = log.checkpoint
-    return `log  ${origin}, ${formatCount(size)} leaves, cosigned by ${cosignatures.length}; ${formatCount(log.events)} events of what was looked at`
+    const witnessed = log.witnessQuorum === 0 ? `${cosignatures.length}` : `${cosignatures.length} of ${log.witnessQuorum} demanded`
+    const words = log.degraded ? '; DEGRADED: others may be shown another log, compare checkpoints with them (--seen)' : ''
+    return `log  ${origin}, ${formatCount(size)} leaves, cosigned by ${witnessed}${words}; ${formatCount(log.events)} events of what was looked at`
   }
   if (problems.some(({ error }) => /^(?:TILE|CHECKPOINT|LOG)_/.test(error.code))) return 'log  not to be trusted: see below'
   return 'log  not in this folder: whether its newest deposits are missing cannot be told. `escrow replicate` copies the log too'
