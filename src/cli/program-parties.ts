@@ -198,7 +198,7 @@ export function addCustodyCommands(program: Command, action: Action): void {
     .requiredOption('--agreement <file>', 'the signed agreement, as pinned')
     .requiredOption('--to <folder>', 'the bare repository to make')
     .option('--from <folder>', 'a copy of the archive: what was handed over, a directory replica, or what `escrow replicate` wrote')
-    .option('--mailbox <folder>', 'take the case of --request from here, and what was handed over from `archive` in it')
+    .option('--mailbox <folder>', 'take the case from <folder>/<request>, and what was handed over from <folder>/<request>/archive')
     .option('--case <folder>', 'a released case: source, deposit and shares are taken from it')
     .option('--request <request>', 'the request that the case must be')
     .option('--source <name>', 'the source')

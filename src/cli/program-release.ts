@@ -34,7 +34,10 @@ function addOperatorCommands(program: Command, action: Action): void {
     .command('hand-over')
     .argument('<request>', 'id of a released request')
     .requiredOption('--to <party>', 'the beneficiary')
-    .requiredOption('--into <folder>', 'its mailbox; what lies there already is not fetched again')
+    .requiredOption(
+      '--into <folder>',
+      'where the archive will lie, for `escrow open --from`, or as <mailbox>/<request>/archive for `--mailbox`; what lies there already is not fetched again',
+    )
     .option('--address <address>', 'from where it fetches, for the network rule of the agreement', 'folder')
     .description('write what was granted to a beneficiary into a folder; recorded like any download')
     .action(action(async () => (await import('./agent/agent-hand-over.js')).handOver))
@@ -77,7 +80,7 @@ function addSigningCommands(program: Command, action: Action): void {
     .requiredOption('--jurisdiction <code>', 'its country')
     .requiredOption('--reference <words>', 'its number')
     .requiredOption('--document <title=file>', 'the order itself; once for each document', collect)
-    .option('--effective-at <instant>', 'its date, like 2026-11-22T10:00:00.000Z (default: now)')
+    .option('--effective-at <instant>', 'its date, like 2026-11-22T10:00:00.000Z; the same for both parties (default: now)')
     .option('--depositor <words>', 'all agreements of this depositor (default: this agreement)')
     .action(action(async () => (await import('./holder/release/holder-request.js')).registerOrder))
   signing(program.command('contest'))
@@ -95,7 +98,7 @@ function addSigningCommands(program: Command, action: Action): void {
     .option('--evidence <title=file>', 'a document, kept as it is for all parties to judge; once for each', collect)
     .action(action(async () => (await import('./holder/release/holder-request.js')).objectTo))
   signing(program.command('rule'))
-    .description('arbiter: rule on an order or a request')
+    .description('arbiter: rule on an order or a request that is contested; `escrow hold` stays any other')
     .option('--order <file>', 'the order: its file, or its folder in the mailbox')
     .option('--case <folder>', 'the case in the mailbox')
     .addOption(new Option('--outcome <outcome>', 'proceed, reject or stay').choices(['proceed', 'reject', 'stay']).makeOptionMandatory())

@@ -73,7 +73,7 @@ export class RecordStatement {
     const { statement, digest } = peekStatement(bytes)
     const outcomes = await this.route(statement, { digest, bytes }, signal)
     const [first] = outcomes
-    if (first === undefined) throw new EscrowError('NOT_FOUND', `no release request or order here is concerned by ${statement.type}`)
+    if (first === undefined) throw concernsNothing(statement)
     if (first.error !== null && outcomes.every((outcome) => outcome.error !== null)) throw first.error
     return outcomes
   }
@@ -224,4 +224,12 @@ function breaksSilence({ type }: Statement): boolean {
     type === 'escrow/statement/finding-explanation/v1' ||
     type === 'escrow/statement/contrary-instruction/v1'
   )
+}
+
+function concernsNothing({ type }: Statement): EscrowError {
+  const message =
+    type === 'escrow/statement/shutdown-order/v1'
+      ? 'the scope of this shutdown order has no agreement that is known here, as it is in force'
+      : `no release request or order here is concerned by ${type}`
+  return new EscrowError('NOT_FOUND', message)
 }

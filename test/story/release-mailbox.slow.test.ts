@@ -110,6 +110,8 @@ test('nobody signs what would not count, and nothing of it is written', async ()
     ['SIGNER_REFUSED', 'partner', ['object', '--case', approvedCase, ...evidence]],
     ['SIGNER_REFUSED', 'notary', ['request', '--condition', 'order', '--to', 'partner', ...evidence]],
     ['SIGNER_REFUSED', 'arbiter', ['order', '--issuer', 'Court', '--jurisdiction', 'US', '--reference', 'No. 2', ...order]],
+    ['SIGNER_REFUSED', 'notary', ['veto', '--case', approvedCase, '--reason', 'No.']],
+    ['SIGNER_REFUSED', 'notary', ['revoke', '--case', approvedCase, '--party', 'partner', '--reason', 'No.']],
     ['ARGUMENT_INVALID', 'partner', ['request', '--condition', 'order', '--to', 'notary', ...evidence]],
     ['NOT_FOUND', 'partner', ['request', '--condition', 'order', '--source', 'elsewhere', ...evidence]],
   ]
@@ -120,6 +122,17 @@ test('nobody signs what would not count, and nothing of it is written', async ()
       existsSync(home.at('outbox', party)) ? readdirSync(home.at('outbox', party)).filter((name) => name.startsWith('uncounted')) : [],
     ).toEqual([])
   }
+})
+
+test('a key that the agreement does not pin signs nothing, whatever name its folder has', async () => {
+  await home.must('keygen', home.at('stranger'), '--party', 'notary', '--role', 'custodian', '--country', 'CH')
+  const approving = ['--agreement', home.agreement, '--out', home.at('stranger.json'), '--reason', 'Please.']
+  const { exitCode, err } = await home.run('approve', approvedCase, '--as', home.at('stranger'), ...approving)
+  expect([exitCode, err]).toEqual([
+    6,
+    expect.stringMatching(/a key that the agreement pins for notary .* nothing was signed \[SIGNER_REFUSED\]/),
+  ])
+  expect(existsSync(home.at('stranger.json'))).toBe(false)
 })
 
 test('a vote that the log does not show is no vote, and no share is sealed without the quorum', async () => {
@@ -199,6 +212,24 @@ test('three sealed shares open the granted deposit in one command, and the next 
   const opening = ['open', '--as', home.party('partner'), '--agreement', home.agreement, '--from', home.at('handed'), '--case', folder]
   const wrong = await home.run(...opening, '--request', 'req_aaaaaaaaaaaaaaaaaaaa', '--to', home.at('never.git'))
   expect(wrong.err).toContain('NOT_FOUND')
+  const elsewhere = [
+    'open',
+    '--as',
+    home.party('partner'),
+    '--agreement',
+    home.agreement,
+    '--mailbox',
+    home.at('mailbox'),
+    '--request',
+    request,
+  ]
+  const nothing = await home.run(...elsewhere, '--to', home.at('never.git'))
+  expect([nothing.exitCode, nothing.err]).toEqual([
+    2,
+    expect.stringContaining(`${join(folder, 'archive')}: there is no such file or folder`),
+  ])
+  const nobody = await home.run('release', 'hand-over', request, '--to', 'nobody', '--into', home.at('stolen'))
+  expect(nobody.err).toContain('or nobody is no party of its agreement [NOT_FOUND]')
   const beyond = await home.run(...opening, '--sequence', '2', '--to', home.at('never.git'))
   expect([beyond.exitCode, beyond.err]).toEqual([6, expect.stringContaining('GRANT_REFUSED')])
   await home.must(...opening, '--to', home.at('restored.git'))

@@ -193,7 +193,12 @@ test('who runs the witness is told of a fork, and of nothing that is none', asyn
   const said: string[] = []
   server = await serveWitness(await open(), { host: '127.0.0.1', port: 0 }, (line) => said.push(line))
   const noProof = [tree.root(0, 1)]
-  for (const body of [request(0, 3), request(3, 3, { of: other, proof: [] }), request(3, 3, { proof: noProof }), request(3, 8, { of: other })]) {
+  for (const body of [
+    request(0, 3),
+    request(3, 3, { of: other, proof: [] }),
+    request(3, 3, { proof: noProof }),
+    request(3, 8, { of: other }),
+  ]) {
     await fetch(`${server.url}/add-checkpoint`, { method: 'POST', body: Buffer.from(body) })
   }
   const alarm = `add-checkpoint 422: FORK: ${origin} has signed two trees of 3 leaves. Both are kept in evidence/; tell every party`

@@ -5,7 +5,7 @@ import { publishLog } from './agent-log.js'
 import { columns, type CommandContext, type CommandResult } from '../command.js'
 import { writeNamedFile } from '../files.js'
 import { formatBytes } from '../terminal.js'
-import { openArchive } from '../open-archive.js'
+import { openNamedArchive } from '../open-archive.js'
 
 /** The countersigned manifest, written back into the folder that was received: what the depositor's next deposit rests on. */
 export const acceptedFileName = 'accepted.json'
@@ -14,7 +14,7 @@ export const acceptedFileName = 'accepted.json'
 export async function receive(context: CommandContext, _options: unknown, folder: string): Promise<CommandResult> {
   return withService(context, async (app) => {
     const onBytes = (bytes: number, total: number) => context.progress({ phase: 'receiving', done: bytes, total, unit: 'bytes' })
-    const { offer, isNew, accepted, late } = await app.get(ReceiveDeposit).run(openArchive(folder), onBytes, context.signal)
+    const { offer, isNew, accepted, late } = await app.get(ReceiveDeposit).run(await openNamedArchive(folder), onBytes, context.signal)
     await publishLog(app, context.signal)
     const acceptedFile = join(folder, acceptedFileName)
     await writeNamedFile(acceptedFile, accepted)

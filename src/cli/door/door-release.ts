@@ -1,5 +1,4 @@
 // What operator and parties ask of the release path, on a home folder or over the network: the same words and exit codes.
-import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { signedDocumentBytesMax } from '../../core/limits.js'
 import { parseObjectKey } from '../../store/object-key.js'
@@ -42,17 +41,16 @@ export async function showReleases(context: CommandContext, _options: unknown, r
 /** Write every case as a folder of material that parties verify themselves; what was there is completed, never changed. */
 export async function publishCases(context: CommandContext, options: { readonly to: string }): Promise<CommandResult> {
   return withDoor(context, async (door) => {
-    let [requests, orders] = [0, 0]
+    const cases: string[] = []
     for await (const one of door.cases()) {
       await writeCase(options.to, one)
-      if (one.folder.startsWith('order-')) orders += 1
-      else requests += 1
+      cases.push(one.folder)
     }
-    const cases = await readdir(options.to).catch(() => [])
+    const orders = cases.filter((folder) => folder.startsWith('order-')).length
     return {
-      json: { to: options.to, requests, orders },
+      json: { to: options.to, requests: cases.length - orders, orders },
       lines: columns([
-        ['cases', cases.toSorted((left, right) => left.localeCompare(right)).join(', ')],
+        ['cases', cases.length === 0 ? 'none' : cases.toSorted((left, right) => left.localeCompare(right)).join(', ')],
         ['written to', options.to],
       ]),
     }

@@ -3,8 +3,9 @@ import { SystemClock } from '../../core/environment.js'
 import { EscrowError } from '../../core/errors.js'
 import { evidenceBytesMax, signedDocumentBytesMax } from '../../core/limits.js'
 import { sha256Hex } from '../../crypto/digest.js'
+import { keyidOf } from '../../crypto/dsse.js'
 import { maySign } from '../../format/check-statement.js'
-import { openAgreement, partyOf, requireSignatures, type SignedAgreement } from '../../format/signed-agreement.js'
+import { openAgreement, partyOf, requireSignatures, sameKey, type SignedAgreement } from '../../format/signed-agreement.js'
 import { digestOf, signDocument } from '../../format/signed-document.js'
 import { Statement, type Evidence, type StatementOf, type StatementType } from '../../format/statement.js'
 import { columns, type CommandResult } from '../command.js'
@@ -47,16 +48,20 @@ export async function openSigner(
 }
 
 /**
- * Nobody would count what a party signs that is not in the agreement, or whose role may not say it.
+ * Nobody would count what a party signs that is not in the agreement, whose role may not say it, or with a key that is not pinned.
  *
  * @throws EscrowError `NOT_FOUND`, `SIGNER_REFUSED`
  */
 function requireSigner({ party, agreement }: Signer, name: NameOf<StatementType>): void {
-  const { role } = partyOf(agreement.body, party.card.party)
-  if (maySign(role, `escrow/statement/${name}/v1`)) return
+  const { role, keys } = partyOf(agreement.body, party.card.party)
+  const refusal = (expected: string, got: string) => `expected ${expected}, got ${got}; nothing was signed`
+  if (!maySign(role, `escrow/statement/${name}/v1`))
+    throw new EscrowError('SIGNER_REFUSED', refusal(`a party that may sign a ${name}`, `${party.card.party}, a ${role}`))
+  if (keys.some((key) => sameKey(key, party.pinnedKey))) return
+  const pinned = keys.map((key) => keyidOf(key)).join(', ')
   throw new EscrowError(
     'SIGNER_REFUSED',
-    `expected a party that may sign a ${name}, got ${party.card.party}, a ${role}; nothing was signed`,
+    refusal(`a key that the agreement pins for ${party.card.party} (${pinned})`, keyidOf(party.pinnedKey)),
   )
 }
 

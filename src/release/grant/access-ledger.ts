@@ -59,7 +59,10 @@ export class AccessLedger {
     const row = await this.database.query((db) => findRequest(db, visitor.requestId))
     const known = row === null ? null : await this.agreements.version(row.agreementDigest)
     if (row === null || known === null || !known.signed.body.parties.some(({ party }) => party === visitor.party)) {
-      throw new EscrowError('NOT_FOUND', `no release request is named ${visitor.requestId}`)
+      throw new EscrowError(
+        'NOT_FOUND',
+        `no release request is named ${visitor.requestId}, or ${visitor.party} is no party of its agreement`,
+      )
     }
     const { grant, verdict } = await this.judge(visitor, known)
     return { visitor, row, known, grant, verdict }

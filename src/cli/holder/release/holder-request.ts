@@ -169,6 +169,7 @@ export async function withdraw(_context: CommandContext, options: CaseOptions): 
 /** Veto a request in its cooling-off, as a guardian. */
 export async function veto(_context: CommandContext, options: CaseOptions): Promise<CommandResult> {
   const { signer, one } = await openSignersCase(options)
+  requireOneOf(signer, one.frame.terms.guardians, 'a guardian')
   const matter = { requestDigest: one.frame.digest, reason: options.reason }
   const digest = await writeStatement(signer, { name: 'veto', epoch: one.frame.epoch, out: options.out }, matter)
   return signedResult('veto', signer, digest, options.out)
@@ -184,6 +185,10 @@ export async function heartbeat(_context: CommandContext, options: SigningOption
 /** End a beneficiary's access, as the arbiter, a guardian, a hold signer or the beneficiary itself. */
 export async function revokeGrant(_context: CommandContext, options: CaseOptions & { readonly party: string }): Promise<CommandResult> {
   const { signer, one } = await openSignersCase(options)
+  const { guardians, holdSigners } = one.frame.terms
+  const arbiters = signer.agreement.body.parties.flatMap(({ party, role }) => (role === 'arbiter' ? [party] : []))
+  const may = [...arbiters, ...guardians, ...holdSigners, options.party]
+  requireOneOf(signer, may, 'the arbiter, a guardian, a hold signer or the beneficiary itself')
   const matter = { requestDigest: one.frame.digest, beneficiary: options.party, reason: options.reason }
   const digest = await writeStatement(signer, { name: 'grant-revocation', epoch: one.frame.epoch, out: options.out }, matter)
   return signedResult('grant-revocation', signer, digest, options.out)
@@ -240,6 +245,13 @@ export async function hold(
   const epoch = one?.frame.epoch ?? currentEpoch(signer)
   const digest = await writeStatement(signer, { name: 'legal-hold', epoch, out: options.out }, { ...matter, until, reference, reason })
   return signedResult('legal-hold', signer, digest, options.out)
+}
+
+/** The agreement names them by party and not by role. @throws EscrowError `SIGNER_REFUSED` */
+function requireOneOf({ party }: Signer, parties: readonly string[], who: string): void {
+  const name = party.card.party
+  if (!parties.includes(name))
+    throw new EscrowError('SIGNER_REFUSED', `expected ${who} (${[...new Set(parties)].join(', ')}), got ${name}; nothing was signed`)
 }
 
 /** Its request was admitted long ago: whether its own expiry has passed does not matter any more. */

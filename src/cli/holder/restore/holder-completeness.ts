@@ -17,7 +17,7 @@ import type { DepositPlace } from '../../../store/object-key.js'
 import { readHistory } from '../../../store/source-history.js'
 import { readNamedFile } from '../../files.js'
 import { openInventory } from './holder-inventory.js'
-import { openArchive } from '../../open-archive.js'
+import { openNamedArchive } from '../../open-archive.js'
 import { openPartyFolder } from '../../party/party-folder.js'
 import { fetchDeposit } from '../../service/fetch-deposit.js'
 import type { ServiceAddress } from '../../service/service-http.js'
@@ -41,7 +41,7 @@ export interface PartyWish {
 export async function reportFromArchive(from: string, wish: PartyWish, signal: AbortSignal): Promise<Completeness> {
   const pinned = await pinnedAgreement(wish)
   const { identity } = await openPartyFolder(wish.as)
-  const reader = openArchive(from)
+  const reader = await openNamedArchive(from)
   const tree = await reader.tree(pinned.body.agreement, wish.source, signal)
   const folders = tree.sources.get(wish.source) ?? []
   const { agreement: trusted } = await trustAgreement(reader, tree, pinned, signal)

@@ -13,7 +13,7 @@ import { newestOpenable, readHistory } from '../../../store/source-history.js'
 import { columns, type CommandContext, type CommandResult } from '../../command.js'
 import { readNamedFile } from '../../files.js'
 import { open } from './holder-open.js'
-import { openArchive } from '../../open-archive.js'
+import { openNamedArchive } from '../../open-archive.js'
 import { openSigner, signedResult, writeStatement } from '../../party/sign-statement.js'
 
 interface SigningOptions {
@@ -114,7 +114,7 @@ async function restore(
 
 /** How old a release would find the worst-kept source: the oldest of the newest deposits. @returns null when a source has none */
 async function newestDeposit(from: string, pinned: SignedAgreement, signal: AbortSignal): Promise<string | null> {
-  const reader = openArchive(from)
+  const reader = await openNamedArchive(from)
   const taken: string[] = []
   for (const { source } of pinned.body.sources) {
     const tree = await reader.tree(pinned.body.agreement, source, signal)

@@ -16,7 +16,7 @@ import type { RestoredAttachments } from './holder-attachments.js'
 import { restoreChain, type Restored } from './holder-restore.js'
 import { openPartyFolder, type PartyFolder } from '../../party/party-folder.js'
 import { formatBytes, formatCount } from '../../terminal.js'
-import { openArchive } from '../../open-archive.js'
+import { openNamedArchive } from '../../open-archive.js'
 
 interface OpenOptions {
   readonly as: string
@@ -49,7 +49,7 @@ export async function open(context: CommandContext, options: OpenOptions): Promi
   const pinned = openAgreement(await readNamedFile(options.agreement, signedDocumentBytesMax))
   requireSignatures(pinned, { agent: true })
   const { from, caseFolder } = placesOf(options)
-  const reader = openArchive(from)
+  const reader = await openNamedArchive(from)
   const wish = await wishOf({ ...options, caseFolder }, party, pinned)
   const { source } = wish
   const tree = await reader.tree(pinned.body.agreement, source, context.signal)

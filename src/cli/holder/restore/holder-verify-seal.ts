@@ -14,7 +14,7 @@ import { depositFileKey, type ArchiveReader } from '../../../store/archive-reade
 import { objectKeys, type DepositPlace } from '../../../store/object-key.js'
 import { columns, type CommandContext, type CommandResult } from '../../command.js'
 import { readNamedFile } from '../../files.js'
-import { openArchive } from '../../open-archive.js'
+import { openNamedArchive } from '../../open-archive.js'
 import { openPartyFolder } from '../../party/party-folder.js'
 import { formatBytes } from '../../terminal.js'
 
@@ -36,7 +36,7 @@ export async function verifySeal(context: CommandContext, options: VerifySealOpt
   const agreement = openAgreement(await readNamedFile(options.agreement, signedDocumentBytesMax))
   requireSignatures(agreement, { agent: true })
   const disclosure = parseSealDisclosure(openOwnBytes(await readNamedFile(path, 2 * sealDisclosureBytesMax), identity))
-  const reader = openArchive(options.from)
+  const reader = await openNamedArchive(options.from)
   const place = await findPlace(reader, agreement, disclosure)
   const { body: manifest, digest: manifestDigest } = await readManifest(reader, agreement, place)
   const { envelope, bundle } = manifest
