@@ -1,5 +1,6 @@
 // A release by nothing but command lines, with folders as mailboxes: what each party's own client lets it sign, and what it does not.
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { sha256Hex } from '../../src/crypto/digest.js'
@@ -233,6 +234,16 @@ test('three sealed shares open the granted deposit in one command, and the next 
   const beyond = await home.run(...opening, '--sequence', '2', '--to', home.at('never.git'))
   expect([beyond.exitCode, beyond.err]).toEqual([6, expect.stringContaining('GRANT_REFUSED')])
   await home.must(...opening, '--to', home.at('restored.git'))
+  // What the beneficiary got is what was deposited, for whoever has the signed manifest and not the vault's key.
+  const [, script = ''] = /\n```\n(\{\n {2}echo "escrow-refs[^`]*)```/.exec(readFileSync('docs/RECOVERY.md', 'utf8')) ?? []
+  symlinkSync(home.at('restored.git'), home.at('repository.git'))
+  const refsDigest = execFileSync('bash', ['-c', script], { cwd: home.folder, encoding: 'utf8' }).slice(0, 64)
+  const manifest =
+    readdirSync(home.at('handed'), { recursive: true })
+      .map(String)
+      .find((name) => name.endsWith('manifest.json')) ?? ''
+  const { payload } = JSON.parse(readFileSync(home.at('handed', manifest), 'utf8')) as { readonly payload: string }
+  expect(JSON.parse(Buffer.from(payload, 'base64').toString())).toMatchObject({ refsDigest })
   await home.must('release', 'hand-over', request, '--to', 'partner', '--into', join(folder, 'archive'))
   const keys = ['--as', home.party('partner'), '--agreement', home.agreement]
   await home.must('open', '--request', request, '--mailbox', home.at('mailbox'), ...keys, '--to', home.at('again.git'))
