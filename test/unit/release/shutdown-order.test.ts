@@ -23,8 +23,9 @@ class OrderStory {
   constructor(
     by = 'ministry',
     readonly matter: Partial<Matter<'shutdown-order'>> = {},
+    how: Circumstances = {},
   ) {
-    const step = registerOrder(this.sign(by), { frame, now: this.now, verify: house.verify })
+    const step = registerOrder(this.sign(by, matter, how), { frame, now: this.now, verify: house.verify })
     this.progress = step.progress
     this.events = [...step.events]
   }
@@ -60,14 +61,14 @@ class OrderStory {
     this.give({ kind: 'statement', digest: this.sign(by, matter, how) })
   }
 
-  serve(by = 'agent'): void {
-    const matter = { subject: this.progress.order, proof: 'aa'.repeat(32) }
+  serve(by = 'agent', subject = this.progress.order): void {
+    const matter = { subject, proof: 'aa'.repeat(32) }
     this.give({ kind: 'statement', digest: house.sign('notice-served', by, matter, { at: this.now }) })
   }
 
-  contest(documents: readonly string[] = [], by = 'vendor'): void {
+  contest(documents: readonly string[] = [], by = 'vendor', order = this.progress.order): void {
     const matter = {
-      order: this.progress.order,
+      order,
       court: 'Federal Court',
       docket: 'A-1',
       grounds: 'Unlawful.',
@@ -76,8 +77,8 @@ class OrderStory {
     this.give({ kind: 'statement', digest: house.sign('contestation', by, matter, { at: this.now }) })
   }
 
-  rule(outcome: 'proceed' | 'reject' | 'stay', by = 'arbiter'): void {
-    const subject = { kind: 'order', digest: this.progress.order } as const
+  rule(outcome: 'proceed' | 'reject' | 'stay', by = 'arbiter', about: Partial<Matter<'ruling'>['subject']> = {}): void {
+    const subject = { kind: 'order', digest: this.progress.order, ...about } as const
     this.give({
       kind: 'statement',
       digest: house.sign('ruling', by, { subject, outcome, grounds: 'Heard.', evidence: [] }, { at: this.now }),
@@ -117,6 +118,7 @@ describe('who may register', () => {
     [['ministry', 'c1'], 'by-two'],
     [['legal1'], 'incomplete'],
     [['legal1', 'alpha'], 'by-two'],
+    [['legal1', 'legal2'], 'incomplete'],
     [['c1', 'c2', 'c3'], 'incomplete'],
   ] as const)('%s: %s', ([registrants, verdict]) => {
     expect(judgeRegistration(registrants, parties, terms)).toBe(verdict)
@@ -127,6 +129,48 @@ describe('who may register', () => {
     expect(judgeRegistration(['ministry', 'alpha'], owned, terms)).toBe('incomplete')
   })
 
+  test('two parties that sign with one key are one', () => {
+    const { keys } = house.party('ministry')
+    const same = parties.map((party) => (party.party === 'alpha' ? { ...party, keys } : party))
+    expect(judgeRegistration(['ministry', 'alpha'], same, terms)).toBe('incomplete')
+  })
+
+  test('a group speaks when as many of its people have signed as it needs to approve', () => {
+    const two = { ...terms, approvalGroups: terms.approvalGroups.map((group) => ({ ...group, k: 2 })) }
+    expect(judgeRegistration(['legal1', 'alpha'], parties, two)).toBe('incomplete')
+    expect(judgeRegistration(['legal1', 'legal2', 'alpha'], parties, two)).toBe('by-two')
+    const { keys } = house.party('legal1')
+    const same = parties.map((party) => (party.party === 'legal2' ? { ...party, keys } : party))
+    expect(judgeRegistration(['legal1', 'legal2', 'alpha'], same, two)).toBe('incomplete')
+  })
+
+  test('it brings the documents that the agreement demands, under their titles, and a date that is no mistake', () => {
+    const demanding = { ...frame, terms: { ...terms, evidence: ['seizure'] } }
+    const bring = (title: string) => {
+      const story = new OrderStory('ministry', { documents: [evidence(title)] })
+      return () => registerOrder(story.progress.order, { frame: demanding, now: monday, verify: house.verify })
+    }
+    for (const title of ['seizure', 'seizure: annex 3']) expect(bring(title)).not.toThrow()
+    for (const title of ['order', 'seizures', 'no seizure']) expect(refusal(bring(title))).toBe('STATEMENT_INVALID')
+    const dated = (days: number) => () => new OrderStory('ministry', { effectiveAt: later(monday, days * dayMs).toISOString() })
+    expect(dated(3660)).not.toThrow()
+    expect(refusal(dated(3661))).toBe('STATEMENT_INVALID')
+  })
+
+  test.for<[string, Circumstances, string]>([
+    ['for another service', { origin: 'log.elsewhere/escrow' }, 'STATEMENT_INVALID'],
+    ['from tomorrow', { at: later(monday, dayMs) }, 'STATEMENT_INVALID'],
+    ['that has expired', { at: later(monday, -2 * dayMs), lifeDays: 2 }, 'STATEMENT_EXPIRED'],
+    ['in the name of another party', { key: 'c1' }, 'SIGNATURE_INVALID'],
+    ['by somebody who is no party here', { agreement: 'ee'.repeat(32), party: 'alpha' }, 'SIGNER_REFUSED'],
+  ])('not by a statement %s', ([, how, code]) => {
+    const story = new OrderStory()
+    const others = { ...frame, parties: parties.filter(({ party }) => code !== 'SIGNER_REFUSED' || party !== 'alpha') }
+    const digest = story.sign('alpha', {}, how)
+    const join = () => advanceOrder(story.progress, { kind: 'statement', digest }, { frame: others, now: monday, verify: house.verify })
+    expect(refusal(join)).toBe(code)
+  })
+
   test.for(['agent', 'arbiter'])('the %s may not', (by) => {
     expect(refusal(() => new OrderStory(by))).toBe('SIGNER_REFUSED')
   })
@@ -135,6 +179,10 @@ describe('who may register', () => {
     expect(refusal(() => new OrderStory('ministry', { scope: { kind: 'depositor', organisation: 'House other' } }))).toBe(
       'STATEMENT_INVALID',
     )
+    // Nor one against somebody who is a party here, but not the depositor.
+    expect(
+      refusal(() => new OrderStory('ministry', { scope: { kind: 'depositor', organisation: house.party('alpha').organisation } })),
+    ).toBe('STATEMENT_INVALID')
     expect(refusal(() => new OrderStory('ministry', { scope: { kind: 'agreements', agreements: ['ee'.repeat(32)] } }))).toBe(
       'STATEMENT_INVALID',
     )
@@ -151,10 +199,15 @@ describe('who may register', () => {
     const story = new OrderStory()
     story.now = later(story.now, 301 * dayMs)
     expect(refusal(() => story.join('alpha'))).not.toBeNull()
-    const fresh = new OrderStory()
-    fresh.now = later(fresh.now, 100 * dayMs)
-    fresh.join('alpha')
-    expect(fresh.state).toBe('registered')
+    for (const [lifeDays, state] of [
+      [100, 'lodged'],
+      [101, 'registered'],
+    ] as const) {
+      const fresh = new OrderStory('ministry', {}, { lifeDays })
+      fresh.now = later(fresh.now, 100 * dayMs)
+      fresh.join('alpha')
+      expect(fresh.state).toBe(state)
+    }
   })
 })
 
@@ -248,6 +301,14 @@ describe('the way of an order', () => {
     expect(story.now < later(monday, 15 * dayMs)).toBe(true)
   })
 
+  test('a court that stays an order needs no docket evidence for its time', () => {
+    const [docketed, not] = [served(), served()]
+    docketed.contest(['docket'])
+    not.contest()
+    for (const story of [docketed, not]) story.rule('stay')
+    expect(orderDeadlineOf(not.progress.state)).toBe(orderDeadlineOf(docketed.progress.state))
+  })
+
   test('a court that never rules stalls it no longer than agreed', () => {
     const story = served()
     story.contest(['docket'])
@@ -265,6 +326,91 @@ describe('the way of an order', () => {
     const story = served()
     expect(refusal(() => act(story))).toBe('SIGNER_REFUSED')
     expect(story.state).toBe('registered')
+  })
+
+  test.for<[string, (story: OrderStory) => void]>([
+    ['service', (story) => story.serve('agent', 'ee'.repeat(32))],
+    ['a contestation', (story) => story.contest(['docket'], 'vendor', 'ee'.repeat(32))],
+    ['a ruling', (story) => story.rule('proceed', 'arbiter', { digest: 'ee'.repeat(32) })],
+    ['a ruling on a request', (story) => story.rule('proceed', 'arbiter', { kind: 'request' })],
+  ])('%s that is about something else is refused', ([what, act]) => {
+    const story = new OrderStory()
+    story.join('alpha')
+    if (what !== 'service') story.serve()
+    if (what.startsWith('a ruling')) story.contest(['docket'])
+    const { state } = story
+    expect(refusal(() => act(story))).toBe('STATEMENT_INVALID')
+    expect(story.state).toBe(state)
+  })
+
+  test.for<[string, () => OrderStory, (story: OrderStory) => void]>([
+    ['an order that the depositor stands behind is not served', () => new OrderStory('vendor'), (story) => story.serve()],
+    ['nor one that was served, which would begin the silence anew', served, (story) => story.serve()],
+    ['nobody rules on what nobody has contested', served, (story) => story.rule('reject')],
+    ['nor hears a depositor that was not served', () => new OrderStory(), (story) => story.heartbeat()],
+  ])('%s', ([, begin, act]) => {
+    const story = begin()
+    const before = story.progress
+    expect(refusal(() => act(story))).toBe('ORDER_STATE')
+    expect(story.progress).toEqual(before)
+  })
+
+  test('the word of another party breaks no silence, nor one from the moment of the service', () => {
+    const story = served()
+    expect(refusal(() => story.heartbeat())).toBe('STATEMENT_INVALID')
+    story.wait(dayMs)
+    const until = later(story.now, 10 * dayMs).toISOString()
+    const hold = { action: 'place', requestDigest: null, until, reference: 'x', reason: 'x' } as const
+    const digest = house.sign('legal-hold', 'ministry', hold, { at: story.now })
+    expect(refusal(() => story.give({ kind: 'statement', digest }))).toBe('SIGNER_REFUSED')
+  })
+
+  test('a word of the depositor never brings an order forward to before its own date', () => {
+    const effectiveAt = later(monday, 300 * dayMs).toISOString()
+    const story = new OrderStory('ministry', { effectiveAt })
+    story.join('alpha')
+    story.serve()
+    story.wait(dayMs)
+    story.heartbeat()
+    expect(orderDeadlineOf(story.progress.state)).toBe(effectiveAt)
+  })
+
+  test('another registration neither ends a silence nor lengthens an order', () => {
+    const story = served()
+    const { state } = story.progress
+    story.wait(dayMs)
+    story.join('beta')
+    expect(story.progress).toMatchObject({ state, registrations: [expect.any(String), expect.any(String), expect.any(String)] })
+  })
+
+  test('the depositor that joins at last ends the silence: the order waits for its date alone', () => {
+    const story = new OrderStory('ministry', { effectiveAt: later(monday, 90 * dayMs).toISOString() })
+    story.join('alpha')
+    story.serve()
+    expect(orderDeadlineOf(story.progress.state)).toBe(later(monday, 90 * dayMs).toISOString())
+    story.join('vendor')
+    expect(story.progress).toMatchObject({ byDepositor: true, state: { name: 'registered', silentSince: null } })
+    story.wait(89 * dayMs)
+    expect(story.state).toBe('registered')
+    story.waitOut()
+    expect(story.progress.state).toMatchObject({ name: 'effective', bySilence: false })
+  })
+
+  test('it is judged by the agreement that it was registered in', () => {
+    const story = served()
+    const foreign = { frame: { ...frame, agreement: 'ee'.repeat(32) }, now: story.now, verify: house.verify }
+    expect(refusal(() => advanceOrder(story.progress, { kind: 'clock' }, foreign))).toBe('AGREEMENT_DIGEST')
+  })
+
+  test('what happens on a clock that went back happens when the last thing did', () => {
+    const story = served()
+    story.wait(5 * dayMs)
+    story.heartbeat()
+    const { now } = story
+    story.now = later(now, -dayMs)
+    story.contest(['docket'])
+    expect(story.progress.clock).toBe(now.toISOString())
+    expect(story.progress.state.since).toBe(now.toISOString())
   })
 
   test('a replay and a clock that goes back change nothing', () => {
