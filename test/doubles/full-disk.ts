@@ -14,7 +14,7 @@ type Writing = Record<(typeof writing)[number], (this: FileHandle, content: unkn
  * @returns what gives the space back.
  */
 export async function fillDisk(folder: string, freeBytes: number): Promise<() => void> {
-  const handles = await handlePrototype()
+  const handles = (await handlePrototype()) as unknown as Writing
   const kept = Object.fromEntries(writing.map((name) => [name, handles[name]])) as Writing
   let left = freeBytes
   for (const name of writing) {
@@ -33,10 +33,11 @@ function sizeOf(content: unknown, rest: readonly unknown[]): number {
   return typeof rest[1] === 'number' ? Math.min(rest[1], whole) : whole
 }
 
-async function handlePrototype(): Promise<Writing> {
+/** What all file handles of this process share. */
+export async function handlePrototype(): Promise<FileHandle> {
   const folder = mkdtempSync(join(tmpdir(), 'reduit-handle-'))
   const handle = await open(join(folder, 'any'), 'w')
   await handle.close()
   rmSync(folder, { recursive: true })
-  return Object.getPrototypeOf(handle) as Writing
+  return Object.getPrototypeOf(handle) as FileHandle
 }

@@ -6,12 +6,14 @@ import { join } from 'node:path'
 import type { Clock } from '../../src/core/environment.js'
 import { signingKeyFromSeed, type SigningKey } from '../../src/crypto/signature.js'
 import { parseAddCheckpoint } from '../../src/format/add-checkpoint.js'
+import { signCheckpoint } from '../../src/format/checkpoint.js'
 import { cosign } from '../../src/format/cosignature.js'
 import { formatSignatureLine, noteKey, parseNote, signatureType } from '../../src/format/note.js'
 import { serveWitness, type WitnessServer } from '../../src/log/witness-server.js'
 import { WitnessMemory } from '../../src/log/witness-memory.js'
 import { Witness, type WatchedLog } from '../../src/log/witness.js'
 import type { WitnessAddress } from '../../src/log/witness-client.js'
+import { origin } from './log-fixture.js'
 
 /** A witness that a test runs on its own port. */
 export interface TestWitness {
@@ -42,11 +44,23 @@ export async function honestWitness(seed: number, logs: readonly WatchedLog[], c
  * How a witness goes wrong:
  * - `down`: nothing listens; `slow`: accepts and never answers; `busy`: answers 503.
  * - `otherKey`: cosigns with a key that is not its own; `otherTree`: cosigns a tree with another root.
- * - `liar`: claims to know a tree of a million leaves; `stubborn`: answers 409 with sizes that change.
+ * - `liar`: claims to know a tree of a million leaves; `forger`: shows one, too, that another key has signed.
+ * - `stubborn`: answers 409 with sizes that change.
  * - `endless`: answers without end; `nonsense`: answers 200 with bytes that mean nothing.
  * - `noTime`: a cosignature that says nothing of when.
  */
-export type WitnessVice = 'down' | 'slow' | 'busy' | 'otherKey' | 'otherTree' | 'liar' | 'stubborn' | 'endless' | 'nonsense' | 'noTime'
+export type WitnessVice =
+  | 'down'
+  | 'slow'
+  | 'busy'
+  | 'otherKey'
+  | 'otherTree'
+  | 'liar'
+  | 'forger'
+  | 'stubborn'
+  | 'endless'
+  | 'nonsense'
+  | 'noTime'
 
 /** A witness that is not to be relied on. */
 export async function wrongWitness(seed: number, vice: WitnessVice): Promise<TestWitness> {
@@ -65,6 +79,7 @@ function stop(server: Server): Promise<void> {
 }
 
 let turn = 0
+const forged = signCheckpoint({ origin, size: 1_000_000, root: new Uint8Array(32) }, signerOf(201))
 async function misbehave(
   vice: WitnessVice,
   { name, signer }: { readonly name: string; readonly signer: SigningKey },
@@ -74,6 +89,7 @@ async function misbehave(
   const blocks: Buffer[] = []
   for await (const block of request as AsyncIterable<Buffer>) blocks.push(block)
   if (vice === 'slow') return
+  if (request.method === 'GET' && vice === 'forger') return void response.end(forged)
   if (request.method === 'GET') return void response.writeHead(404).end()
   const { text } = parseNote(parseAddCheckpoint(Buffer.concat(blocks)).checkpoint)
   const line = (body: string, key: SigningKey) =>
@@ -86,6 +102,7 @@ async function misbehave(
     otherKey: () => [200, `${line(text, signerOf(200))}\n`],
     otherTree: () => [200, `${line(text.replace(/^.{44}$/m, `${'A'.repeat(43)}=`), signer)}\n`],
     liar: () => [409, '1000000\n'],
+    forger: () => [409, '1000000\n'],
     stubborn: () => [409, `${turn % 2}\n`],
     endless: () => [200, ''],
     nonsense: () => [200, 'OK\u0000\n\n\n— \n'],

@@ -7,6 +7,7 @@ import { signCheckpoint } from '../../src/format/checkpoint.js'
 import { expectNoForkOf, publishedAt, surviveEveryWrite } from './published-log.js'
 import { writeFaults } from '../doubles/failing-writes.js'
 import { LogFixture, logKey, missed, origin } from '../doubles/log-fixture.js'
+import { Sequencer } from '../../src/log/sequencer.js'
 import { findEntry, listChain, listLeaves, readHead, takeHeadLease } from '../../src/log/log.table.js'
 
 let log: LogFixture
@@ -48,6 +49,24 @@ test('a step with nothing to do signs nothing', async () => {
   const before = log.heads[0]!.written.length
   expect(await sequencer.run()).toMatchObject({ size: 1, published: 0, restored: [] })
   expect(log.heads[0]!.written.length).toBe(before)
+})
+
+test('a tree is shown when every replica has its tiles, and believed when every replica shows it', async () => {
+  await log.record(3)
+  const known: number[] = []
+  for (const heads of log.heads) {
+    const write = heads.write.bind(heads)
+    heads.write = async (name, bytes, signal) => {
+      if (name === 'checkpoint') {
+        for (const { written } of log.heads)
+          expect(written.map((one) => one.name)).toEqual(expect.arrayContaining(['tile/0/000.p/3', 'tile/entries/000.p/3']))
+        known.push((await log.inner.query((db) => readHead(db))).size)
+      }
+      return write(name, bytes, signal)
+    }
+  }
+  await log.sequencer().run()
+  expect(known).toEqual([0, 0])
 })
 
 test('an empty log publishes nothing', async () => {
@@ -252,7 +271,30 @@ test('an index row that was changed stops the log', async () => {
   await expect(log.sequencer().run()).rejects.toThrow(refused('LOG_INCONSISTENT'))
 })
 
-test('a sequencer that another process has overtaken publishes nothing', async () => {
+test('an index that lacks a leaf to which it gave a place stops the log', async () => {
+  await log.record(1)
+  await log.sequencer().run()
+  await log.inner.transaction((tx) => tx.execute(sql`update log_head set assigned_size = assigned_size + 1`))
+  await expect(log.sequencer().run()).rejects.toThrow(refused('LOG_INCONSISTENT'))
+})
+
+test('the index of another log gets no second one on top, although no replica shows the first', async () => {
+  await log.record(1)
+  await log.sequencer().run()
+  const fresh = await LogFixture.open(['elsewhere'], log.inner)
+  const identity = { origin: `${origin}/second`, signer: logKey, holder: 'other', retainUntil: log.retainUntil, witnesses: null }
+  await expect(new Sequencer(fresh.database, fresh.store, log.clock, identity).run()).rejects.toThrow(refused('LOG_INCONSISTENT'))
+  expect(fresh.heads[0]!.written).toEqual([])
+})
+
+test('a replica whose checkpoint cannot be read may be the one that shows more: nothing is signed', async () => {
+  await log.record(1)
+  log.heads[1]!.read = () => Promise.reject(new EscrowError('STORE_UNREACHABLE', 'the disk does not answer (planned)'))
+  await expect(log.sequencer().run()).rejects.toThrow(refused('STORE_UNREACHABLE'))
+  expect(log.heads[0]!.written).toEqual([])
+})
+
+test.for(['tile', 'checkpoint'])('a sequencer that another process has overtaken publishes nothing: it waits at a %s', async (kind) => {
   const [slow, quick] = [log.sequencer(), log.sequencer()]
   await log.record(1)
   await slow.run()
@@ -263,15 +305,18 @@ test('a sequencer that another process has overtaken publishes nothing', async (
   const north = log.heads[0]!
   const write = north.write.bind(north)
   north.write = async (name, bytes, signal) => {
-    if (name.startsWith('tile')) await hold
+    if (name.startsWith(kind)) await hold
     return write(name, bytes, signal)
   }
   const waiting = slow.run()
   await new Promise((resolve) => setTimeout(resolve, 50))
   north.write = write
   expect(await quick.run()).toMatchObject({ size: 2 })
+  const shown = () => north.written.filter(({ name }) => name === 'checkpoint').length
+  const before = shown()
   release()
   await expect(waiting).rejects.toThrow(refused('LEASE_LOST'))
+  if (kind === 'tile') expect(shown()).toBe(before)
   await expectNoFork()
 })
 

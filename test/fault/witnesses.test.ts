@@ -69,7 +69,7 @@ test('two witnesses cosign every checkpoint, which all replicas then show', asyn
   expect(await readLogState(log.inner, policy)).toMatchObject({ size: 264, witnessedSize: 264, degraded: false, pending: 0 })
 })
 
-test.for(['down', 'busy', 'otherKey', 'otherTree', 'liar', 'stubborn', 'endless', 'nonsense', 'noTime'] as const)(
+test.for(['down', 'busy', 'otherKey', 'otherTree', 'liar', 'forger', 'stubborn', 'endless', 'nonsense', 'noTime'] as const)(
   'a witness that is %s neither stops the log nor counts, and its failure shows',
   async (vice) => {
     const panel = [await honest(11), await wrong(12, vice)]
@@ -86,10 +86,15 @@ test.for(['down', 'busy', 'otherKey', 'otherTree', 'liar', 'stubborn', 'endless'
   },
 )
 
-test('one of two is enough where the policy says so', async () => {
-  const { ask } = panelOf(log, [await honest(11), await wrong(12, 'down')], 1)
+test('one of two is enough where the policy says so, for a checkpoint from before it did too', async () => {
+  const panel = [await honest(11), await wrong(12, 'down')]
   await log.seed(3)
-  expect(await log.sequencer(ask).run()).toMatchObject({ witnessed: true })
+  expect(await log.sequencer(panelOf(log, panel, 2).ask).run()).toMatchObject({ witnessed: false })
+  const { ask, policy } = panelOf(log, panel, 1)
+  expect(await log.sequencer(ask).run()).toMatchObject({ witnessed: true, published: 0 })
+  expect(await readLogState(log.inner, policy)).toMatchObject({ witnessedSize: 3, degraded: false })
+  await log.seed(2)
+  expect(await log.sequencer(ask).run()).toMatchObject({ witnessed: true, size: 5 })
 })
 
 test('a slow witness is given up when the caller is stopped', async () => {

@@ -2,16 +2,18 @@ import { mkdtemp, readFile, readdir, rm, truncate, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { witnessEvidenceMax } from '../../src/core/limits.js'
 import { signingKeyFromSeed } from '../../src/crypto/signature.js'
 import { addCheckpointBytesMax, formatAddCheckpoint, parseAddCheckpoint } from '../../src/format/add-checkpoint.js'
 import { parseCheckpointText, signCheckpoint } from '../../src/format/checkpoint.js'
 import { verifyCosignatures } from '../../src/format/cosignature.js'
-import { noteKey, parseNote, parseNoteKey, signatureType } from '../../src/format/note.js'
+import { formatNote, noteKey, parseNote, parseNoteKey, signatureType } from '../../src/format/note.js'
 import { originHash, WitnessMemory } from '../../src/log/witness-memory.js'
 import { serveWitness, type WitnessServer } from '../../src/log/witness-server.js'
 import { Witness } from '../../src/log/witness.js'
 import { ManualClock } from '../doubles/manual-clock.js'
 import { NaiveMerkle } from '../doubles/naive-merkle.js'
+import { watchDisk } from '../doubles/power-cut.js'
 import requests from '../vectors/add-checkpoint.json' with { type: 'json' }
 import published from '../vectors/checkpoint.json' with { type: 'json' }
 
@@ -128,6 +130,48 @@ test('a fork of one size is kept as evidence: two notes that only the log could 
   )
   expect(roots.map(({ size }) => size)).toEqual([3, 3])
   expect(new Set(roots.map(({ root }) => Buffer.from(root).toString('hex'))).size).toBe(2)
+})
+
+/** A checkpoint of three leaves, signed by the log, with the line of a stranger under it. */
+function lined(of: NaiveMerkle) {
+  const shown = { origin, size: 3, root: of.root(0, 3) }
+  const note = parseNote(signCheckpoint(shown, logKey))
+  const signatures = [...note.signatures, ...parseNote(signCheckpoint(shown, signer)).signatures]
+  return { note, checkpoint: formatNote({ text: note.text, signatures }) }
+}
+
+test('what it keeps holds no line of a stranger, and no more evidence than a disk bears', async () => {
+  const witness = await open()
+  const [first, fork] = [lined(tree), lined(other)]
+  await witness.addCheckpoint(formatAddCheckpoint({ oldSize: 0, proof: [], checkpoint: first.checkpoint }))
+  const remembered = parseNote(await readFile(join(folder, `${originHash(origin)}.checkpoint`)))
+  expect(remembered.signatures).toEqual([...first.note.signatures, expect.objectContaining({ name: own.name })])
+  const evidence = join(folder, 'evidence')
+  for (let at = 0; at < witnessEvidenceMax - 2; at += 1) await writeFile(join(evidence, `${at}.checkpoint`), '')
+  await witness.addCheckpoint(formatAddCheckpoint({ oldSize: 3, proof: [], checkpoint: fork.checkpoint }))
+  const kept = (await readdir(evidence)).filter((name) => !/^\d+\.checkpoint$/.test(name))
+  const notes = await Promise.all(kept.map(async (name) => parseNote(await readFile(join(evidence, name)))))
+  expect(notes.find(({ text }) => text === fork.note.text)?.signatures).toEqual(fork.note.signatures)
+  await witness.addCheckpoint(request(3, 3, { of: new NaiveMerkle([0, 1, 2].map((at) => Buffer.of(at, at, at))), proof: [] }))
+  expect(await readdir(evidence)).toHaveLength(witnessEvidenceMax)
+})
+
+test('what it cosigned, and the evidence of a fork, outlast a power cut as soon as it has answered', async () => {
+  const disk = await watchDisk(folder)
+  try {
+    const witness = await open()
+    for (const [before, size] of [
+      [0, 3],
+      [3, 12],
+    ] as const) {
+      expect((await witness.addCheckpoint(request(before, size))).status).toBe(200)
+      expect(disk.lostByPowerCut(join(folder, `${originHash(origin)}.checkpoint`))).toBeNull()
+    }
+    await witness.addCheckpoint(request(12, 12, { of: other, proof: [] }))
+    for (const name of await readdir(join(folder, 'evidence'))) expect(disk.lostByPowerCut(join(folder, 'evidence', name))).toBeNull()
+  } finally {
+    disk.stop()
+  }
 })
 
 test('a witness that starts again remembers, and a clock that went back does not make it forget', async () => {
