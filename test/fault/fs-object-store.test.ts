@@ -13,6 +13,7 @@ import { FsObjectStore } from '../../src/store/fs-object-store.js'
 import { makeStoreFolder } from '../../src/store/fs-store-folder.js'
 import { FsUpload } from '../../src/store/fs-upload.js'
 import { bytesOf, codeOf, collect, inDays, key, put } from '../contract/object-store.contract.js'
+import { watchDisk } from '../doubles/power-cut.js'
 
 class FixedClock extends Clock {
   constructor(private readonly moment: Date) {
@@ -46,6 +47,25 @@ test('a person finds the newest version under its key, read-only, and the older 
       { versionId: 'v0002', retainUntil: inDays(2).toISOString() },
     ],
   })
+})
+
+test('what is stored, superseded or replaced outlasts a power cut as soon as the store says so', async () => {
+  const disk = await watchDisk(folder)
+  try {
+    await put(open(), name, one, { retainUntil: inDays(1) })
+    const hidden = join(folder, 'agreements/a/.versions')
+    const lost = (...paths: string[]) => paths.map((path) => disk.lostByPowerCut(path))
+    expect(lost(join(folder, name), join(hidden, 'manifest.json.lock'))).toEqual([null, null])
+    await put(open(), name, two, { retainUntil: inDays(2), supersede: true })
+    expect(lost(join(folder, name), join(hidden, 'manifest.json.d/v0001'))).toEqual([null, null])
+    const heads = new FsLogHeadStore(folder, new SystemEntropy())
+    for (const bytes of [one, two]) {
+      await heads.write('tile/0/000.p/1', bytes)
+      expect(lost(join(folder, 'tile/0/000.p/1'))).toEqual([null])
+    }
+  } finally {
+    disk.stop()
+  }
 })
 
 test('an upload that stopped is invisible, survives while its lease runs and is swept afterwards', async () => {

@@ -179,6 +179,28 @@ test('a large object without part digests is streamed from a copy that was verif
   expect(await codeOf(collect(set.readVerifiedStream(largeName, expectedOf(large))))).toBe('OBJECT_CORRUPT')
 })
 
+test('a copy that is another one the second time is not given for good', async () => {
+  await set.putBytes(largeName, large, options)
+  stores.north.plan({ at: 'get', fault: 'otherBytes', after: 1 })
+  expect(await codeOf(collect(set.readVerifiedStream(largeName, expectedOf(large))))).toBe('OBJECT_CORRUPT')
+})
+
+test('a replica that answers without end is left as soon as it gives too much', async () => {
+  await set.putBytes(largeName, large, { ...options, only: ['south'] })
+  await set.putBytes(name, bytes, { ...options, only: ['south'] })
+  let given = 0
+  stores.north.get = async function* () {
+    // Thousands of blocks stand for a stream that never ends.
+    for (given = 0; given < 4000; given += 1) yield bytes
+  }
+  for (const expected of [expectedOf(large), partsOf(large)]) {
+    expect(sha256Hex(await collect(set.readVerifiedStream(largeName, expected)))).toBe(sha256Hex(large))
+    expect(given * bytes.length).toBeLessThan(large.length + 2 * bytes.length)
+  }
+  expect(await set.readVerified(name, expectedOf(bytes))).toEqual(Buffer.from(bytes))
+  expect(given).toBeLessThan(2)
+})
+
 test('what is larger than may be read at once is asked of no replica', async () => {
   const expected = { ...expectedOf(bytes), sizeBytes: inventoryBytesMax + 1 }
   const faults: string[] = []
