@@ -201,7 +201,10 @@ describe('redirects', () => {
   test.each([
     ['https://a.example/r', 'http://a.example/r', 'REMOTE_REDIRECT'],
     ['https://a.example/r', 'file:///etc/passwd', 'REMOTE_REDIRECT'],
+    ['https://a.example/r', 'ftp://a.example/r', 'REMOTE_REDIRECT'],
     ['https://a.example/r', 'https://u:p@a.example/r', 'REMOTE_REDIRECT'],
+    ['https://a.example/r', 'https://u@a.example/r', 'REMOTE_REDIRECT'],
+    ['https://a.example/r', 'https://:p@a.example/r', 'REMOTE_REDIRECT'],
     ['https://a.example/r', 'https://169.254.169.254/latest', 'REMOTE_ADDRESS_REFUSED'],
     ['https://a.example/r', 'https://[::ffff:10.0.0.1]/', 'REMOTE_ADDRESS_REFUSED'],
     ['https://a.example/r', 'https://0x7f.1/', 'REMOTE_ADDRESS_REFUSED'],
@@ -262,6 +265,28 @@ describe('faults', () => {
     expect((await failure(remote().listRefs())).code).toBe(code)
   })
 
+  test('a complaint without end is not read to its end', async () => {
+    const megabyte = Buffer.alloc(1 << 20, 'x')
+    let whole: boolean | null = null
+    server.faults.answer = (_request, response) => {
+      response.writeHead(500, { 'content-length': 32 * megabyte.length })
+      response.once('close', () => (whole = response.writableFinished))
+      const more = (left: number): void => void (left === 0 ? response.end() : response.write(megabyte, () => more(left - 1)))
+      more(32)
+      return true
+    }
+    expect((await failure(remote().listRefs())).message.length).toBeLessThan(1000)
+    await expect.poll(() => whole).toBe(false)
+  })
+
+  test('a page that would read as the listing of an empty repository is none', async () => {
+    server.faults.answer = (request, response) => {
+      if (request.method === 'POST') response.writeHead(200, { 'content-type': 'text/html' }).end('0000')
+      return request.method === 'POST'
+    }
+    expect((await failure(remote().listRefs())).code).toBe('REMOTE_PROTOCOL')
+  })
+
   test('a transfer that dies mid-pack is REMOTE_BROKEN, never a short pack', async () => {
     await remote().listRefs()
     server.faults.dieAfterBytes = 900
@@ -317,6 +342,13 @@ describe('addresses', () => {
     }
     expect((await failure(new HttpRemote({ url, transport: rebinding, cache }).listRefs())).code).toBe('REMOTE_ADDRESS_REFUSED')
     expect(server.seen.map((request) => request.method)).toEqual(['GET'])
+  })
+
+  test('an address that is written out is refused at the socket, too, which resolves no name', async () => {
+    const guarded = new HttpTransport({ rules: { ...rules, allowPrivateAddresses: false } })
+    const asked = guarded.get({ url: `${server.origin}/repository.git/info/refs`, headers: {}, contentType: null })
+    expect((await failure(asked)).code).toBe('REMOTE_ADDRESS_REFUSED')
+    expect(server.seen).toEqual([])
   })
 
   test('one private address among public ones refuses the name', async () => {

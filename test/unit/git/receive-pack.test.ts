@@ -84,8 +84,12 @@ test('a report has one line for each ref, whatever is in a reason', () => {
   const report = encodeReport(null, [
     { wireName: 'refs/heads/a', reason: null },
     { wireName: 'refs/heads/b', reason: 'two\nlines \u001b[31mred' },
+    // One byte of each character goes on the wire, and that of this one is a line feed.
+    { wireName: 'refs/heads/c', reason: 'no\u010aok refs/heads/c' },
   ])
-  expect(Buffer.from(report).toString()).toBe('000eunpack ok\n0014ok refs/heads/a\n0023ng refs/heads/b two; lines red\n0000')
+  expect(Buffer.from(report).toString()).toBe(
+    '000eunpack ok\n0014ok refs/heads/a\n0023ng refs/heads/b two; lines red\n0027ng refs/heads/c no?ok refs/heads/c\n0000',
+  )
 })
 
 test.for([0, 1, 65_515, 65_516, 200_000])('%i bytes on a side band are read as they were written', async (size) => {
