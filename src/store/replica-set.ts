@@ -21,6 +21,8 @@ export interface Repair {
   readonly object: StoredObject
   /** The version that was newest before, which the store keeps; null when there was none. */
   readonly supersedes: string | null
+  /** The replica that gave the good bytes; of several that gave parts of them, the last. */
+  readonly copiedFrom: string
 }
 
 /**
@@ -141,27 +143,29 @@ export class ReplicaSet {
   ): Promise<Repair> {
     const { store } = this.named(target)
     const before = await store.stat(key, signal)
-    const good = verifiedAtEnd(key, expected, this.goodCopy(key, expected, target, signal))
+    let copiedFrom = target
+    const onCopy = (replica: string) => void (copiedFrom = replica)
+    const good = verifiedAtEnd(key, expected, this.goodCopy({ key, expected, onCopy }, target, signal))
     const upload = await store.openUpload(key, { retainUntil, supersede: true }, signal)
     try {
       for await (const block of good) await upload.write(block)
       const object = await upload.complete()
       for await (const block of verifiedAtEnd(key, expected, store.get(key, { versionId: object.versionId, transient: true }, signal)))
         void block
-      return { object, supersedes: before?.versionId ?? null }
+      return { object, supersedes: before?.versionId ?? null, copiedFrom }
     } finally {
       await upload.abort()
     }
   }
 
   /** Other replicas first: the target may hold a good superseded version, but its newest has just been found bad. */
-  private async *goodCopy(key: ObjectKey, expected: ExpectedObject, target: string, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+  private async *goodCopy(search: Search, target: string, signal?: AbortSignal): AsyncIterable<Uint8Array> {
     const sources = [...this.replicas.filter((replica) => replica.name !== target), this.named(target)]
     try {
-      yield* readStream(sources, { key, expected }, signal)
+      yield* readStream(sources, search, signal)
     } catch (error) {
       if (!isEscrowError(error, 'OBJECT_CORRUPT') && !isEscrowError(error, 'OBJECT_MISSING')) throw error
-      throw new EscrowError('REPAIR_IMPOSSIBLE', `no replica holds a good copy of ${key}: ${error.message}`, { cause: error })
+      throw new EscrowError('REPAIR_IMPOSSIBLE', `no replica holds a good copy of ${search.key}: ${error.message}`, { cause: error })
     }
   }
 

@@ -27,6 +27,8 @@ export interface Search {
   /** Give only these bytes; they lie inside the object. What is verified is the same: every part of which one byte is given, whole. */
   readonly range?: { readonly offset: number; readonly sizeBytes: number }
   readonly onFault?: (fault: ReplicaFault) => void
+  /** Hears which replica the next block comes from. */
+  readonly onCopy?: (replica: string) => void
   /** Each block is done with when the next is asked for: two buffers serve for all, where fresh ones would pile up until V8 looks. */
   readonly transient?: boolean
 }
@@ -61,6 +63,7 @@ export async function* readStream(replicas: readonly NamedStore[], search: Searc
   const { key, expected } = search
   if (expected.partSha256 === undefined && expected.sizeBytes > partBytes) {
     const { copy } = await firstGood(inOrder(replicas), search, (store, versionId) => digestOf(store, search, versionId, signal), signal)
+    search.onCopy?.(copy.replica.name)
     const range = copy.versionId === undefined ? {} : { versionId: copy.versionId }
     yield* cutOut(placed(verifiedAtEnd(key, expected, copy.replica.store.get(key, range, signal))), search.range)
     return
@@ -90,6 +93,7 @@ async function* readParts(replicas: readonly NamedStore[], search: Search, signa
       assert(ready !== null, 'a reading for each part')
       last = ready.copy
       pending = begin(index + 1)
+      search.onCopy?.(ready.copy.replica.name)
       yield { from: part.offset, bytes: ready.found }
     }
   } finally {

@@ -89,9 +89,9 @@ export class RepairObject {
     const expected = { sha256: object.digest, sizeBytes: object.sizeBytes, partBytes: object.partBytes, partSha256: object.partDigests }
     const retainUntil = target.retainUntil ?? (await this.retentionElsewhere(target, signal))
     const repair = await this.replicas.repairObject(key, expected, { target: replica, retainUntil }, signal)
+    const { copiedFrom, supersedes } = repair
     const { versionId } = repair.object
     const storedAt = this.clock.now()
-    const copiedFrom = this.replicas.replicas.find((other) => other.name !== replica)?.name ?? replica
     const copy = {
       objectId: object.objectId,
       replica,
@@ -101,7 +101,7 @@ export class RepairObject {
       nextCheckAt: storedAt,
     }
     await this.events.repaired(
-      { object, replica, versionId, supersedes: repair.supersedes, copiedFrom },
+      { object, replica, versionId, supersedes, copiedFrom },
       async (tx) => {
         if (target.copyId !== null) await supersedeCopy(tx, target.copyId)
         await recordCopy(tx, copy)

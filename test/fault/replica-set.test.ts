@@ -223,6 +223,15 @@ test.for(['parts', 'whole'] as const)('repair copies a good replica over a bad o
   expect(await stores.north.versions(largeName)).toHaveLength(2)
 })
 
+test.for(['parts', 'whole', 'small'] as const)('repair says which replica had the good bytes (%s)', async (kind) => {
+  const [object, wanted] = kind === 'small' ? [name, bytes] : [largeName, large]
+  await set.putBytes(object, wanted, options)
+  for (const replica of ['north', 'south'] as const) await overwrite(replica, object, flipped(wanted, 17))
+  const expected = kind === 'parts' ? partsOf(wanted) : expectedOf(wanted)
+  expect(await set.repairObject(object, expected, { target: 'north', ...options })).toMatchObject({ copiedFrom: 'east' })
+  expect(await set.repairObject(object, expected, { target: 'south', ...options })).toMatchObject({ copiedFrom: 'north' })
+})
+
 test('repair puts a missing object back', async () => {
   await set.putBytes(name, bytes, { ...options, only: ['east'] })
   expect(await set.repairObject(name, expectedOf(bytes), { target: 'north', ...options })).toMatchObject({ supersedes: null })
