@@ -5,18 +5,21 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { SystemClock, SystemEntropy } from '../../src/core/environment.js'
 import { EscrowError } from '../../src/core/errors.js'
+import { attachmentBytesMax } from '../../src/core/limits.js'
+import { sha256Hex } from '../../src/crypto/digest.js'
 import { encodeIdentity, identityToRecipient } from '../../src/crypto/recipient.js'
 import { keepAttachment, type AttachmentTools } from '../../src/deposit/keep-attachment.js'
 import { AgreementId } from '../../src/format/ids.js'
 import { FsLogHeadStore } from '../../src/store/fs-log-head-store.js'
 import { FsObjectStore } from '../../src/store/fs-object-store.js'
 import { makeStoreFolder } from '../../src/store/fs-store-folder.js'
+import type { ObjectKey } from '../../src/store/object-key.js'
 import type { NamelessUpload, ObjectStore } from '../../src/store/object-store.js'
 import { ReplicaSet } from '../../src/store/replica-set.js'
 import { codeOf, collect, inDays } from '../contract/object-store.contract.js'
 import { FaultyObjectStore } from '../doubles/faulty-object-store.js'
 import { inChunks } from '../doubles/git-fixture.js'
-import { SeededEntropy } from '../doubles/seeded-entropy.js'
+import { RememberedEntropy, SeededEntropy } from '../doubles/seeded-entropy.js'
 
 const entropy = new SeededEntropy('keep-attachment')
 const plain = Buffer.from(entropy.bytes(3_000_000))
@@ -84,7 +87,11 @@ const filesAt = async (name: string) =>
 test('where every replica takes bytes without a name nothing lies on scratch, and both hold the same', async () => {
   const replicas = setOf(folderStore)
   let seen: readonly string[] = ['not looked']
-  const beforeComplete = async () => void (seen = await readdir(scratch))
+  // What is not recorded yet is not stored: a lock lasts for years.
+  const beforeComplete = async ({ key }: { readonly key: ObjectKey }) => {
+    seen = await readdir(scratch)
+    for (const name of names) expect(await replicas.named(name).store.stat(key)).toBeNull()
+  }
   const kept = await keepAttachment({ bytes: inChunks(plain, 70_000), expected: null }, toolsWith(replicas, { beforeComplete }))
   expect([kept.placement.stored.length, kept.placement.failed, seen]).toEqual([2, [], []])
   const [north, south] = await Promise.all(names.map((name) => collect(replicas.named(name).store.get(kept.key))))
@@ -112,6 +119,44 @@ test('when no replica takes it, its depositor hears why, and nothing is left', a
   const replicas = setOf((name) => new SmallStore(join(home, name), 1_500_000))
   expect(await codeOf(keepAttachment({ bytes: inChunks(plain, 70_000), expected: null }, toolsWith(replicas)))).toBe('STORE_REFUSED')
   for (const name of names) expect(await filesAt(name)).toEqual([])
+})
+
+test('what no store kept as it was sent is found by the check of the seal', async () => {
+  class Garbling extends SmallStore {
+    override async openNameless(options: { readonly retainUntil: Date }, signal?: AbortSignal): Promise<NamelessUpload> {
+      const upload = await super.openNameless(options, signal)
+      return { ...upload, write: (bytes) => upload.write(bytes.map((byte, at) => (at === bytes.length >> 1 ? byte ^ 1 : byte))) }
+    }
+  }
+  const whole = () => ({ bytes: inChunks(plain.subarray(0, 200_000), 70_000), expected: null })
+  const north = setOf((name) => (name === 'north' ? new Garbling(join(home, name), Infinity) : folderStore(name)))
+  expect((await keepAttachment(whole(), toolsWith(north))).placement.stored).toHaveLength(2)
+  const both = setOf((name) => new Garbling(join(home, name), Infinity))
+  expect(await codeOf(keepAttachment(whole(), toolsWith(both)))).toBe('OBJECT_CORRUPT')
+})
+
+test('more than was said, or than one attachment may have, is cut off; and the key is wiped whatever happens', async () => {
+  const sha256 = sha256Hex(plain)
+  const remembered = new RememberedEntropy('wiped')
+  const tools = toolsWith(setOf(folderStore), { entropy: remembered })
+  let given = 0
+  async function* counted(): AsyncGenerator<Uint8Array> {
+    for await (const block of inChunks(plain, 70_000)) {
+      given += block.length
+      yield block
+    }
+  }
+  const said = { sha256, sizeBytes: 100_000 }
+  expect(await codeOf(keepAttachment({ bytes: counted(), expected: said }, tools))).toBe('DEPOSIT_TOO_LARGE')
+  expect(given).toBeLessThan(plain.length)
+  given = 0
+  const tooLarge = { sha256, sizeBytes: attachmentBytesMax + 1 }
+  expect(await codeOf(keepAttachment({ bytes: counted(), expected: tooLarge }, tools))).toBe('DEPOSIT_TOO_LARGE')
+  expect(given).toBe(0)
+  const exact = { sha256, sizeBytes: plain.length }
+  expect((await keepAttachment({ bytes: counted(), expected: exact }, tools)).plain).toEqual(exact)
+  const [fileKey, scalar] = remembered.given
+  expect([...(fileKey ?? [1]), ...(scalar ?? [1])].every((byte) => byte === 0)).toBe(true)
 })
 
 test('bytes that end early, are others than was said, or are given up leave nothing', async () => {

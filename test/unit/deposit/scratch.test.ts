@@ -69,8 +69,16 @@ test('what was there before the computer started again is swept', async () => {
   expect(await sweepScratch(root, clock)).toBe(1)
 })
 
-test('a folder of another host or container is swept only when no deposit can take so long', async () => {
-  await leave('foreign', (owner) => ({ ...owner, host: 'elsewhere' }))
+test.for(['host', 'namespace'])('a folder of another %s is swept only when no deposit can take so long', async (where) => {
+  // The pid says nothing there: here it is nobody's.
+  await leave('foreign', (owner) => ({ ...owner, [where]: 'elsewhere', startTicks: '1' }))
+  expect(await sweepScratch(root, clock)).toBe(0)
+  clock.advance(scratchForeignAgeMaxMs + 60_000)
+  expect(await sweepScratch(root, clock)).toBe(1)
+})
+
+test('a folder so young that its owner file is not written yet is left alone', async () => {
+  mkdirSync(join(root, 'escrow-scratch-young'))
   expect(await sweepScratch(root, clock)).toBe(0)
   clock.advance(scratchForeignAgeMaxMs + 60_000)
   expect(await sweepScratch(root, clock)).toBe(1)

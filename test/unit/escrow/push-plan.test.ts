@@ -84,10 +84,18 @@ test('whoever was shown nothing has sent everything, also when the reason is gon
   }
 })
 
+test('a mirror that sends nothing, although everything was asked for, is a repository without refs and not an unchanged one', () => {
+  expect(planPush(push([mirror(due)]), due)).toMatchObject({ kind: 'deposit', leansOn: 'nothing', hasPack: false, listing: { refs: [] } })
+})
+
 test('a push of some refs is one of everything when it names all of them', () => {
   const all = [command('refs/heads/main', null, id('c')), command('refs/tags/v1', null, id('b'))]
   expect(planPush(push(all), due)).toMatchObject({ kind: 'deposit', leansOn: 'nothing' })
-  expect(() => planPush(push(all.slice(1)), due)).toThrow(expect.objectContaining({ code: 'PUSH_REFUSED' }))
+  const gone = command('refs/heads/gone', null, null)
+  // From an old value a pack may lean on what only the archive has.
+  const moved = [command('refs/heads/main', id('a'), id('c')), command('refs/tags/v1', null, id('b'))]
+  for (const some of [all.slice(1), [...all, gone], moved])
+    expect(() => planPush(push(some), due)).toThrow(expect.objectContaining({ code: 'PUSH_REFUSED' }))
   // What nobody can read any more cannot be covered.
   expect(() => planPush(push(all), { ...due, refs: null })).toThrow(expect.objectContaining({ code: 'PUSH_REFUSED' }))
 })

@@ -92,6 +92,7 @@ test.for<[string, Change, string]>([
   ['signed by another party', { key: partner }, 'SIGNATURE_INVALID'],
   ['under another agreement', { manifest: { agreement: 'f'.repeat(64) } }, 'AGREEMENT_DIGEST'],
   ['of a source that we look at ourselves', { manifest: { mode: 'pull' } }, 'DEPOSIT_STATE'],
+  ['that contradicts itself', { manifest: { outcome: 'fail' } }, 'FORMAT_INVALID'],
   ['in the folder of another source', { folder: 'sources/other/0000000001-full' }, 'DEPOSIT_STATE'],
   ['under another number', { folder: `sources/${parsed.source}/0000000002-full` }, 'DEPOSIT_STATE'],
   ['under another kind', { folder: `sources/${parsed.source}/0000000001-incremental` }, 'DEPOSIT_STATE'],
