@@ -65,6 +65,10 @@ test('putting the same document again changes nothing but a retention that was t
   for (const { object } of again.stored) expect(object).toMatchObject({ versionId: 'v0001', retainUntil: inDays(7) })
   const shorter = await set.putBytes(name, bytes, options)
   for (const { object } of shorter.stored) expect(object).toMatchObject({ versionId: 'v0001', retainUntil: inDays(7) })
+  // A copy of which nobody knows until when it is kept is not kept.
+  await rm(join(home, 'north', 'agreements/a/.versions'), { recursive: true })
+  const relocked = await set.putBytes(name, bytes, options)
+  expect(relocked.stored.map(({ object }) => object.retainUntil)).toEqual([inDays(2), inDays(7), inDays(7)])
 })
 
 test('other bytes under a taken key are refused at every replica', async () => {
@@ -183,6 +187,7 @@ test('a large object without part digests is streamed from a copy that was verif
 })
 
 test('a replica that answers without end is left as soon as it gives too much', async () => {
+  await set.putBytes(name, bytes, options)
   const block = large.subarray(0, 1 << 20)
   let given = 0
   stores.north.get = async function* () {
@@ -193,6 +198,8 @@ test('a replica that answers without end is left as soon as it gives too much', 
     expect(await codeOf(collect(set.readVerifiedStream(largeName, expected)))).toBe('OBJECT_CORRUPT')
     expect(given * block.length).toBeLessThan(expected.sizeBytes + block.length)
   }
+  expect((await set.putBytes(name, bytes, options)).failed.map(({ replica }) => replica)).toEqual(['north'])
+  expect(given).toBe(0)
 })
 
 test('what is larger than may be read at once is asked of no replica', async () => {
