@@ -164,6 +164,18 @@ test.for(kinds)('%s that is missing is missed although the agent has signed the 
   expect((await problemsOf()).join(' ')).toMatch(missing)
 })
 
+test('the newest event of a chain that is left out is missed, although what is left of it holds by itself', async () => {
+  const chain = named(/^events\//).flatMap((name) => {
+    const { event } = JSON.parse(readFileSync(at(name), 'utf8')) as { event: { subject: string; chain: { number: number } } }
+    return event.subject === 'tools' ? [{ name, number: event.chain.number }] : []
+  })
+  const [newest] = chain.toSorted((left, right) => right.number - left.number)
+  const [, hash = 'none'] = /([0-9a-f]{64})/.exec(newest?.name ?? '') ?? []
+  for (const name of named(new RegExp(`^(?:events|proofs)/${hash}`))) deleteFile(at(name))
+  signAnew()
+  expect(await problemsOf()).toContain('CHAIN_BROKEN')
+})
+
 test.for(['README.txt', 'verify.html', 'SHA256SUMS', 'evidence.json', 'log.leaves', 'keys.json'])(
   '%s that was altered on the way is found',
   async (name) => {
@@ -208,6 +220,8 @@ test.for<[string, (path: string) => void]>([
 test.for<[string, (index: EvidenceIndex) => EvidenceIndex, string]>([
   ['of another agreement', (index) => ({ ...index, agreement: 'a'.repeat(64) }), 'AGREEMENT_DIGEST'],
   ['for another checkpoint', (index) => ({ ...index, log: { ...index.log, size: index.log.size - 1 } }), 'PROOF_INVALID'],
+  ['for another tree of the same size', (index) => ({ ...index, log: { ...index.log, root: `${'A'.repeat(43)}=` } }), 'PROOF_INVALID'],
+  ['of another log', (index) => ({ ...index, log: { ...index.log, origin: `${index.log.origin}/2` } }), 'PROOF_INVALID'],
   ['that counts other files', (index) => ({ ...index, files: index.files + 1 }), 'FORMAT_INVALID'],
   ['from the future', (index) => ({ ...index, collectedAt: '2098-01-01T00:00:00.000Z' }), 'STATEMENT_INVALID'],
   [
